@@ -1,0 +1,82 @@
+"""Scaled dot-product attention (Vaswani et al. 2017, eq. 1), causal.
+
+Two ways to compute the same thing: `FusedAttention` is fast and keeps nothing,
+`AttentionRecorder` spells the formula out and keeps the weights somebody asked to see.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Attend(Protocol):
+    """How a block attends: q (B, H, T, D), k and v (B, H, S, D) to y (B, H, T, D).
+
+    The T queries are the last T of the S positions.
+    """
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor: ...
+
+
+def causal_mask(fed: int, attended: int, device: torch.device | None = None) -> Tensor:
+    """True where a query may look: (T, S), the queries being the last T positions.
+
+    PyTorch's own `is_causal` lines the queries up with the first T positions instead, which is
+    wrong as soon as a cache holds earlier tokens.
+    """
+    ones = torch.ones(fed, attended, dtype=torch.bool, device=device)
+    return ones.tril(diagonal=attended - fed)
+
+
+def attention_weights(q: Tensor, k: Tensor) -> Tensor:
+    """softmax(q k' / sqrt(D)) with the future masked: (B, H, T, S), every row sums to 1."""
+    scores = q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))  # (B, H, T, S)
+    visible = causal_mask(q.size(-2), k.size(-2), q.device)
+    return scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+
+
+class FusedAttention:
+    """PyTorch's fused kernel; the weights never exist in memory."""
+
+    def __init__(self, dropout_rate: float = 0.0) -> None:
+        self.dropout_rate = dropout_rate
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
+        fed, attended = q.size(-2), k.size(-2)
+        # A single newest query sees everything, so it needs no mask.
+        partial = 1 < fed < attended
+        return F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=causal_mask(fed, attended, q.device) if partial else None,
+            dropout_p=self.dropout_rate,
+            is_causal=fed == attended,
+        )
+
+
+class AttentionRecorder:
+    """Attends by the formula and hands the weights (B, H, T, S) of the wanted layers to `keep`.
+
+    Layers nobody wants go through the fused kernel, so they cost what they always cost.
+    """
+
+    def __init__(
+        self, wanted: Callable[[int], bool], keep: Callable[[int, Tensor], None]
+    ) -> None:
+        self.wanted = wanted
+        self.keep = keep
+        self.fused = FusedAttention()
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
+        if not self.wanted(layer):
+            return self.fused(q, k, v, layer)
+        weights = attention_weights(q, k)
+        self.keep(layer, weights)
+        return weights @ v

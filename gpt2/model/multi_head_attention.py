@@ -1,0 +1,30 @@
+"""Multi-head attention (Vaswani et al. 2017, section 3.2.2): H heads look, one layer mixes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gpt2.model.attention import Attend
+from gpt2.model.kv_cache import KVCache, NoCache
+
+
+class MultiHeadAttention(nn.Module):
+    """x (B, T, C) to the same shape; `attend` decides how a head attends and who may watch."""
+
+    def __init__(self, num_heads: int, head_width: int, dropout_rate: float) -> None:
+        super().__init__()
+        width = num_heads * head_width
+        self.num_heads = num_heads
+        self.c_attn = nn.Linear(width, 3 * width)  # queries, keys and values in one product
+        self.c_proj = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout_rate)
+
+    def forward(self, x: Tensor, cache: KVCache | NoCache, attend: Attend, layer: int) -> Tensor:
+        q, k, v = (self._split(part) for part in self.c_attn(x).chunk(3, dim=-1))
+        k, v = cache.extend(layer, k, v)  # (B, H, S, D)
+        heads = attend(q, k, v, layer)  # (B, H, T, D)
+        y: Tensor = self.dropout(self.c_proj(heads.transpose(1, 2).flatten(2)))  # (B, T, C)
+        return y
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, D)

@@ -1,0 +1,100 @@
+"""From logits to the next token: temperature, top-k, top-p and a draw that can be repeated.
+
+The draw is the Gumbel-max trick (Gumbel 1954; Maddison et al. 2014): add -log(-log(u)) to every
+log-probability and take the largest. u comes from a hash of (seed, position, token id), not from a
+generator with a state. So a text depends on its own seed alone, whoever else is running; continuing
+it gives what one longer run would have given; and two models with one seed meet the same luck.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions:
+    """How to choose the next token.
+
+    `temperature` 0 to 2 divides the logits, and 0 means the likeliest token always; `top_k` keeps
+    the k likeliest tokens (0 keeps all); `top_p` keeps the fewest that together reach this
+    probability (1 keeps all; Holtzman et al. 2020); `seed` is any whole number from 0 to 2^63 - 1.
+    Raises ValueError for anything else.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        # Written so that NaN fails every one of them.
+        if not 0 <= self.temperature <= 2:
+            raise ValueError(f"Temperature must be from 0 to 2, not {self.temperature}.")
+        if not self.top_k >= 0 or self.top_k != int(self.top_k):
+            raise ValueError(f"Top-k must be a whole number from 0 (off) up, not {self.top_k}.")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"Top-p must be above 0 and at most 1, not {self.top_p}.")
+        if not 0 <= self.seed < 2**63 or self.seed != int(self.seed):
+            raise ValueError(f"Seed must be a whole number from 0 to 2^63 - 1, not {self.seed}.")
+
+
+GREEDY = SamplingOptions(temperature=0)
+
+
+def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
+    """Logits (V,) after temperature, top-k and top-p, in that order; what is cut becomes -inf.
+
+    `options.temperature` must be above 0.
+    """
+    scores = logits.float() / options.temperature
+    if 0 < options.top_k < scores.numel():
+        kth = scores.topk(options.top_k).values[-1]
+        scores = scores.masked_fill(scores < kth, -math.inf)
+    if options.top_p < 1:
+        ordered, order = scores.sort(descending=True)
+        probability = ordered.softmax(-1)
+        # A token stays while the mass before it is still short of top_p: at least one always does.
+        enough = probability.cumsum(-1) - probability >= options.top_p
+        scores = scores.index_fill(0, order[enough], -math.inf)
+    return scores
+
+
+def choose(logits: Tensor, options: SamplingOptions, position: int) -> int:
+    """The token for place `position`, given logits (V,). Same arguments, same token."""
+    if options.temperature == 0:
+        return int(logits.argmax())
+    noise = gumbel(options.seed, position, logits.numel(), logits.device)
+    return int((filtered(logits, options) + noise).argmax())
+
+
+def gumbel(seed: int, position: int, vocab_size: int, device: torch.device | str) -> Tensor:
+    """Standard Gumbel noise (V,), a pure function of its arguments."""
+    state = _mix_number(_mix_number(seed) ^ position)
+    ids = torch.arange(vocab_size, dtype=torch.int64, device=device)
+    bits = _mix(ids ^ (state & 0xFFFFFFFF)) ^ (state >> 32)
+    bits = _mix(bits)
+    uniform = (bits.float() + 0.5) / 2**32
+    # -log(1 - u) rather than -log(u): the winner is where this is smallest, and there u is near 0,
+    # where float32 still has all its digits.
+    return -torch.log(-torch.log1p(-uniform))
+
+
+def _mix(bits: Tensor) -> Tensor:
+    """The 32-bit finaliser `lowbias32` (C. Wellons, 2018) on int64 that holds 32 bits."""
+    bits = bits ^ (bits >> 16)
+    bits = (bits * 0x7FEB352D) & 0xFFFFFFFF
+    bits = bits ^ (bits >> 15)
+    bits = (bits * 0x846CA68B) & 0xFFFFFFFF
+    return bits ^ (bits >> 16)
+
+
+def _mix_number(value: int) -> int:
+    """The 64-bit finaliser of SplitMix64 (Steele et al. 2014)."""
+    value = (value + 0x9E3779B97F4A7C15) % 2**64
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) % 2**64
+    return value ^ (value >> 31)

@@ -1,0 +1,90 @@
+"""GPT-2's byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019, section 2.2).
+
+tiktoken does the merging; the merges are GPT-2's own file in `assets/`, so nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import tiktoken
+
+VOCABULARY_FILE = Path(__file__).parent.parent / "assets" / "vocab.bpe"
+GPT2_VOCAB_SIZE = 50257
+END_OF_TEXT = "<|endoftext|>"
+
+# GPT-2's rule for where merging must stop: contractions, words, numbers, punctuation, spaces.
+_PATTERN = (
+    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+)
+
+
+class Tokenizer:
+    """Text to token ids and back.
+
+    `vocab_size` 50,257 is GPT-2's vocabulary. A smaller one is the same list cut short: the 256
+    bytes, the first `vocab_size` - 257 merges, and last of all `<|endoftext|>`.
+    Raises ValueError for a size that cannot be had.
+    """
+
+    def __init__(self, vocab_size: int = GPT2_VOCAB_SIZE) -> None:
+        if not 257 <= vocab_size <= GPT2_VOCAB_SIZE:
+            raise ValueError(f"vocab_size must be from 257 to {GPT2_VOCAB_SIZE}, not {vocab_size}")
+        self.vocab_size = vocab_size
+        self.end_of_text = vocab_size - 1
+        self._encoding = tiktoken.Encoding(
+            f"gpt2-{vocab_size}",
+            pat_str=_PATTERN,
+            mergeable_ranks={
+                token: rank for token, rank in _ranks().items() if rank < self.end_of_text
+            },
+            special_tokens={END_OF_TEXT: self.end_of_text},
+        )
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text`, all of it as ordinary text: a typed `<|endoftext|>` is no token."""
+        return self._encoding.encode_ordinary(text)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of `ids`; bytes that make no character become U+FFFD."""
+        return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes of one token. Raises ValueError for an id outside the vocabulary."""
+        if not 0 <= token < self.vocab_size:
+            raise ValueError(f"token id {token} is not in a vocabulary of {self.vocab_size}")
+        return self._encoding.decode_single_token_bytes(token)
+
+
+class TextStream:
+    """Tokens in, whole characters out: a character split over tokens waits for its last byte."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, token: int) -> str:
+        """The text that became readable with `token`, often nothing in the middle of an emoji."""
+        return self._decoder.decode(self._tokenizer.token_bytes(token))
+
+    def flush(self) -> str:
+        """What is left at the end: U+FFFD for a character that never got its last byte."""
+        return self._decoder.decode(b"", final=True)
+
+
+@cache
+def _ranks() -> dict[bytes, int]:
+    """Token bytes to rank. The file writes every byte as one visible character; undo that."""
+    visible = [b for b in range(256) if chr(b).isprintable() and chr(b) != " "]
+    hidden = [b for b in range(256) if b not in visible]
+    byte_of = {chr(b): b for b in visible}
+    byte_of |= {chr(256 + n): b for n, b in enumerate(hidden)}
+    ranks = {bytes([b]): rank for rank, b in enumerate(visible + hidden)}
+    merges = VOCABULARY_FILE.read_text(encoding="utf-8").split("\n")[1:-1]
+    for merge in merges:
+        left, right = (bytes(byte_of[c] for c in part) for part in merge.split())
+        ranks[left + right] = len(ranks)
+    return ranks

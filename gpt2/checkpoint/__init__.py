@@ -1,0 +1,24 @@
+"""Weights and shapes of a GPT-2 on disk: found, downloaded, verified, loaded and saved.
+
+Leaves to others which precision the loaded model runs in and when it is thrown away.
+"""
+
+from gpt2.checkpoint.config_file import read_config
+from gpt2.checkpoint.download import fetch, is_cached
+from gpt2.checkpoint.errors import Cancelled, CheckpointError
+from gpt2.checkpoint.progress import Progress
+from gpt2.checkpoint.source import Source, find_source
+from gpt2.checkpoint.weights import load_model, save_model
+
+__all__ = [
+    "Cancelled",
+    "CheckpointError",
+    "Progress",
+    "Source",
+    "fetch",
+    "find_source",
+    "is_cached",
+    "load_model",
+    "read_config",
+    "save_model",
+]

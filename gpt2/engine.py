@@ -1,0 +1,206 @@
+"""Engine: a prompt in, plain events out. Tensors stop here; beyond are str, int and numpy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gpt2.checkpoint import Progress, fetch, find_source, load_model
+from gpt2.config import GPT2Config
+from gpt2.generation import Step, generate
+from gpt2.model import AttentionRecorder, GPT2Model
+from gpt2.precision import with_precision
+from gpt2.sampling import GREEDY, SamplingOptions
+from gpt2.tokenizer import TextStream, Tokenizer
+
+Weights = npt.NDArray[np.float32]
+Finish = Literal["tokens", "end of text", "context", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What one forward pass brought.
+
+    `token` is the new token (None while a long prompt is being read, and in the last event);
+    `text` what became readable with it; `attention` maps a watched layer to its new rows
+    (H, fed, S); `seconds` counts from the start of the run and `tokens_per_second` from the first
+    token. The last event, and only that one, says in `finish` why the text ends.
+    """
+
+    token: int | None
+    text: str
+    attention: dict[int, Weights]
+    seconds: float
+    tokens_per_second: float | None
+    finish: Finish | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionMap:
+    """One head on one text: `weights[i, j]` is how much token i read from token j (T, T)."""
+
+    tokens: list[str]
+    weights: Weights
+
+
+class _Clock:
+    """Seconds of a run, and its speed from the first token on: reading the prompt is no decoding."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._first: float | None = None
+        self._tokens = 0
+        self.seconds = 0.0
+
+    def count(self, step: Step) -> None:
+        self.seconds = time.perf_counter() - self._began
+        if step.token is not None:
+            self._tokens += 1
+            if self._first is None:
+                self._first = self.seconds
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        if self._first is None or self._tokens < 2:
+            return None
+        return (self._tokens - 1) / (self.seconds - self._first)
+
+
+class Engine:
+    """A model and its tokenizer. Holds nothing of a request, so threads may share it."""
+
+    def __init__(self, model: GPT2Model, tokenizer: Tokenizer) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+
+    @property
+    def config(self) -> GPT2Config:
+        return self.model.config
+
+    def encode(self, prompt: str) -> list[int]:
+        """Ids of `prompt`; an empty one starts from `<|endoftext|>`, as GPT-2's own samples do.
+
+        Raises ValueError when it leaves no room for a single new token.
+        """
+        ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
+        most = self.config.max_seq_len - 1
+        if len(ids) > most:
+            raise ValueError(
+                f"The prompt has {len(ids):,} tokens and this model reads at most {most:,}. "
+                f"Shorten it by {len(ids) - most:,}."
+            )
+        return ids
+
+    def complete(
+        self, prompt: str, options: SamplingOptions | None = None, new_tokens: int = 100
+    ) -> str:
+        """The text GPT-2 writes after `prompt`: up to `new_tokens`, the context, or its own end.
+
+        Raises ValueError for a prompt that is too long.
+        """
+        return "".join(event.text for event in self.stream(prompt, options, new_tokens))
+
+    def stream(
+        self,
+        prompt: str | Sequence[int],
+        options: SamplingOptions | None = None,
+        new_tokens: int = 100,
+        attention: Collection[int] | Callable[[], Collection[int]] = (),
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event]:
+        """`complete`, token by token. `prompt` is text, or the ids of an earlier run to go on with.
+
+        `attention` names the layers to watch, or is a function that names them anew for every
+        token; watching none costs nothing. A true `stopped()` ends the run within one token.
+        Raises ValueError for a prompt that is too long, before the first event.
+        """
+        ids = self.encode(prompt) if isinstance(prompt, str) else list(prompt)
+        room = self.config.max_seq_len - len(ids)
+        watched = attention if callable(attention) else lambda: attention
+        steps = generate(
+            self.model,
+            ids,
+            min(new_tokens, max(room, 0)),
+            options or SamplingOptions(),
+            wanted=lambda layer: layer in watched(),
+            stopped=stopped,
+        )
+        return self._events(steps, "context" if room < new_tokens else "tokens", stopped)
+
+    def _events(
+        self, steps: Iterator[Step], limit: Finish, stopped: Callable[[], bool]
+    ) -> Iterator[Event]:
+        decoder = TextStream(self.tokenizer)
+        clock = _Clock()
+        finish: Finish | None = None
+        for step in steps:
+            text = ""
+            if step.token == self.tokenizer.end_of_text:
+                finish = "end of text"
+            elif step.token is not None:
+                text = decoder.feed(step.token)
+            clock.count(step)
+            rows = {layer: w.float().cpu().numpy() for layer, w in step.attention.items()}
+            yield Event(step.token, text, rows, clock.seconds, clock.tokens_per_second)
+            if finish:
+                break
+        finish = finish or ("stopped" if stopped() else limit)
+        yield Event(None, decoder.flush(), {}, clock.seconds, clock.tokens_per_second, finish)
+
+    def generate_ids(
+        self, ids: Sequence[int], new_tokens: int, options: SamplingOptions = GREEDY
+    ) -> list[int]:
+        """Exactly `new_tokens` new ids after `ids`, whatever they are, `<|endoftext|>` included.
+
+        Raises ValueError when they do not fit the context.
+        """
+        steps = generate(self.model, ids, new_tokens, options)
+        return [step.token for step in steps if step.token is not None]
+
+    def attention(self, text: str, layer: int, head: int) -> AttentionMap:
+        """The map of one head over `text`; layer and head count from 0.
+
+        Raises ValueError when there is no such layer or head, or the text is too long.
+        """
+        if not 0 <= head < self.config.num_heads:
+            raise ValueError(f"head must be from 0 to {self.config.num_heads - 1}, not {head}")
+        ids = self.encode(text)
+        tokens = [self.tokenizer.token_bytes(i).decode("utf-8", "backslashreplace") for i in ids]
+        return AttentionMap(tokens, self.attention_rows(ids, layer)[head])
+
+    @torch.inference_mode()
+    def attention_rows(self, ids: Sequence[int], layer: int) -> Weights:
+        """All heads of one layer over `ids`: (H, T, T), by one forward pass.
+
+        Raises ValueError when there is no such layer, or the text is too long.
+        """
+        if not 0 <= layer < self.config.num_blocks:
+            raise ValueError(f"layer must be from 0 to {self.config.num_blocks - 1}, not {layer}")
+        kept: list[torch.Tensor] = []
+        recorder = AttentionRecorder(lambda n: n == layer, lambda _, weights: kept.append(weights))
+        device = self.model.ln_f.weight.device
+        self.model.hidden(torch.tensor([list(ids)], device=device), attend=recorder)
+        rows: Weights = kept[0][0].float().cpu().numpy()
+        return rows
+
+
+def load(
+    name: str,
+    precision: str = "float32",
+    progress: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Engine:
+    """An engine for a name in `SIZES`, a local folder, or a hub repository with a GPT-2 in it.
+
+    Downloads what is not here yet. Raises ValueError for an unknown name or precision and
+    CheckpointError, with a sentence for people, when the files cannot be had or are wrong.
+    """
+    folder = fetch(find_source(name), progress, cancelled)
+    model = with_precision(load_model(folder), precision)
+    return Engine(model, Tokenizer(model.config.vocab_size))

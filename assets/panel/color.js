@@ -1,0 +1,64 @@
+// Attention weight to colour: one ramp per theme, monotone in lightness, indexed by the wire's byte.
+// The byte is already 255 * sqrt(weight), so the ramp is linear in the square root of the weight.
+
+export const RAMPS = {
+  light: ["#f7f7f3", "#c9dbe8", "#7faacc", "#2d6ca3", "#092c58"],
+  dark: ["#1b1d22", "#1f456b", "#2f7cb0", "#74b8a0", "#fae082"],
+};
+
+// Weights worth a number on the legend: their distances are the square root's.
+export const LEGEND = [0, 0.05, 0.25, 0.5, 1];
+
+export function themeOf(body) {
+  return body.classList.contains("dark") ? "dark" : "light";
+}
+
+// 256 colours as [r, g, b], mixed in OKLab so that equal steps look equal.
+export function rampColors(theme) {
+  const stops = RAMPS[theme].map((hex) => toOklab(parse(hex)));
+  return Array.from({ length: 256 }, (_, byte) => {
+    const place = (byte / 255) * (stops.length - 1);
+    const low = Math.min(Math.floor(place), stops.length - 2);
+    const mixed = stops[low].map((v, c) => v + (stops[low + 1][c] - v) * (place - low));
+    return fromOklab(mixed);
+  });
+}
+
+// The same as opaque pixels for a Uint32Array over ImageData (little-endian RGBA).
+export function rampPixels(theme) {
+  return Uint32Array.from(rampColors(theme), ([r, g, b]) => 0xff000000 + b * 65536 + g * 256 + r);
+}
+
+function parse(hex) {
+  return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+}
+
+function toOklab(rgb) {
+  const [r, g, b] = rgb.map((v) => {
+    const s = v / 255;
+    return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
+  });
+  const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
+  const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
+  const s = Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
+  return [
+    0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s,
+    1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s,
+    0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s,
+  ];
+}
+
+function fromOklab([L, a, b]) {
+  const l = (L + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (L - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (L - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  const linear = [
+    4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
+    -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
+    -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
+  ];
+  return linear.map((v) => {
+    const s1 = v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055;
+    return Math.round(255 * Math.min(1, Math.max(0, s1)));
+  });
+}

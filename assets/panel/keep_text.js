@@ -1,0 +1,29 @@
+// Copy the text to the clipboard or keep it as a file, without help from the server.
+
+export async function copyText(text, host) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copyByHand(text, host); // no permission, or the page is not served securely
+  }
+}
+
+function copyByHand(text, host) {
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "unseen";
+  host.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  return done;
+}
+
+export function saveText(text, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

@@ -1,0 +1,130 @@
+// The Output panel: text as it comes, what its tokens read, numbers, copy and save.
+
+import { atMostEvery, linkLabels, partsOf, perFrame, setText, whileMounted } from "./dom.js";
+import { clamp } from "./geometry.js";
+import { copyText, saveText } from "./keep_text.js";
+import { runsOf } from "./runs.js";
+import { StatusLine } from "./status_line.js";
+import { TextFlow } from "./text_flow.js";
+import { TextMarks } from "./text_marks.js";
+import { plainText } from "./token_label.js";
+
+const CALM = 160; // ms between tints while the selection follows the newest token
+
+export function mount(element, props, watch, server) {
+  const runs = runsOf(props.channel);
+  runs.connect(server);
+  linkLabels(element);
+  const view = new OutputView(partsOf(element), runs);
+  whileMounted(element, runs, (kind) => view.hear(kind));
+  const take = () => runs.takeOutput(props.value);
+  watch("value", () => {
+    take();
+    view.status.show(props.value);
+  });
+  take();
+  view.status.show(props.value);
+  view.draw();
+  return view;
+}
+
+export class OutputView {
+  constructor(parts, runs) {
+    this.parts = parts;
+    this.runs = runs;
+    this.flow = new TextFlow(parts.text, parts.caret);
+    this.marks = new TextMarks(this.flow);
+    this.status = new StatusLine(parts);
+    this.prompt = 0;
+    this.drawSoon = perFrame(() => this.draw());
+    this.markSoon = atMostEvery(CALM, () => this.mark());
+    this.listen();
+  }
+
+  hear(kind) {
+    if (kind === "run") {
+      this.flow.clear();
+      this.marks.marked.clear();
+      this.prompt = 0;
+      this.drawSoon();
+    } else if (kind === "tokens" || kind === "status") this.drawSoon();
+    else if (kind === "rows") this.markSoon();
+    else if (kind === "selection" || kind === "view") this.markSoon(true);
+  }
+
+  // Add what arrived; the text scrolls along while its end is in sight.
+  draw() {
+    const { text, caret, empty } = this.parts;
+    const { run } = this.runs;
+    const status = run?.status ?? null;
+    const atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 40;
+    if (status) {
+      this.flow.show(run.tokens.items.slice(0, run.tokens.ready), status.prompt);
+      if (status.prompt !== this.prompt) this.flow.markPrompt(status.prompt);
+      this.prompt = status.prompt;
+    }
+    const blank = this.flow.stable === 0 && this.flow.spans.length === 0;
+    empty.hidden = !blank || this.runs.running;
+    caret.hidden = !this.runs.running;
+    this.parts.copy.disabled = this.parts.save.disabled = blank;
+    if (atEnd) text.scrollTop = text.scrollHeight;
+    this.markSoon();
+  }
+
+  mark() {
+    const { runs } = this;
+    if (!runs.run?.status) return;
+    const { selection } = runs;
+    if (selection.follows && runs.running && still()) this.marks.clear();
+    else this.marks.show(selection, runs.row(selection.query), (i) => runs.row(i), runs.drawable);
+  }
+
+  listen() {
+    const { text, copy, save } = this.parts;
+    text.addEventListener("pointermove", (event) => {
+      if (event.pointerType === "mouse") this.runs.point(this.pickAt(event));
+    });
+    text.addEventListener("pointerleave", () => this.runs.point(null));
+    text.addEventListener("click", (event) => {
+      const pick = this.pickAt(event);
+      if (pick && document.getSelection().isCollapsed) this.runs.select(pick);
+    });
+    text.addEventListener("keydown", (event) => this.key(event));
+    copy.addEventListener("click", () => this.copy());
+    save.addEventListener("click", () => saveText(this.text(), `gpt2-${this.runs.run.id.slice(0, 8)}.txt`));
+  }
+
+  pickAt(event) {
+    const span = event.target.closest(".token");
+    return span ? { query: Number(span.dataset.from), key: null } : null;
+  }
+
+  key(event) {
+    const last = this.flow.spans.length - 1;
+    if (event.key === "Escape") return this.runs.select(null);
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || last < 0) return;
+    const at = this.runs.pick?.query ?? this.runs.drawable;
+    const next = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    const query = clamp(next, 0, last);
+    this.runs.select({ query, key: null });
+    this.flow.spanOf(query).scrollIntoView({ block: "nearest" });
+  }
+
+  text() {
+    const { tokens } = this.runs.run;
+    return plainText(tokens.items.slice(0, tokens.ready));
+  }
+
+  async copy() {
+    const { copy } = this.parts;
+    const done = await copyText(this.text(), this.parts.text.parentElement);
+    setText(copy, done ? "copied" : "no access");
+    setTimeout(() => setText(copy, "copy"), 1500);
+  }
+}
+
+function still() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}

@@ -1,0 +1,55 @@
+// Words and numbers under the text: what is going on, how far, how fast.
+
+import { setText } from "./dom.js";
+
+const WORDS = {
+  waiting: "Waiting in line.",
+  loading: "Loading the model.",
+  running: "Writing.",
+  done: "Done.",
+  stopped: "Stopped.",
+  error: "That did not work.",
+};
+
+// A number that is not known yet keeps its place with a dash.
+export function numbersOf(stats) {
+  const known = (value, text) => (value === null || value === undefined ? "–" : text);
+  const { new: made, limit, speed, first, seed } = stats ?? {};
+  return {
+    made: known(made, String(made)),
+    limit: known(limit, String(limit)),
+    speed: known(speed, speed >= 10 ? Math.round(speed).toString() : Number(speed).toFixed(1)),
+    first: known(first, Number(first).toFixed(2)),
+    seed: known(seed, String(seed)),
+  };
+}
+
+export function sentenceOf(status) {
+  if (!status) return "";
+  return status.note || (WORDS[status.state] ?? "");
+}
+
+export class StatusLine {
+  constructor(parts) {
+    this.parts = parts;
+    this.state = null;
+  }
+
+  show(status) {
+    const numbers = numbersOf(status?.stats);
+    for (const [name, text] of Object.entries(numbers)) setText(this.parts[name], text);
+    this.parts.made.style.minWidth = `${numbers.limit.length}ch`;
+    this.say(status);
+  }
+
+  // Progress in the note is for the eyes: only its first sentence is read aloud.
+  say(status) {
+    const { note } = this.parts;
+    const state = status?.state ?? "";
+    const repeated = state === "loading" && this.state === "loading";
+    note.setAttribute("aria-live", repeated ? "off" : "polite");
+    note.dataset.state = state;
+    setText(note, sentenceOf(status));
+    this.state = state;
+  }
+}

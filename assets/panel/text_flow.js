@@ -1,0 +1,56 @@
+// The text as one span per piece, appended as tokens arrive and never drawn again.
+// Only fragments that a later token completes are replaced.
+
+import { isUnruly, labelOf, piecesOf } from "./token_label.js";
+
+export class TextFlow {
+  constructor(box, end) {
+    this.box = box;
+    this.end = end; // the caret: everything is put before it
+    this.clear();
+  }
+
+  clear() {
+    for (const node of [...this.box.childNodes]) if (!node.dataset?.part) node.remove();
+    this.spans = []; // token index -> span
+    this.stable = 0;
+  }
+
+  // tokens: all there are without a gap; the first `prompt` of them are the reader's.
+  show(tokens, prompt) {
+    if (this.stable >= tokens.length) return;
+    for (const span of new Set(this.spans.splice(this.stable))) span.remove();
+    const { pieces, stable } = piecesOf(tokens.slice(this.stable), this.stable);
+    const added = document.createDocumentFragment();
+    for (const piece of pieces) this.append(added, piece, piece.from < prompt);
+    this.box.insertBefore(added, this.end);
+    this.stable = stable;
+  }
+
+  append(parent, { from, to, kind, text }, isPrompt) {
+    const span = document.createElement("span");
+    span.className = `token${isPrompt ? " prompt" : ""}`;
+    span.dataset.from = from;
+    let shown = text;
+    if (kind === "text" && isUnruly(text)) shown = labelOf(text);
+    if (kind !== "text" || shown !== text) span.classList.add("chip");
+    else if (text.trim() === "") span.classList.add(text.includes("\n") ? "newline" : "blank");
+    else if (to === from + 1 && text.startsWith(" ")) {
+      parent.append(" "); // outside, so that an outline hugs the word
+      shown = text.slice(1);
+    }
+    if (to > from + 1) span.title = `Tokens ${from} to ${to - 1} make this together`;
+    span.textContent = shown;
+    parent.append(span);
+    for (let i = from; i < to; i++) this.spans[i] = span;
+  }
+
+  spanOf(i) {
+    return this.spans[i];
+  }
+
+  // Prompt or generated may become known after the token itself.
+  markPrompt(prompt) {
+    this.spans.forEach((span, i) => span.classList.toggle("prompt", i < prompt));
+  }
+}

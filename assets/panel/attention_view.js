@@ -110,8 +110,7 @@ export class AttentionView {
     const row = runs.row(selection.query);
     const text = sentence(tokens, selection, row);
     setText(parts.readout, text);
-    const where = `Layer ${runs.layer + 1}, head ${runs.head + 1}, ${runs.drawable} rows.`;
-    parts.map.setAttribute("aria-label", `${where} ${text}`);
+    parts.map.setAttribute("aria-label", `Attention map, ${runs.drawable} rows. ${text}`);
     this.table.show({
       tokens, row, query: selection.query, rowOf: (i) => runs.row(i), count: runs.drawable,
     });

@@ -6,7 +6,7 @@ import { labelOf, nameOf } from "./token_label.js";
 import { weightOf } from "./wire.js";
 
 const ENTRIES = 8;
-const READERS = 3;
+const READERS = 2;
 const SINK = 0.3; // from this weight on the first token is a place to rest, and told apart
 
 export class ReadsTable {

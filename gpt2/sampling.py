@@ -34,12 +34,15 @@ class SamplingOptions:
         # Written so that NaN fails every one of them.
         if not 0 <= self.temperature <= 2:
             raise ValueError(f"Temperature must be from 0 to 2, not {self.temperature}.")
-        if not self.top_k >= 0 or self.top_k != int(self.top_k):
+        if not self.top_k >= 0 or self.top_k % 1 != 0:
             raise ValueError(f"Top-k must be a whole number from 0 (off) up, not {self.top_k}.")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"Top-p must be above 0 and at most 1, not {self.top_p}.")
-        if not 0 <= self.seed < 2**63 or self.seed != int(self.seed):
+        if not 0 <= self.seed < 2**63 or self.seed % 1 != 0:
             raise ValueError(f"Seed must be a whole number from 0 to 2^63 - 1, not {self.seed}.")
+        # A slider may say 40.0; torch wants 40.
+        object.__setattr__(self, "top_k", int(self.top_k))
+        object.__setattr__(self, "seed", int(self.seed))
 
 
 GREEDY = SamplingOptions(temperature=0)
@@ -50,7 +53,8 @@ def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
 
     `options.temperature` must be above 0.
     """
-    scores = logits.float() / options.temperature
+    # The largest is 0 first, so that dividing by almost nothing cannot make it infinite.
+    scores = (logits.float() - logits.max()) / max(options.temperature, 1e-30)
     if 0 < options.top_k < scores.numel():
         kth = scores.topk(options.top_k).values[-1]
         scores = scores.masked_fill(scores < kth, -math.inf)
@@ -77,7 +81,8 @@ def gumbel(seed: int, position: int, vocab_size: int, device: torch.device | str
     ids = torch.arange(vocab_size, dtype=torch.int64, device=device)
     bits = _mix(ids ^ (state & 0xFFFFFFFF)) ^ (state >> 32)
     bits = _mix(bits)
-    uniform = (bits.float() + 0.5) / 2**32
+    # Rounding to float32 would make 1 of the last few, and noise of minus infinity.
+    uniform = ((bits.float() + 0.5) / 2**32).clamp(max=1 - 2**-24)
     # -log(1 - u) rather than -log(u): the winner is where this is smallest, and there u is near 0,
     # where float32 still has all its digits.
     return -torch.log(-torch.log1p(-uniform))

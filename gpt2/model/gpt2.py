@@ -109,22 +109,25 @@ class GPT2Model(nn.Module):
         Row b draws with seed + b. Streaming, stopping and watching are in `gpt2.generation`.
         Raises ValueError when the result would not fit the context.
         """
+        batch, length = input_ids.shape
+        total = length + max_new_tokens
+        if total > self.config.max_seq_len:
+            raise ValueError(f"{total} tokens do not fit a context of {self.config.max_seq_len}")
+        weight = self.ln_f.weight
+        cache = KVCache(self.config, total, batch, dtype=weight.dtype, device=weight.device)
+        ids = input_ids
         was_training = self.training
         self.eval()
-        batch, length = input_ids.shape
-        weight = self.ln_f.weight
-        cache = KVCache(
-            self.config, length + max_new_tokens, batch, dtype=weight.dtype, device=weight.device
-        )
-        ids = input_ids
-        for position in range(length, length + max_new_tokens):
-            rows = self.wte.logits(self.hidden(ids[:, cache.length :], cache)[:, -1])  # (B, V)
-            new = [
-                choose(row, SamplingOptions(temperature=temperature, seed=seed + b), position)
-                for b, row in enumerate(rows)
-            ]
-            ids = torch.cat((ids, ids.new_tensor(new)[:, None]), dim=1)
-        self.train(was_training)
+        try:
+            for position in range(length, total):
+                last = self.hidden(ids[:, cache.length :], cache)[:, -1]  # (B, C)
+                new = [
+                    choose(row, SamplingOptions(temperature=temperature, seed=seed + b), position)
+                    for b, row in enumerate(self.wte.logits(last))
+                ]
+                ids = torch.cat((ids, ids.new_tensor(new)[:, None]), dim=1)
+        finally:
+            self.train(was_training)
         return ids
 
     @torch.no_grad()

@@ -6,6 +6,7 @@ A corpus file holds one paragraph a line; a line `<|endoftext|>` ends a document
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor
 
 from gpt2.tokenizer import END_OF_TEXT, Tokenizer
+
+_DOCUMENT_END = re.compile(f"^{re.escape(END_OF_TEXT)}$", re.MULTILINE)
 
 
 def read_documents(folder: Path, pattern: str) -> list[str]:
@@ -27,7 +30,7 @@ def read_documents(folder: Path, pattern: str) -> list[str]:
     for file in files:
         data = file.read_bytes()
         text = (gzip.decompress(data) if file.suffix == ".gz" else data).decode("utf-8")
-        parts = text.split(f"{END_OF_TEXT}\n")
+        parts = _DOCUMENT_END.split(text)
         documents += [part.strip("\n") for part in parts if part.strip()]
     return documents
 

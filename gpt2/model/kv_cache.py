@@ -1,4 +1,4 @@
-"""Keys and values of the tokens already read, so that a new token costs one column, not a square."""
+"""Keys and values of the tokens already read: a new token costs one row, not a square."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ NO_CACHE = NoCache()
 class KVCache:
     """Room for `capacity` tokens of `batch` texts. One per request; never shared.
 
-    A block calls `extend` with its new keys and values and gets all of them back; the model calls
-    `advance` once at the end of its forward pass, so an interrupted pass leaves the cache as it was.
+    A block calls `extend` with its new keys and values and gets all of them back. The model calls
+    `advance` once, when every block is done: an interrupted pass leaves the cache as it was.
     """
 
     def __init__(

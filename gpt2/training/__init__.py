@@ -1,1 +1,1 @@
-"""Trains the built-in models: a corpus in, `assets/<name>/` out. See `python -m gpt2.training -h`."""
+"""Trains the built-in models, corpus in, `assets/<name>/` out: `python -m gpt2.training -h`."""

@@ -1,0 +1,99 @@
+"""A real Chromium and a page that serves the panel's files, for its modules and its views."""
+
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+PANEL = Path(__file__).parents[2] / "assets" / "panel"
+
+# What Gradio does around a component: its css inside the element's id, its html, then mount().
+BENCH = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bench</title>
+<link rel="stylesheet" href="/tokens.css"></head><body>
+<main><h1>Bench</h1><div id="output_view"></div><div id="attention_view"></div></main>
+<script type="module">
+const load = async (name, server) => {
+  const element = document.getElementById(name);
+  const [html, css] = await Promise.all(
+    ["html", "css"].map((end) => fetch(`/${name}.${end}`).then((file) => file.text())));
+  const style = document.createElement("style");
+  style.textContent = `#${name} { ${css} }`;
+  document.head.append(style);
+  element.innerHTML = html;
+  const props = { value: null };
+  let changed = () => {};
+  const { mount } = await import(`/${name}.js`);
+  mount(element, props, (_, callback) => { changed = callback; }, server);
+  return (value) => { props.value = value; changed(); };
+};
+window.calls = [];
+window.pull = async () => ({ error: "No rows." });
+const server = {
+  pull: (request) => { calls.push(["pull", request]); return window.pull(request); },
+  watch_layer: async (request) => { calls.push(["watch_layer", request]); },
+};
+window.output = await load("output_view", server);
+window.attention = await load("attention_view", server);
+window.runs = (await import("/runs.js")).runsOf();
+window.ready = true;
+</script></body></html>"""
+
+
+class PanelFiles(http.server.SimpleHTTPRequestHandler):
+    def guess_type(self, path: str) -> str:
+        return "text/javascript" if path.endswith(".js") else super().guess_type(path)
+
+    def do_GET(self) -> None:
+        if self.path not in ("/", "/favicon.ico"):
+            return super().do_GET()
+        body = BENCH.encode() if self.path == "/" else b""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing: the tests speak."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.fail(f"these tests need a Chromium; none of {', '.join(names)} is on the PATH")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def panel_url() -> Iterator[str]:
+    handler = functools.partial(PanelFiles, directory=str(PANEL))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def panel(browser: Browser, panel_url: str) -> Iterator[Page]:
+    """A fresh page with both views mounted; any error it throws fails the test."""
+    context = browser.new_context(viewport={"width": 1360, "height": 900})
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(panel_url)
+    page.wait_for_function("window.ready")
+    yield page
+    context.close()
+    assert errors == []

@@ -25,6 +25,7 @@ T = TypeVar("T")
 _POLL = 0.1  # seconds between two looks at `cancelled`
 _WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before the second, third, ... try
 _PATIENCE = 8.0  # seconds after which a hub that does not answer is not asked again
+_GRACE = 3.0  # seconds after Ctrl-C in which the thread may remove what is half-made
 _SPARE_BYTES = 100_000_000  # left free on the disk, for everything else that writes there
 _ADVICE = "Nothing half-made was kept. Try again; Tiny works without a download."
 
@@ -48,8 +49,11 @@ def fetch(
             if cancelled():
                 raise Cancelled
             progress(job.meter.read())
-    finally:
+    except BaseException as why:
         job.leave()
+        if isinstance(why, KeyboardInterrupt):  # the program is about to end, and the thread too
+            job.ended.wait(_GRACE)
+        raise
     if job.folder is None:  # every caller gets an exception of its own
         raise CheckpointError(str(job.problem)) from job.problem
     if (last := job.meter.read()).done:
@@ -123,6 +127,8 @@ class _Job:
             self.folder = _right_folder(self)
         except Cancelled:
             return
+        except OSError as error:
+            self.problem = CheckpointError(hub.explain(error, self.source).sentence)
         except Exception as error:
             self.problem = error
         finally:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_ENTRY = {errno.EACCES, errno.EPERM, errno.EROFS}
 _TRY_AGAIN = {408, 425, 429}
 
 
@@ -139,10 +138,10 @@ def explain(error: BaseException, source: Source) -> Failure:
             "Free some space, or let HF_HOME name a folder on a larger disk.",
             False,
         )
-    if isinstance(error, OSError) and error.errno in _NO_ENTRY:
+    if isinstance(error, OSError) and error.filename is not None:  # a file's, not a connection's
         return Failure(
-            f"The download cannot be written into {cache_folder()}: this user may not. "
-            "Let HF_HOME name a folder that is yours.",
+            f"{source.title} cannot be kept in {cache_folder()}: {error.strerror}. "
+            "Let HF_HOME name a folder that can be written.",
             False,
         )
     if "Consistency check failed" in str(error):

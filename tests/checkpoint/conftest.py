@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,11 +35,17 @@ BIG = dataclasses.replace(TINY, vocab_size=280_000)
 class Fetcher:
     """A process with its own cache; `fetch` gives one reply for each caller, as in fetcher.py."""
 
-    def __init__(self, home: Path, endpoint: str, **environment: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        endpoint: str,
+        command: tuple[str, ...] = (str(Path(__file__).with_name("fetcher.py")),),
+        **environment: str,
+    ) -> None:
         self.home = home
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRANSFORMERS_"))}
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("fetcher.py"))],
+            [sys.executable, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -79,6 +87,16 @@ class Fetcher:
     def partials(self) -> list[Path]:
         return list(self.home.glob("hub/**/*.incomplete"))
 
+    def wait_for_bytes(self) -> None:
+        """Until the first block of a large file is on the disk."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with contextlib.suppress(FileNotFoundError):
+                if any(path.stat().st_size for path in self.partials()):
+                    return
+            time.sleep(0.02)
+        raise TimeoutError("nothing arrived in 60 s")
+
     def close(self) -> None:
         self.process.kill()
         self.process.communicate()
@@ -116,8 +134,8 @@ def new_fetcher(hub: HubStandin, tmp_path: Path) -> Iterator[Callable[..., Fetch
     """Makes processes that share a cache of this test's own."""
     made: list[Fetcher] = []
 
-    def make(**environment: str) -> Fetcher:
-        made.append(Fetcher(tmp_path / "home", hub.endpoint, **environment))
+    def make(**options: Any) -> Fetcher:
+        made.append(Fetcher(tmp_path / "home", hub.endpoint, **options))
         return made[-1]
 
     yield make

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -192,6 +193,14 @@ def test_space_runs_out_on_the_way(hub: HubStandin, fetcher: Fetcher, big: Sourc
     check_right(fetcher.fetch(big), big, fetcher)
 
 
+def test_a_cache_that_cannot_be_written(
+    new_fetcher: Callable[..., Fetcher], small: Source, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    fetcher = new_fetcher(HF_HOME=str(tmp_path / "file" / "home"))
+    check_refused(fetcher.fetch(small), fetcher, "cannot be kept in", "Not a directory", "HF_HOME")
+
+
 def test_callers_share_one_download(hub: HubStandin, fetcher: Fetcher, big: Source) -> None:
     hub.fail("slow", at=40_000_000)
     fetcher.start(big, quit_at=(None, None, None))
@@ -219,6 +228,18 @@ def test_all_cancel(hub: HubStandin, fetcher: Fetcher, big: Source) -> None:
         time.sleep(0.05)  # the thread sees it at its next block
     assert fetcher.partials() == []
     check_right(fetcher.fetch(big), big, fetcher)
+
+
+def test_interrupted_at_the_keyboard(
+    hub: HubStandin, new_fetcher: Callable[..., Fetcher], big: Source
+) -> None:
+    hub.fail("slow", at=9_000_000)
+    program = f"from gpt2.checkpoint import *; fetch(find_source('{big.name}@{big.revision}'))"
+    fetcher = new_fetcher(command=("-c", program))
+    fetcher.wait_for_bytes()
+    fetcher.process.send_signal(signal.SIGINT)
+    assert fetcher.process.wait(30) != 0
+    assert fetcher.partials() == []
 
 
 def test_cancelled_while_waiting_for_another_try(
@@ -249,8 +270,7 @@ def test_what_a_killed_download_leaves_is_removed(
     hub.fail("stall", at=15_000_000)
     killed = new_fetcher(HF_HUB_DOWNLOAD_TIMEOUT="30")
     killed.start(big)
-    while not any(p.stat().st_size > 10_000_000 for p in killed.partials()):
-        time.sleep(0.05)
+    killed.wait_for_bytes()
     killed.close()
     assert len(killed.partials()) == 1
     fetcher = new_fetcher()

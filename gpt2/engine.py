@@ -27,13 +27,15 @@ Finish = Literal["tokens", "end of text", "context", "stopped"]
 class Event:
     """What one forward pass brought.
 
-    `token` is the new token (None while a long prompt is being read, and in the last event);
+    `token` is the new token (None while a long prompt is being read, and in the last event), `fed`
+    how many tokens the pass read, the whole prompt at first;
     `text` what became readable with it; `attention` maps a watched layer to its new rows
     (H, fed, S); `seconds` counts from the start of the run and `tokens_per_second` from the first
     token. The last event, and only that one, says in `finish` why the text ends.
     """
 
     token: int | None
+    fed: int
     text: str
     attention: dict[int, Weights]
     seconds: float
@@ -122,13 +124,12 @@ class Engine:
         """
         ids = self.encode(prompt) if isinstance(prompt, str) else list(prompt)
         room = self.config.max_seq_len - len(ids)
-        watched = attention if callable(attention) else lambda: attention
         steps = generate(
             self.model,
             ids,
             min(new_tokens, max(room, 0)),
             options or SamplingOptions(),
-            wanted=lambda layer: layer in watched(),
+            watched=attention if callable(attention) else lambda: attention,
             stopped=stopped,
         )
         return self._events(steps, "context" if room < new_tokens else "tokens", stopped)
@@ -147,11 +148,11 @@ class Engine:
                 text = decoder.feed(step.token)
             clock.count(step)
             rows = {layer: w.float().cpu().numpy() for layer, w in step.attention.items()}
-            yield Event(step.token, text, rows, clock.seconds, clock.tokens_per_second)
+            yield Event(step.token, step.fed, text, rows, clock.seconds, clock.tokens_per_second)
             if finish:
                 break
         finish = finish or ("stopped" if stopped() else limit)
-        yield Event(None, decoder.flush(), {}, clock.seconds, clock.tokens_per_second, finish)
+        yield Event(None, 0, decoder.flush(), {}, clock.seconds, clock.tokens_per_second, finish)
 
     def generate_ids(
         self, ids: Sequence[int], new_tokens: int, options: SamplingOptions = GREEDY

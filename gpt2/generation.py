@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,7 @@ class Step:
     """One forward pass over `fed` tokens.
 
     `token` is the new token, or None while the prompt is not read to its end. `attention` holds
-    (H, fed, S) for each wanted layer: row i is what token i looked at while predicting token
+    (H, fed, S) for each watched layer: row i is what token i looked at while predicting token
     i + 1, so the newest token of all has no row yet.
     """
 
@@ -47,16 +47,16 @@ def generate(
     ids: Sequence[int],
     new_tokens: int,
     options: SamplingOptions,
-    wanted: Callable[[int], bool] = lambda layer: False,
+    watched: Callable[[], Collection[int]] = tuple,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Step]:
     """Read `ids`, then choose `new_tokens` tokens, yielding after every forward pass.
 
-    `wanted(layer)` is asked anew in every pass; `stopped()` before every pass.
+    `watched()`, the layers whose attention to keep, and `stopped()` are asked before every pass.
     Raises ValueError (`check_room`) before the first pass.
     """
     check_room(ids, new_tokens, model.config.max_seq_len)
-    return _passes(model, list(ids), new_tokens, options, wanted, stopped)
+    return _passes(model, list(ids), new_tokens, options, watched, stopped)
 
 
 @torch.inference_mode()
@@ -65,7 +65,7 @@ def _passes(
     ids: list[int],
     new_tokens: int,
     options: SamplingOptions,
-    wanted: Callable[[int], bool],
+    watched: Callable[[], Collection[int]],
     stopped: Callable[[], bool],
 ) -> Iterator[Step]:
     weight = model.ln_f.weight
@@ -76,10 +76,17 @@ def _passes(
     while (cache.length < prompt or len(ids) < end) and not stopped():
         seen: dict[int, Tensor] = {}
         fed = ids[cache.length : cache.length + PREFILL_CHUNK]
-        recorder = AttentionRecorder(wanted, lambda layer, w, seen=seen: seen.update({layer: w[0]}))
+        recorder = _record(seen, watched())
         hidden = model.hidden(torch.tensor([fed], device=weight.device), cache, recorder)
         token = None
         if cache.length == len(ids) < end:
             token = choose(model.wte.logits(hidden[0, -1]), options, position=len(ids))
             ids.append(token)
         yield Step(token, len(fed), seen)
+
+
+def _record(seen: dict[int, Tensor], layers: Collection[int]) -> AttentionRecorder:
+    def keep(layer: int, weights: Tensor) -> None:
+        seen[layer] = weights[0]  # the batch is one text
+
+    return AttentionRecorder(lambda layer: layer in layers, keep)

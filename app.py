@@ -1,0 +1,16 @@
+"""Starts the page: `python app.py`, then open the address it prints.
+
+Host and port: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
+"""
+
+import os
+
+# Before Gradio is imported: it would look up its own servers at start.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from gpt2.ui import build_page, launch  # noqa: E402 - the line above must come first
+
+demo = build_page()
+
+if __name__ == "__main__":
+    launch(demo)

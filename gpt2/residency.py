@@ -1,0 +1,106 @@
+"""Which engines are in memory: loaded on demand, kept while they fit, never dropped in use."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gpt2.checkpoint import Progress
+from gpt2.engine import Engine, load
+
+Loader = Callable[[str, Callable[[Progress], None], Callable[[], bool]], Engine]
+
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+class OutOfMemory(Exception):
+    """A model does not fit beside those in use. The message has the numbers."""
+
+
+def memory_budget() -> int:
+    """Bytes that models may fill: 80 % of the machine, or of what its container may use."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _CGROUP_LIMIT.read_text().strip() if _CGROUP_LIMIT.exists() else "max"
+    return int(0.8 * min(total, int(limit) if limit.isdigit() else total))
+
+
+def _load(
+    name: str, progress: Callable[[Progress], None], cancelled: Callable[[], bool]
+) -> Engine:
+    return load(name, progress=progress, cancelled=cancelled)
+
+
+class _Resident:
+    """One engine, how many runs use it, and the lock that lets only one of them load it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.engine: Engine | None = None
+        self.users = 0
+
+
+class Residency:
+    """Engines by name, least recently used first, within `budget` bytes of weights."""
+
+    def __init__(self, budget: int, loader: Loader = _load) -> None:
+        self._budget = budget
+        self._loader = loader
+        self._lock = threading.Lock()
+        self._residents: OrderedDict[str, _Resident] = OrderedDict()
+
+    @contextmanager
+    def engine(
+        self,
+        name: str,
+        size_bytes: int,
+        progress: Callable[[Progress], None] = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Engine]:
+        """The engine, loaded if need be; it stays in memory at least until the block ends.
+
+        `size_bytes` is what its weights will take. Raises OutOfMemory when there is no room beside
+        engines in use, and whatever the loader raises.
+        """
+        with self._lock:
+            resident = self._residents.setdefault(name, _Resident())
+            self._residents.move_to_end(name)
+            resident.users += 1
+        try:
+            with resident.lock:
+                if resident.engine is None:
+                    self._make_room(name, size_bytes)
+                    resident.engine = self._loader(name, progress, cancelled)
+            yield resident.engine
+        finally:
+            with self._lock:
+                resident.users -= 1
+                if resident.engine is None and resident.users == 0:
+                    self._residents.pop(name, None)
+
+    def is_loaded(self, name: str) -> bool:
+        """Whether a run could start at once."""
+        resident = self._residents.get(name)
+        return resident is not None and resident.engine is not None
+
+    def _make_room(self, name: str, size_bytes: int) -> None:
+        with self._lock:
+            taken = {
+                other: resident.engine.config.num_parameters * 4
+                for other, resident in self._residents.items()
+                if resident.engine is not None
+            }
+            for other in list(taken):
+                if sum(taken.values()) + size_bytes <= self._budget:
+                    return
+                if self._residents[other].users == 0:
+                    del self._residents[other], taken[other]
+            if sum(taken.values()) + size_bytes > self._budget:
+                raise OutOfMemory(
+                    f"{name} needs {size_bytes / 1e9:.1f} GB; of the {self._budget / 1e9:.1f} GB "
+                    f"this machine has for models, {sum(taken.values()) / 1e9:.1f} GB are in use. "
+                    "Choose a smaller size, or try again when other runs have ended."
+                )

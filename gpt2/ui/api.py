@@ -1,0 +1,58 @@
+"""The two calls for scripts: /generate and /attention, typed, through gradio_client or HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from gpt2.ui.playground import TOLD, Playground
+from gpt2.ui.requests import check_text, checked
+from gpt2.ui.sizes import source_of, weights_bytes
+
+
+class Api:
+    """Endpoints over the same models and the same line as the page."""
+
+    def __init__(self, playground: Playground) -> None:
+        self._playground = playground
+
+    def generate(
+        self,
+        prompt: str,
+        size: str = "tiny",
+        temperature: float = 0.8,
+        new_tokens: int = 120,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """Stream the text GPT-2 writes after `prompt`: every item is the text so far.
+
+        `size` is a name of Model size, `temperature` 0 (greedy) to 2, `new_tokens` 1 up to the
+        context, `top_k` 0 (off) up, `top_p` above 0 to 1 (off), `seed` 0 to 2^63 - 1.
+        """
+        try:
+            request = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed)
+            yield from self._playground.texts(request)
+        except TOLD as error:
+            raise _told(error) from error
+
+    def attention(self, size: str, text: str, layer: int, head: int) -> dict[str, Any]:
+        """What one head reads: {tokens: [T], weights: [[1], [2], ... [T]]}, lower triangle.
+
+        `layer` and `head` count from 0; row i says how much token i read from tokens 0 to i.
+        """
+        try:
+            name = source_of(size).name
+            with self._playground.residency.engine(name, weights_bytes(name)) as engine:
+                seen = engine.attention(check_text(text, "Text"), layer, head)
+        except TOLD as error:
+            raise _told(error) from error
+        rows = [[round(float(w), 6) for w in row[: i + 1]] for i, row in enumerate(seen.weights)]
+        return {"tokens": seen.tokens, "weights": rows}
+
+
+def _told(error: Exception) -> gr.Error:
+    return gr.Error(str(error), print_exception=False)

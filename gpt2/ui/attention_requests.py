@@ -1,0 +1,109 @@
+"""What the browser may ask about a run it knows: rows it misses, another layer, the example."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from gpt2.engine import Engine
+from gpt2.sampling import GREEDY
+from gpt2.ui.frames import Value, attention_value
+from gpt2.ui.playground import SORRY, TOLD, Playground
+from gpt2.ui.runs import Run
+from gpt2.ui.sizes import weights_bytes
+from gpt2.ui.wire import pack_rows, wire_tokens
+
+# What the panel shows before the first run: short, with a repeat, so that heads have work.
+EXAMPLE_SIZE = "tiny"
+EXAMPLE_TEXT = "The little fox saw the old bear. The old bear saw the little fox."
+_FORGOTTEN = "This text is no longer on the server. Generate it again to look further."
+
+_log = logging.getLogger(__name__)
+
+
+class AttentionRequests:
+    """Answers come from one thread: requests bypass Gradio's queue and must not pile up."""
+
+    def __init__(self, playground: Playground) -> None:
+        self._playground = playground
+        self._thread = ThreadPoolExecutor(1)
+        self._lock = threading.Lock()
+        self._example: Run | None = None
+
+    def pull(self, request: Any) -> Value:
+        """Rows of a layer from `start` on and tokens from `tokens_from` on, or {error}."""
+        try:
+            return self._thread.submit(self._pull, request).result()
+        except TOLD as error:
+            return {"error": str(error)}
+        except Exception:
+            _log.exception("a pull failed")
+            return {"error": SORRY}
+
+    def watch_layer(self, request: Any) -> Value:
+        """From now on push this layer's rows for this run."""
+        run = self._run(request)
+        if run is not None:
+            run.layer = _clamped(request, "layer", run.layers - 1)
+        return {}
+
+    def example(self) -> Value:
+        """The worked example: real attention of the smallest built-in model."""
+        with self._lock:
+            if self._example is None:
+                with self._engine(EXAMPLE_SIZE) as engine:
+                    self._example = _example_run(engine)
+        # Added anew for every visitor, so that it is never the least recently used.
+        self._playground.runs.add(self._example)
+        return attention_value(self._example, self._example.layer, 0, b"")
+
+    def _pull(self, request: Any) -> Value:
+        run = self._run(request)
+        if run is None:
+            return {"error": _FORGOTTEN}
+        layer = _clamped(request, "layer", run.layers - 1)
+        read = run.read
+        start = _clamped(request, "start", read)
+        tokens_from = _clamped(request, "tokens_from", len(run.ids))
+        with self._engine(run.size) as engine:
+            tokens = wire_tokens(engine.tokenizer, run.ids[tokens_from:])
+            packed = b""
+            if start < read:
+                packed = pack_rows(engine.attention_rows(run.ids[:read], layer)[:, start:])
+        answer = attention_value(run, layer, start, packed)
+        # The run may have grown meanwhile: what follows is asked for again.
+        return answer | {"n": read, "tokens": tokens, "tokens_start": tokens_from}
+
+    def _run(self, request: Any) -> Run | None:
+        return self._playground.runs.get(request.get("run") if isinstance(request, dict) else None)
+
+    @contextmanager
+    def _engine(self, size: str) -> Iterator[Engine]:
+        with self._playground.residency.engine(size, weights_bytes(size)) as engine:
+            yield engine
+
+
+def _example_run(engine: Engine) -> Run:
+    ids = engine.encode(EXAMPLE_TEXT)
+    config = engine.config
+    return Run(
+        EXAMPLE_SIZE,
+        GREEDY,
+        ids,
+        len(ids),
+        config.num_blocks,
+        config.num_heads,
+        layer=config.num_blocks // 2,
+        read=len(ids),
+        example=True,
+    )
+
+
+def _clamped(request: Any, field: str, most: int) -> int:
+    """A whole number from 0 to `most`, whatever the browser sent."""
+    value = request.get(field, 0)
+    return min(max(value, 0), most) if isinstance(value, int) else 0

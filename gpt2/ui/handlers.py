@@ -1,0 +1,134 @@
+"""What happens on a click: from Gradio's events to the playground and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from gpt2.ui.attention_view import AttentionView
+from gpt2.ui.controls import Controls
+from gpt2.ui.frames import note
+from gpt2.ui.output_view import OutputView
+from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
+from gpt2.ui.requests import MOST_CHARACTERS, checked, count_tokens
+from gpt2.ui.sizes import choices, config_of, source_of
+from gpt2.ui.text_line import TextLine
+
+# A prompt that is too long anyway is cut before it travels to be counted.
+_CUT = f"(prompt, size) => [prompt.slice(0, {MOST_CHARACTERS + 1}), size]"
+
+Shown = tuple[Any, Any, Any]
+
+
+class Handlers:
+    """One per page; a visitor is told apart by Gradio's session hash."""
+
+    def __init__(self, playground: Playground) -> None:
+        self._playground = playground
+        self._visitors: dict[str, Visitor] = {}
+
+    def wire(
+        self,
+        page: gr.Blocks,
+        controls: Controls,
+        output: OutputView,
+        attention: AttentionView,
+        status: TextLine,
+    ) -> None:
+        """Connect every control."""
+        views = [output, attention, status]
+        counted = {"inputs": [controls.prompt, controls.size], "outputs": controls.count}
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        for event in (
+            gr.on([controls.generate.click, controls.prompt.submit], self.generate,
+                  controls.request, views, **quiet),
+            controls.more.click(self.go_on, controls.request, views, **quiet),
+        ):  # fmt: skip
+            # A size that was downloaded is "already here" from now on.
+            event.then(lambda: gr.update(choices=choices()), outputs=controls.size, **quiet)
+        controls.stop.click(self.stop, queue=False, **quiet)
+        controls.size.change(
+            self.size_changed, controls.size, [controls.new_tokens, status], **quiet
+        )
+        gr.on(
+            [page.load, controls.prompt.change, controls.size.change],
+            count_tokens,
+            js=_CUT,
+            trigger_mode="always_last",
+            **counted,
+            **quiet,
+        )
+        page.unload(self.forget)
+
+    def generate(
+        self,
+        prompt: str,
+        size: str,
+        temperature: float,
+        new_tokens: float,
+        top_k: float,
+        top_p: float,
+        seed: float | None,
+        request: gr.Request,
+    ) -> Iterator[Shown]:
+        """Start a new text."""
+        try:
+            wish = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed)
+        except TOLD as error:
+            yield _complaint(error)
+            return
+        yield from map(_shown, self._playground.generate(wish, self._visitor(request)))
+
+    def go_on(
+        self,
+        prompt: str,
+        size: str,
+        temperature: float,
+        new_tokens: float,
+        top_k: float,
+        top_p: float,
+        seed: float | None,
+        request: gr.Request,
+    ) -> Iterator[Shown]:
+        """Go on with the newest text, by the model that began it; its seed stays unless given."""
+        visitor = self._visitor(request)
+        run = visitor.run
+        try:
+            if run is None:
+                raise ValueError("There is no text to continue yet. Generate one first.")
+            seed = run.options.seed if seed is None else seed
+            wish = checked("", run.size, temperature, new_tokens, top_k, top_p, seed)
+        except TOLD as error:
+            yield _complaint(error)
+            return
+        yield from map(_shown, self._playground.go_on(wish, visitor, run))
+
+    def size_changed(self, size: str) -> tuple[Any, str]:
+        """New tokens up to what this size can read, and what stands at the top right."""
+        most = config_of(source_of(size).name).max_seq_len - 1
+        return gr.update(maximum=most), self._playground.status(size)
+
+    def stop(self, request: gr.Request) -> None:
+        """End this visitor's run within one token."""
+        self._visitor(request).stop.set()
+
+    def forget(self, request: gr.Request) -> None:
+        """The tab is closed: end its run."""
+        visitor = self._visitors.pop(request.session_hash or "", None)
+        if visitor is not None:
+            visitor.stop.set()
+
+    def _visitor(self, request: gr.Request) -> Visitor:
+        return self._visitors.setdefault(request.session_hash or "", Visitor())
+
+
+def _shown(frame: Frame) -> Shown:
+    output, attention, status = frame
+    return output or gr.skip(), attention or gr.skip(), status
+
+
+def _complaint(error: Exception) -> Shown:
+    """The text stays as it is; the sentence stands under it."""
+    return note("error", str(error)), gr.skip(), gr.skip()

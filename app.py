@@ -8,7 +8,7 @@ import os
 # Before Gradio is imported: it would look up its own servers at start.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from gpt2.ui import build_page, launch  # noqa: E402 - the line above must come first
+from gpt2.ui import build_page, launch
 
 demo = build_page()
 

@@ -52,7 +52,7 @@ class AttentionMap:
 
 
 class _Clock:
-    """Seconds of a run, and its speed from the first token on: reading the prompt is no decoding."""
+    """Seconds of a run, and its speed after the first token: reading a prompt is not decoding."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()

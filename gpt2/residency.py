@@ -28,9 +28,7 @@ def memory_budget() -> int:
     return int(0.8 * min(total, int(limit) if limit.isdigit() else total))
 
 
-def _load(
-    name: str, progress: Callable[[Progress], None], cancelled: Callable[[], bool]
-) -> Engine:
+def _load(name: str, progress: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Engine:
     return load(name, progress=progress, cancelled=cancelled)
 
 

@@ -17,9 +17,7 @@ GPT2_VOCAB_SIZE = 50257
 END_OF_TEXT = "<|endoftext|>"
 
 # GPT-2's rule for where merging must stop: contractions, words, numbers, punctuation, spaces.
-_PATTERN = (
-    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
-)
+_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
 
 
 class Tokenizer:

@@ -67,9 +67,7 @@ class AttentionRecorder:
     Layers nobody wants go through the fused kernel, so they cost what they always cost.
     """
 
-    def __init__(
-        self, wanted: Callable[[int], bool], keep: Callable[[int, Tensor], None]
-    ) -> None:
+    def __init__(self, wanted: Callable[[int], bool], keep: Callable[[int, Tensor], None]) -> None:
         self.wanted = wanted
         self.keep = keep
         self.fused = FusedAttention()

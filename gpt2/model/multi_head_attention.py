@@ -27,4 +27,6 @@ class MultiHeadAttention(nn.Module):
         return y
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, H, T, D)
+        batch, fed, width = x.shape
+        heads = x.view(batch, fed, self.num_heads, width // self.num_heads)
+        return heads.transpose(1, 2)  # (B, H, T, D)

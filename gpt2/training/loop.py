@@ -103,7 +103,7 @@ class Trainer:
             logits = self.model(batch[:, :-1])  # (B, T, V)
             loss = F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
         self.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
         self.optimizer.step()
         value = loss.item()

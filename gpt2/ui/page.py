@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import threading
 from typing import Any
 
 import gradio as gr
+from gradio.events import api as api_endpoint  # gr.api, under the name that type checkers see
 
 from gpt2.residency import Residency, memory_budget
 from gpt2.ui.api import Api
@@ -29,7 +30,7 @@ _MOST_OPEN = 32
 
 
 def build_page() -> gr.Blocks:
-    """Everything wired, nothing loaded yet."""
+    """Everything wired; the built-in model loads in the background."""
     playground = Playground(Residency(memory_budget()), _MOST_RUNNING)
     asked = AttentionRequests(playground)
     api = Api(playground)
@@ -41,7 +42,8 @@ def build_page() -> gr.Blocks:
     def watch_layer(request: Any) -> Value:
         return asked.watch_layer(request)
 
-    with gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False) as page:
+    page = gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False)
+    with page:
         with gr.Row(elem_id="top"):
             gr.HTML(f"<h1>{TITLE}</h1>", apply_default_css=False)
             status = TextLine(value="Tiny · float32 · built in · ready", elem_id="status")
@@ -50,22 +52,22 @@ def build_page() -> gr.Blocks:
                 controls = Controls.build()
                 output = OutputView(elem_id="output", server_functions=[pull])
             with gr.Column(elem_id="right"):
-                attention = AttentionView(
-                    elem_id="attention", server_functions=[pull, watch_layer]
-                )
+                attention = AttentionView(elem_id="attention", server_functions=[pull, watch_layer])
         Handlers(playground).wire(page, controls, output, attention, status)
-        page.load(asked.example, outputs=attention, show_progress="hidden", api_visibility="private")
-        gr.api(api.generate, api_name="generate", concurrency_limit=_MOST_OPEN)
-        gr.api(api.attention, api_name="attention", concurrency_limit=2)
+        page.load(
+            asked.example, outputs=attention, show_progress="hidden", api_visibility="private"
+        )
+        api_endpoint(api.generate, api_name="generate", concurrency_limit=_MOST_OPEN)
+        api_endpoint(api.attention, api_name="attention", concurrency_limit=2)
+    # The first visitor should find the built-in model loaded.
+    threading.Thread(target=asked.example, daemon=True).start()
     page.queue(default_concurrency_limit=_MOST_OPEN, max_size=128)
     return page
 
 
 def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
     """Serve the page; host and port come from Gradio's own environment variables."""
-    # Gradio reads this when it starts; nothing may leave the machine unasked.
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    return page.launch(
+    served: tuple[Any, str, str] = page.launch(
         theme=page_theme(),
         css=panel_text("tokens.css") + panel_text("app.css"),
         app_kwargs={"routes": [panel_route()]},
@@ -76,3 +78,4 @@ def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
         pwa=False,
         **options,
     )
+    return served

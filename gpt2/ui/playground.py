@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 
 from gpt2.checkpoint import Cancelled, CheckpointError, Progress, is_cached
@@ -146,7 +145,9 @@ class Playground:
                 if stop.wait(_PATIENCE):
                     raise Cancelled
                 yield [_Waiting(ahead)]
-            work = Background(lambda emit: self._work(request, start, stop, emit), _PATIENCE, _PAUSE)
+            work: Background[_News] = Background(
+                lambda emit: self._work(request, start, stop, emit), _PATIENCE, _PAUSE
+            )
             yield from work.batches()
         finally:
             stop.set()
@@ -189,8 +190,9 @@ def _before_start(title: str, batch: list[_News]) -> Frame:
         runs = "one run is" if newest.ahead == 1 else f"{newest.ahead} runs are"
         waiting = note("waiting", f"Waiting in line: {runs} ahead of yours.")
         return waiting, None, f"{title} · waiting in line"
-    downloading = isinstance(newest, Progress)
-    sentence = loading_sentence(title, newest) if downloading else f"Loading {title}."
+    sentence = f"Loading {title}."
+    if isinstance(newest, Progress):
+        sentence = loading_sentence(title, newest)
     return note("loading", sentence), None, f"{title} · loading"
 
 

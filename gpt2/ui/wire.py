@@ -20,7 +20,7 @@ def pack_rows(rows: npt.NDArray[np.float32]) -> bytes:
     A byte is round(255 * sqrt(weight)): the square root keeps small weights apart, and no weight is
     off by more than 0.004.
     """
-    heads, fed, attended = rows.shape
+    _, fed, attended = rows.shape
     levels = np.rint(255 * np.sqrt(np.clip(rows, 0, 1))).astype(np.uint8)
     first = attended - fed
     return b"".join(levels[:, row, : first + row + 1].tobytes() for row in range(fed))

@@ -45,7 +45,7 @@ def test_waves_are_selectable_and_no_part_of_the_checkpoint() -> None:
 
 @pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
 def test_the_order_of_the_tokens_matters(positions: str) -> None:
-    config = GPT2Config(50, 12, 3, 4, 2, 16, positions=positions)  # type: ignore[arg-type] # str
+    config = GPT2Config(50, 12, 3, 4, 2, 16, positions=positions)
     torch.manual_seed(0)
     model = GPT2Model.from_config(config).eval()
     with torch.no_grad():

@@ -1,0 +1,247 @@
+"""The next token: the right distribution, the right candidates, the same draw every time."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from gpt2.sampling import GREEDY, SamplingOptions, choose, filtered, gumbel
+
+DRAWS = 100_000
+LOGITS = torch.tensor([2.0, -1.0, 0.5, 1.5, -3.0, 0.0, 1.4, -0.5])
+INFINITY, NAN = math.inf, math.nan
+examples = settings(deadline=None, max_examples=150)
+logits_of_any_kind = st.lists(st.floats(-200, 200, width=32), min_size=1, max_size=40).map(
+    torch.tensor
+)
+
+
+@pytest.fixture(scope="module")
+def noise() -> Tensor:
+    """The noise of 100,000 places: (draws, V)."""
+    return torch.stack([gumbel(3, place, len(LOGITS), "cpu") for place in range(DRAWS)])
+
+
+def kept(logits: Tensor, options: SamplingOptions) -> set[int]:
+    return set(filtered(logits, options).isfinite().nonzero().flatten().tolist())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        SamplingOptions(seed=3),
+        SamplingOptions(temperature=0.6, seed=3),
+        SamplingOptions(temperature=2, seed=3),
+        SamplingOptions(top_k=3, seed=3),
+        SamplingOptions(top_p=0.8, seed=3),
+        SamplingOptions(temperature=1.5, top_k=6, top_p=0.9, seed=3),
+    ],
+    ids=str,
+)
+def test_draws_follow_the_softmax_of_what_is_kept(options: SamplingOptions, noise: Tensor) -> None:
+    """Pearson's chi-square, within five standard deviations of what chance gives."""
+    scores = filtered(LOGITS, options)
+    winners = (scores + noise).argmax(-1)
+    for place in range(0, DRAWS, 997):
+        assert choose(LOGITS, options, place) == winners[place]
+    counts = winners.bincount(minlength=len(LOGITS)).double()
+    expected = DRAWS * scores.double().softmax(-1)
+    possible = expected > 0
+    assert not counts[~possible].any()
+    freedom = int(possible.sum()) - 1
+    squares = (counts - expected)[possible] ** 2 / expected[possible]
+    assert squares.sum() < freedom + 5 * math.sqrt(2 * freedom)
+
+
+def test_filters_leave_the_proportions_of_the_softmax() -> None:
+    options = SamplingOptions(temperature=0.7, top_k=4, top_p=0.95)
+    candidates = sorted(kept(LOGITS, options))
+    found = filtered(LOGITS, options).softmax(-1)[candidates]
+    torch.testing.assert_close(found, (LOGITS[candidates] / 0.7).softmax(-1))
+
+
+def test_the_same_arguments_give_the_same_token() -> None:
+    options = SamplingOptions(temperature=1.1, top_k=7, top_p=0.9, seed=2**63 - 1)
+    first = [choose(LOGITS, options, place) for place in range(50)]
+    torch.manual_seed(5)
+    assert [choose(LOGITS, options, place) for place in range(50)] == first
+    assert len(set(first)) > 1
+
+
+def test_no_draw_touches_the_generator_of_others() -> None:
+    before = torch.get_rng_state()
+    choose(LOGITS, SamplingOptions(seed=1), 0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@given(logits=logits_of_any_kind, place=st.integers(0, 1023))
+@examples
+def test_temperature_0_is_greedy(logits: Tensor, place: int) -> None:
+    assert choose(logits, GREEDY, place) == logits.argmax()
+
+
+@given(
+    logits=st.sets(st.integers(-200, 200), min_size=1, max_size=40).map(
+        lambda values: torch.tensor([float(value) for value in values])
+    ),
+    temperature=st.sampled_from([1e-3, 1e-9, 1e-37, 1e-310]),
+    place=st.integers(0, 1023),
+)
+@examples
+def test_temperature_towards_0_becomes_greedy(
+    logits: Tensor, temperature: float, place: int
+) -> None:
+    options = SamplingOptions(temperature=temperature, top_p=0.9)
+    assert choose(logits, options, place) == logits.argmax()
+
+
+@given(logits=logits_of_any_kind, k=st.integers(0, 45))
+@examples
+def test_top_k_keeps_the_k_likeliest_and_their_equals(logits: Tensor, k: int) -> None:
+    found = kept(logits, SamplingOptions(top_k=k))
+    shifted = (logits - logits.max()).tolist()
+    if k == 0:
+        assert len(found) == len(shifted)
+    else:
+        kth = sorted(shifted, reverse=True)[min(k, len(shifted)) - 1]
+        assert found == {token for token, logit in enumerate(shifted) if logit >= kth}
+
+
+@given(logits=logits_of_any_kind, p=st.floats(0.001, 1))
+@examples
+def test_top_p_keeps_the_fewest_that_reach_p(logits: Tensor, p: float) -> None:
+    found = kept(logits, SamplingOptions(top_p=p))
+    probability = logits.double().softmax(-1)
+    mass = probability[sorted(found)].sum()
+    rest = set(range(len(logits))) - found
+    assert found
+    assert mass >= p - 1e-6
+    if len(found) > 1 and p < 1:
+        least = min(probability[token] for token in found)
+        assert mass - least < p + 1e-6
+    if rest:
+        assert max(logits[token] for token in rest) <= min(logits[token] for token in found)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"top_k": 1}, {0}),
+        ({"top_k": 2}, {0, 1, 2}),  # 1 and 2 are equal: neither has the better claim
+        ({"top_k": 3}, {0, 1, 2}),
+        ({"top_k": 4}, {0, 1, 2, 3}),
+        ({"top_k": 99}, {0, 1, 2, 3}),
+        ({"top_k": 0}, {0, 1, 2, 3}),
+        ({"top_p": 1e-9}, {0}),
+        ({"top_p": 0.49}, {0}),
+        ({"top_p": 0.89}, {0, 1, 2}),
+        ({"top_p": 0.91}, {0, 1, 2, 3}),
+        ({"top_p": 1.0}, {0, 1, 2, 3}),
+        ({"top_k": 3, "top_p": 0.55}, {0}),  # of what top-k left, 0 alone has 0.5556
+        ({"temperature": 0.5, "top_p": 0.7}, {0}),  # cooler: 0 has 0.735
+    ],
+    ids=str,
+)
+def test_filters_on_a_distribution_one_can_see(options: dict, expected: set[int]) -> None:
+    logits = torch.tensor([0.5, 0.2, 0.2, 0.1]).log()
+    assert kept(logits, SamplingOptions(**options)) == expected
+
+
+def test_among_equals_top_p_keeps_as_many_as_it_needs() -> None:
+    assert len(kept(torch.zeros(10), SamplingOptions(top_p=0.35))) == 4
+    assert len(kept(torch.zeros(10), SamplingOptions(top_k=3))) == 10
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_any_precision_of_logits_will_do(dtype: torch.dtype) -> None:
+    options = SamplingOptions(temperature=0.8, top_k=5, top_p=0.9, seed=4)
+    logits = LOGITS.to(dtype)
+    for place in range(20):
+        assert choose(logits, options, place) == choose(logits.float(), options, place)
+
+
+def test_a_token_that_cannot_be_never_is() -> None:
+    logits = torch.tensor([-INFINITY, 1.0, -INFINITY, 0.0])
+    for options in (SamplingOptions(), SamplingOptions(top_k=3), SamplingOptions(top_p=0.99)):
+        assert {choose(logits, options, place) for place in range(200)} == {1, 3}
+
+
+def test_the_noise_is_standard_gumbel() -> None:
+    values = torch.cat([gumbel(0, place, 50257, "cpu") for place in range(20)]).double()
+    count = values.numel()
+    variance = math.pi**2 / 6
+    assert abs(values.mean() - 0.5772156649) < 5 * math.sqrt(variance / count)
+    assert abs(values.var() - variance) < 5 * math.sqrt(4.4 * variance**2 / count)
+    for quantile in (0.001, 0.1, 0.5, 0.9, 0.999):
+        below = (values <= -math.log(-math.log(quantile))).double().mean()
+        assert abs(below - quantile) < 5 * math.sqrt(quantile * (1 - quantile) / count)
+
+
+def test_the_noise_is_finite_even_where_rounding_reaches_1() -> None:
+    """Place 1016 of seed 0 gives token 29460 one of the 128 hashes that float32 rounds to 2^32."""
+    noise = gumbel(0, 1016, 50257, "cpu")
+    assert noise.isfinite().all()
+    assert noise.argmin() == 29460
+    only = torch.full((50257,), -INFINITY).index_fill(0, torch.tensor(29460), 0)
+    assert choose(only, SamplingOptions(), 1016) == 29460
+
+
+@pytest.mark.parametrize("step", [1, 2, 256])
+def test_neighbours_share_no_luck(step: int) -> None:
+    """Between places, between seeds, and between tokens: no correlation beyond chance."""
+    limit = 5 / math.sqrt(50257)
+    for seed, place in [(0, 0), (1, 17), (12345, 1000)]:
+        here = gumbel(seed, place, 50257, "cpu")
+        others = [
+            gumbel(seed, place + step, 50257, "cpu"),
+            gumbel(seed + step, place, 50257, "cpu"),
+            gumbel(seed + step, place + step, 50257, "cpu"),
+            here.roll(step),
+        ]
+        for other in others:
+            assert abs(torch.corrcoef(torch.stack((here, other)))[0, 1]) < limit
+
+
+def test_seed_and_place_do_not_stand_in_for_each_other() -> None:
+    streams = {tuple(gumbel(s, p, 3, "cpu").tolist()) for s in range(40) for p in range(40)}
+    assert len(streams) == 1600
+
+
+def test_models_with_different_vocabularies_meet_the_same_luck() -> None:
+    assert torch.equal(gumbel(9, 4, 8192, "cpu"), gumbel(9, 4, 50257, "cpu")[:8192])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        *(
+            ({"temperature": t}, "Temperature must be from 0 to 2")
+            for t in (-0.1, 2.1, NAN, INFINITY)
+        ),
+        *(({"top_k": k}, "Top-k must be a whole number from 0") for k in (-1, 2.5, NAN, INFINITY)),
+        *(({"top_p": p}, "Top-p must be above 0 and at most 1") for p in (0, -1, 1.01, NAN)),
+        *(
+            ({"seed": s}, "Seed must be a whole number from 0")
+            for s in (-1, 2**63, 0.5, NAN, INFINITY)
+        ),
+    ],
+    ids=str,
+)
+def test_an_option_out_of_range_says_so(wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        SamplingOptions(**wrong)
+    assert str(next(iter(wrong.values()))) in str(error.value)
+
+
+def test_a_whole_number_may_come_as_a_float() -> None:
+    assert SamplingOptions(top_k=40.0, seed=7.0) == SamplingOptions(
+        top_k=40, seed=7
+    )  # as a slider sends it
+    assert choose(LOGITS, SamplingOptions(top_k=3.0), 0) == choose(
+        LOGITS, SamplingOptions(top_k=3), 0
+    )

@@ -150,7 +150,7 @@ def explain(error: BaseException, source: Source) -> Failure:
         return Failure(f"The hub ({endpoint()}) stopped answering.", True)
     if "ConnectError" in type(error).__name__:
         return Failure(f"The hub ({endpoint()}) cannot be reached.", True)
-    return Failure("The connection broke.", True)
+    return Failure(f"The connection broke ({type(error).__name__}).", True)
 
 
 def _explain_reply(error: HfHubHTTPError, source: Source) -> Failure:

@@ -238,10 +238,8 @@ def test_an_option_out_of_range_says_so(wrong: dict, message: str) -> None:
     assert str(next(iter(wrong.values()))) in str(error.value)
 
 
-def test_a_whole_number_may_come_as_a_float() -> None:
-    assert SamplingOptions(top_k=40.0, seed=7.0) == SamplingOptions(
-        top_k=40, seed=7
-    )  # as a slider sends it
-    assert choose(LOGITS, SamplingOptions(top_k=3.0), 0) == choose(
-        LOGITS, SamplingOptions(top_k=3), 0
-    )
+def test_a_slider_s_40_0_is_40() -> None:
+    found = SamplingOptions(top_k=40.0, seed=7.0)
+    assert found == SamplingOptions(top_k=40, seed=7)
+    assert choose(LOGITS, found, 0) == choose(LOGITS, SamplingOptions(top_k=40, seed=7), 0)
+    assert isinstance(found.top_k, int) and isinstance(found.seed, int)

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from gpt2 import GPT2Model
 from gpt2.config import SIZES, GPT2Config
-from gpt2.model import FusedAttention, GPT2Model
+from gpt2.model import FusedAttention
 from tests.reference import MASK, loss_of, ours, random_checkpoint, random_ids
 
 CONFIG = GPT2Config(61, 21, 3, 7, 3, 19, 4)

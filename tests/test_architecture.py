@@ -1,0 +1,167 @@
+"""How the project is built: imports point strictly down, files and functions stay readable.
+
+A new module fails here until it is given a level.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LEVELS = {
+    "app": 7,
+    "gpt2": 6,  # the public API: it may name anything, and nothing below may import it
+    "gpt2.__main__": 6,
+    "gpt2.ui": 6,
+    "gpt2.training": 6,
+    "gpt2.residency": 5,
+    "gpt2.engine": 4,
+    "gpt2.precision": 3,
+    "gpt2.generation": 2,
+    "gpt2.checkpoint": 2,
+    "gpt2.quantization": 2,
+    "gpt2.model": 1,
+    "gpt2.tokenizer": 1,
+    "gpt2.config": 0,
+    "gpt2.sampling": 0,
+    "gpt2.progress_bar": 0,
+}
+# Who may import these; nobody at all for an empty set.
+ONLY = {
+    "gradio": {"gpt2.ui", "app"},
+    "tiktoken": {"gpt2.tokenizer"},
+    "huggingface_hub": {"gpt2.checkpoint"},
+    "safetensors": {"gpt2.checkpoint"},
+    "transformers": set(),
+}
+WITHOUT_TORCH = {"gpt2.ui", "gpt2.tokenizer", "gpt2.config", "gpt2.progress_bar", "app"}
+LONGEST_FILE, LONGEST_FUNCTION = 260, 40
+
+PYTHON = sorted([*ROOT.glob("gpt2/**/*.py"), *ROOT.glob("app.py")])
+ASSETS = sorted([*ROOT.glob("assets/**/*.js"), *ROOT.glob("assets/**/*.css")])
+
+
+def name_of(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+each_python_file = pytest.mark.parametrize("file", PYTHON, ids=name_of)
+
+
+def room(module: str) -> str:
+    """The entry of LEVELS a module belongs to: `gpt2.model.attention` to `gpt2.model`."""
+    return ".".join(module.split(".")[:2])
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"))
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Every module a file imports, wherever the import stands: at the top or inside a function."""
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} line {node.lineno}: imports are written in full"
+            assert node.module
+            if node.module == "gpt2":  # `from gpt2 import model` names a module, or the API
+                modules = {f"gpt2.{alias.name}" for alias in node.names}
+                yield from (modules & set(LEVELS)) or {"gpt2"}
+            else:
+                yield node.module
+
+
+@each_python_file
+def test_every_module_has_a_level(file: Path) -> None:
+    assert room(module_of(file)) in LEVELS
+
+
+@each_python_file
+def test_imports_point_strictly_down(file: Path) -> None:
+    here = room(module_of(file))
+    for module in imports(file):
+        if module.split(".")[0] not in ("gpt2", "app"):
+            continue
+        there = room(module)
+        assert there in LEVELS, f"{module} has no level"
+        assert there == here or LEVELS[there] < LEVELS[here], f"{here} imports {module}"
+
+
+@each_python_file
+def test_libraries_stay_in_their_rooms(file: Path) -> None:
+    here = room(module_of(file))
+    for library in {module.split(".")[0] for module in imports(file)}:
+        assert here in ONLY.get(library, {here}), f"{here} imports {library}"
+        if here in WITHOUT_TORCH:
+            assert library != "torch", f"{here} imports torch"
+
+
+@pytest.mark.parametrize("file", [*PYTHON, *ASSETS], ids=name_of)
+def test_a_file_is_read_in_one_sitting(file: Path) -> None:
+    assert len(file.read_text("utf-8").splitlines()) <= LONGEST_FILE
+
+
+@each_python_file
+def test_a_function_fits_a_screen(file: Path) -> None:
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            lines = node.end_lineno - node.lineno + 1
+            assert lines <= LONGEST_FUNCTION, f"{node.name} has {lines} lines"
+
+
+SCRIPTS = [file for file in ASSETS if file.suffix == ".js"]
+NO_FUNCTION = re.compile(r"\s*(?:\} ?)?(if|for|while|switch|else|try|catch|finally|do|class)\b")
+OPENS = re.compile(r"(?:\bfunction\b.*|=>\s*|\)\s*)\{$")
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=name_of)
+def test_a_script_s_function_fits_a_screen(file: Path) -> None:
+    """A function ends at the first `}` as far in as the line that opens it."""
+    lines = file.read_text("utf-8").splitlines()
+    for start, line in enumerate(lines):
+        if not OPENS.search(line) or NO_FUNCTION.match(line):
+            continue
+        indent = len(line) - len(line.lstrip())
+        closes = re.compile(rf" {{{indent}}}\}}")
+        end = next((n for n in range(start + 1, len(lines)) if closes.match(lines[n])), start)
+        assert end - start + 1 <= LONGEST_FUNCTION, f"line {start + 1}: {line.strip()}"
+
+
+def test_a_silenced_checker_gives_its_reason() -> None:
+    silencer = re.compile(
+        r"#\s*(?:type" + r":\s*ignore(?:\[[^]]*\])?|no" + r"qa(?::\s*[A-Z0-9, ]+)?)"
+    )
+    for file in [*PYTHON, *ROOT.glob("tests/**/*.py")]:
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+            if match := silencer.search(line):
+                reason = line[match.end() :].strip(" #-:")
+                assert len(reason.split()) >= 2, f"{name_of(file)}:{number}: {line.strip()}"
+
+
+def test_no_file_names_a_place_on_one_machine() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git tree")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    places = re.compile("(?<![\\w.])/(?:" + "wo" + "rk|ro" + "ot)/")
+    for name in filter(None, listed.stdout.split("\0")):
+        file = ROOT / name
+        if file.is_file():
+            text = file.read_bytes().decode("utf-8", "ignore")
+            assert not places.search(text), name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,6 +70,8 @@ def save_model(
         partial = Path(name)
         save_file(state, partial / WEIGHTS_FILE, {"format": "pt", **metadata})
         (partial / CONFIG_FILE).write_text(config_text(model.config), "utf-8")
+        # safetensors lets only the owner read what it writes.
+        shutil.copymode(partial / CONFIG_FILE, partial / WEIGHTS_FILE)
         for file in (WEIGHTS_FILE, CONFIG_FILE):
             os.replace(partial / file, folder / file)
 

@@ -20,6 +20,8 @@ from gpt2.ui.wire import pack_rows, wire_tokens
 # What the panel shows before the first run: short, with a repeat, so that heads have work.
 EXAMPLE_SIZE = "tiny"
 EXAMPLE_TEXT = "The little fox saw the old bear. The old bear saw the little fox."
+# A long text's rows come in several answers; the browser asks until it has all.
+_MOST_BYTES = 4_000_000
 _FORGOTTEN = "This text is no longer on the server. Generate it again to look further."
 
 _log = logging.getLogger(__name__)
@@ -73,7 +75,8 @@ class AttentionRequests:
             tokens = wire_tokens(engine.tokenizer, run.ids[tokens_from:])
             packed = b""
             if start < read:
-                packed = pack_rows(engine.attention_rows(run.ids[:read], layer)[:, start:])
+                rows = engine.attention_rows(run.ids[:read], layer)
+                packed = pack_rows(rows[:, start:])[: _whole_rows(start, read, run.heads)]
         answer = attention_value(run, layer, start, packed)
         # The run may have grown meanwhile: what follows is asked for again.
         return answer | {"n": read, "tokens": tokens, "tokens_start": tokens_from}
@@ -101,6 +104,16 @@ def _example_run(engine: Engine) -> Run:
         read=len(ids),
         example=True,
     )
+
+
+def _whole_rows(start: int, read: int, heads: int) -> int:
+    """Bytes of the rows from `start` on that one answer may carry: at least one row."""
+    size = 0
+    for row in range(start, read):
+        if size and size + heads * (row + 1) > _MOST_BYTES:
+            break
+        size += heads * (row + 1)
+    return size
 
 
 def _clamped(request: Any, field: str, most: int) -> int:

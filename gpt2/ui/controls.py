@@ -30,7 +30,7 @@ class Controls:
     new_tokens: gr.Slider
     top_k: gr.Slider
     top_p: gr.Slider
-    seed: gr.Number
+    seed: gr.Textbox
     generate: gr.Button
     stop: gr.Button
     more: gr.Button
@@ -45,13 +45,14 @@ class Controls:
                     choices(), value=DEFAULT_SIZE, label="Model size", elem_id="size", min_width=220
                 )
                 with gr.Column(min_width=200, elem_id="sliders"):
-                    temperature = gr.Slider(0, 2, 0.8, step=0.05, label="Temperature")
+                    temperature = gr.Slider(0, 2, 0.8, step=0.05, label="Temperature", buttons=[])
                     new_tokens = gr.Slider(
                         1,
                         config_of(DEFAULT_SIZE).max_seq_len - 1,
                         DEFAULT_NEW_TOKENS,
                         step=1,
                         label="New tokens",
+                        buttons=[],
                     )
             top_k, top_p, seed = _more_sampling()
             with gr.Row(elem_id="actions"):
@@ -100,15 +101,19 @@ def _prompt() -> tuple[gr.Textbox, TextLine]:
     return prompt, count
 
 
-def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Number]:
-    with gr.Accordion("More sampling", open=False, elem_id="more-sampling"):
-        top_k = gr.Slider(0, 200, 0, step=1, label="Top-k", info="0 keeps every token")
-        top_p = gr.Slider(0.05, 1, 1, step=0.05, label="Top-p", info="1 keeps every token")
-        seed = gr.Number(
-            None,
-            label="Seed",
-            precision=0,
-            minimum=0,
-            info="Empty draws a new one each time; the same seed writes the same text",
+def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox]:
+    with (
+        gr.Accordion("More sampling", open=False, elem_id="more-sampling"),
+        gr.Row(elem_classes="fields"),
+    ):
+        top_k = gr.Slider(
+            0, 200, 0, step=1, label="Top-k", min_width=140, info="0 keeps all", buttons=[]
+        )
+        top_p = gr.Slider(
+            0.05, 1, 1, step=0.05, label="Top-p", min_width=140, info="1 keeps all", buttons=[]
+        )
+        # A text field: a number field of Gradio's shows an empty value as 0, which is a seed too.
+        seed = gr.Textbox(
+            label="Seed", min_width=110, max_lines=1, placeholder="random", info="Empty draws one"
         )
     return top_k, top_p, seed

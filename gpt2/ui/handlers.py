@@ -42,8 +42,9 @@ class Handlers:
         counted = {"inputs": [controls.prompt, controls.size], "outputs": controls.count}
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         for event in (
+            # Named, or it would take the name of the public /generate.
             gr.on([controls.generate.click, controls.prompt.submit], self.generate,
-                  controls.request, views, **quiet),
+                  controls.request, views, api_name="click_generate", **quiet),
             controls.more.click(self.go_on, controls.request, views, **quiet),
         ):  # fmt: skip
             # A size that was downloaded is "already here" from now on.

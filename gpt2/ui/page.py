@@ -50,7 +50,7 @@ def build_page() -> gr.Blocks:
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="left"):
                 controls = Controls.build()
-                output = OutputView(elem_id="output", server_functions=[pull])
+                output = OutputView(elem_id="output", server_functions=[pull, watch_layer])
             with gr.Column(elem_id="right"):
                 attention = AttentionView(elem_id="attention", server_functions=[pull, watch_layer])
         Handlers(playground).wire(page, controls, output, attention, status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from reprlib import repr as shortened
 from dataclasses import dataclass
 
 from gpt2.sampling import SamplingOptions
@@ -39,11 +40,11 @@ def checked(
     most = config_of(name).max_seq_len - 1
     options = SamplingOptions(
         temperature=_number("Temperature", temperature),
-        top_k=_whole("Top-k", top_k),
+        top_k=whole("Top-k", top_k),
         top_p=_number("Top-p", top_p),
-        seed=secrets.randbelow(10_000) if seed in (None, "") else _whole("Seed", seed),
+        seed=secrets.randbelow(10_000) if seed in (None, "") else whole("Seed", seed),
     )
-    count = _whole("New tokens", new_tokens)
+    count = whole("New tokens", new_tokens)
     if not 1 <= count <= most:
         raise ValueError(f"New tokens must be from 1 to {most:,}, not {count:,}.")
     return Request(text, name, count, options)
@@ -72,14 +73,16 @@ def count_tokens(prompt: str, size: str) -> str:
     return f"{count:,} of {config.max_seq_len:,} tokens{warning}"
 
 
-def _number(field: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{field} must be a number, not {value!r}.")
-    return float(value)
-
-
-def _whole(field: str, value: object) -> int:
+def whole(field: str, value: object) -> int:
+    """`value` if it is a whole number that fits 64 bits. Raises ValueError."""
     number = value if isinstance(value, int) else _number(field, value)
-    if isinstance(value, bool) or number != int(number):
-        raise ValueError(f"{field} must be a whole number, not {value!r}.")
+    if isinstance(value, bool) or not abs(number) < 2**64 or number != int(number):
+        raise ValueError(f"{field} must be a whole number, not {shortened(value)}.")
     return int(number)
+
+
+def _number(field: str, value: object) -> float:
+    # The first half of the condition also keeps out whole numbers that no float can hold.
+    if isinstance(value, int | float) and abs(value) < 1e300 and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"{field} must be a number, not {shortened(value)}.")

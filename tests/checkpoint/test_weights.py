@@ -96,6 +96,7 @@ def test_saves_what_transformers_loads(
     with safe_open(tmp_path / WEIGHTS, framework="pt") as file:
         assert file.metadata() == {"format": "pt", "steps": "12"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", WEIGHTS]
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
 
 
 def test_sinusoidal_positions(tmp_path: Path) -> None:

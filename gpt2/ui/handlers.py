@@ -71,7 +71,7 @@ class Handlers:
         new_tokens: float,
         top_k: float,
         top_p: float,
-        seed: float | None,
+        seed: str,
         request: gr.Request,
     ) -> Iterator[Shown]:
         """Start a new text."""
@@ -90,7 +90,7 @@ class Handlers:
         new_tokens: float,
         top_k: float,
         top_p: float,
-        seed: float | None,
+        seed: str,
         request: gr.Request,
     ) -> Iterator[Shown]:
         """Go on with the newest text, by the model that began it; its seed stays unless given."""
@@ -99,8 +99,8 @@ class Handlers:
         try:
             if run is None:
                 raise ValueError("There is no text to continue yet. Generate one first.")
-            seed = run.options.seed if seed is None else seed
-            wish = checked("", run.size, temperature, new_tokens, top_k, top_p, seed)
+            same = seed or run.options.seed
+            wish = checked("", run.size, temperature, new_tokens, top_k, top_p, same)
         except TOLD as error:
             yield _complaint(error)
             return

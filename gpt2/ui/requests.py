@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import secrets
-from reprlib import repr as shortened
 from dataclasses import dataclass
+from reprlib import repr as shortened
 
 from gpt2.sampling import SamplingOptions
 from gpt2.tokenizer import Tokenizer
@@ -39,12 +38,12 @@ def checked(
     text = check_text(prompt, "Prompt")
     most = config_of(name).max_seq_len - 1
     options = SamplingOptions(
-        temperature=_number("Temperature", temperature),
-        top_k=whole("Top-k", top_k),
-        top_p=_number("Top-p", top_p),
-        seed=secrets.randbelow(10_000) if seed in (None, "") else whole("Seed", seed),
+        temperature=_number("Temperature must be a number from 0 to 2", temperature),
+        top_k=whole("Top-k must be a whole number from 0 (off) up", top_k),
+        top_p=_number("Top-p must be a number above 0 and at most 1", top_p),
+        seed=_seed(seed),
     )
-    count = whole("New tokens", new_tokens)
+    count = whole(f"New tokens must be a whole number from 1 to {most:,}", new_tokens)
     if not 1 <= count <= most:
         raise ValueError(f"New tokens must be from 1 to {most:,}, not {count:,}.")
     return Request(text, name, count, options)
@@ -73,16 +72,25 @@ def count_tokens(prompt: str, size: str) -> str:
     return f"{count:,} of {config.max_seq_len:,} tokens{warning}"
 
 
-def whole(field: str, value: object) -> int:
-    """`value` if it is a whole number that fits 64 bits. Raises ValueError."""
-    number = value if isinstance(value, int) else _number(field, value)
-    if isinstance(value, bool) or not abs(number) < 2**64 or number != int(number):
-        raise ValueError(f"{field} must be a whole number, not {shortened(value)}.")
+def whole(rule: str, value: object) -> int:
+    """`value` as a whole number; 3.0 is one. Raises ValueError that begins with `rule`."""
+    number = value if isinstance(value, int) else _number(rule, value)
+    if isinstance(value, bool) or number != int(number):
+        raise ValueError(f"{rule}, not {shortened(value)}.")
     return int(number)
 
 
-def _number(field: str, value: object) -> float:
-    # The first half of the condition also keeps out whole numbers that no float can hold.
+def _seed(value: object) -> int:
+    """A whole number, also as text; nothing at all draws one that is easy to read and to type."""
+    if value is None or value == "":
+        return secrets.randbelow(10_000)
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    return whole("Seed must be a whole number from 0 to 2^63 - 1", value)
+
+
+def _number(rule: str, value: object) -> float:
+    # The bound keeps out infinity, NaN, and whole numbers that no float can hold.
     if isinstance(value, int | float) and abs(value) < 1e300 and not isinstance(value, bool):
         return float(value)
-    raise ValueError(f"{field} must be a number, not {shortened(value)}.")
+    raise ValueError(f"{rule}, not {shortened(value)}.")

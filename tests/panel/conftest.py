@@ -1,14 +1,13 @@
-"""A real Chromium and a page that serves the panel's files, for its modules and its views."""
+"""A page that serves the panel's files, for its modules and its views."""
 
 import functools
 import http.server
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 PANEL = Path(__file__).parents[2] / "assets" / "panel"
 
@@ -60,18 +59,6 @@ class PanelFiles(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         """Say nothing: the tests speak."""
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        pytest.fail(f"these tests need a Chromium; none of {', '.join(names)} is on the PATH")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")

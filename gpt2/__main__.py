@@ -48,10 +48,14 @@ def write(options: argparse.Namespace) -> None:
     bar = DownloadBar()
     engine = load(options.size, progress=bar)
     bar.close()
+    events = engine.stream(options.prompt, sampling, options.new_tokens)
     print(options.prompt, end="", flush=True)
-    for event in engine.stream(options.prompt, sampling, options.new_tokens):
+    for event in events:
         print(event.text, end="", flush=True)
     print()
+    if event.finish == "context":
+        most = engine.config.max_seq_len
+        print(f"The context is full: this model reads {most:,} tokens at most.", file=sys.stderr)
 
 
 def fetch_model(options: argparse.Namespace) -> None:

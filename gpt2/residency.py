@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gpt2.checkpoint import Progress
+from gpt2.checkpoint import Cancelled, Progress
 from gpt2.engine import Engine, load
 
 Loader = Callable[[str, Callable[[Progress], None], Callable[[], bool]], Engine]
 
+_POLL = 0.1  # seconds between two looks at `cancelled`
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -33,12 +34,27 @@ def _load(name: str, progress: Callable[[Progress], None], cancelled: Callable[[
 
 
 class _Resident:
-    """One engine, how many runs use it, and the lock that lets only one of them load it."""
+    """One engine, how many runs use it, and the lock that lets only one of them load it.
+
+    `size_bytes` is counted from before loading, so that two loads do not take the same room.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.engine: Engine | None = None
         self.users = 0
+        self.size_bytes = 0
+
+    @contextmanager
+    def alone(self, cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Only one at a time. Raises Cancelled when somebody is told to stop while he waits."""
+        while not self.lock.acquire(timeout=_POLL):
+            if cancelled():
+                raise Cancelled
+        try:
+            yield
+        finally:
+            self.lock.release()
 
 
 class Residency:
@@ -61,18 +77,18 @@ class Residency:
         """The engine, loaded if need be; it stays in memory at least until the block ends.
 
         `size_bytes` is what its weights will take. Raises OutOfMemory when there is no room beside
-        engines in use, and whatever the loader raises.
+        engines in use, Cancelled, and whatever the loader raises.
         """
         with self._lock:
             resident = self._residents.setdefault(name, _Resident())
             self._residents.move_to_end(name)
             resident.users += 1
         try:
-            with resident.lock:
-                if resident.engine is None:
-                    self._make_room(name, size_bytes)
-                    resident.engine = self._loader(name, progress, cancelled)
-            yield resident.engine
+            with resident.alone(cancelled):
+                engine = resident.engine or self._load_into(
+                    resident, name, size_bytes, progress, cancelled
+                )
+            yield engine
         finally:
             with self._lock:
                 resident.users -= 1
@@ -84,21 +100,36 @@ class Residency:
         resident = self._residents.get(name)
         return resident is not None and resident.engine is not None
 
-    def _make_room(self, name: str, size_bytes: int) -> None:
+    def _load_into(
+        self,
+        resident: _Resident,
+        name: str,
+        size_bytes: int,
+        progress: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+    ) -> Engine:
+        self._make_room(resident, name, size_bytes)
+        try:
+            engine = self._loader(name, progress, cancelled)
+        except BaseException:
+            resident.size_bytes = 0
+            raise
+        resident.size_bytes = engine.config.num_parameters * 4
+        resident.engine = engine
+        return engine
+
+    def _make_room(self, resident: _Resident, name: str, size_bytes: int) -> None:
         with self._lock:
-            taken = {
-                other: resident.engine.config.num_parameters * 4
-                for other, resident in self._residents.items()
-                if resident.engine is not None
-            }
-            for other in list(taken):
-                if sum(taken.values()) + size_bytes <= self._budget:
-                    return
-                if self._residents[other].users == 0:
-                    del self._residents[other], taken[other]
-            if sum(taken.values()) + size_bytes > self._budget:
+            in_use = sum(r.size_bytes for r in self._residents.values() if r.users)
+            if in_use + size_bytes > self._budget:
                 raise OutOfMemory(
                     f"{name} needs {size_bytes / 1e9:.1f} GB; of the {self._budget / 1e9:.1f} GB "
-                    f"this machine has for models, {sum(taken.values()) / 1e9:.1f} GB are in use. "
+                    f"this machine has for models, {in_use / 1e9:.1f} GB are in use. "
                     "Choose a smaller size, or try again when other runs have ended."
                 )
+            taken = sum(r.size_bytes for r in self._residents.values())
+            for other, idle in list(self._residents.items()):
+                if idle.users == 0 and taken + size_bytes > self._budget:
+                    taken -= idle.size_bytes
+                    del self._residents[other]
+            resident.size_bytes = size_bytes

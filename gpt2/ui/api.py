@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from gpt2.ui.playground import TOLD, Playground
-from gpt2.ui.requests import check_text, checked
+from gpt2.ui.requests import check_text, checked, whole
 from gpt2.ui.sizes import source_of, weights_bytes
 
 
@@ -46,8 +46,11 @@ class Api:
         """
         try:
             name = source_of(size).name
+            text = check_text(text, "Text")
+            layer = whole("Layer must be a whole number from 0 up", layer)
+            head = whole("Head must be a whole number from 0 up", head)
             with self._playground.residency.engine(name, weights_bytes(name)) as engine:
-                seen = engine.attention(check_text(text, "Text"), layer, head)
+                seen = engine.attention(text, layer, head)
         except TOLD as error:
             raise _told(error) from error
         rows = [[round(float(w), 6) for w in row[: i + 1]] for i, row in enumerate(seen.weights)]

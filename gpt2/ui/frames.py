@@ -56,6 +56,7 @@ class Frames:
     def frame(self, events: Iterable[Event]) -> tuple[Value, Value]:
         """(Output value, Attention value) after `events`."""
         run = self.run
+        layer = run.layer  # the browser may change it at any moment: one message, one layer
         state, sentence = "running", ""
         start, packed = run.read, b""
         for event in events:
@@ -63,14 +64,14 @@ class Frames:
                 run.ids.append(event.token)
                 self._first = self._first or event.seconds
             self._speed = event.tokens_per_second
-            start, packed = self._add_rows(event, start, packed)
+            start, packed = self._add_rows(event, layer, start, packed)
             if event.finish:
                 state = "stopped" if event.finish == "stopped" else "done"
                 sentence = finish_sentence(event.finish, self._title, self._context)
-        return self._output(state, sentence), attention_value(run, run.layer, start, packed)
+        return self._output(state, sentence), attention_value(run, layer, start, packed)
 
-    def _add_rows(self, event: Event, start: int, packed: bytes) -> tuple[int, bytes]:
-        """The unbroken stretch of the watched layer's rows that ends with this event.
+    def _add_rows(self, event: Event, layer: int, start: int, packed: bytes) -> tuple[int, bytes]:
+        """The unbroken stretch of the layer's rows that ends with this event.
 
         The layer may change between two events; the browser asks for what it then misses.
         """
@@ -78,7 +79,7 @@ class Frames:
         first = self._fed
         self._fed += event.fed
         run.read = max(run.read, self._fed)
-        rows = event.attention.get(run.layer)
+        rows = event.attention.get(layer)
         if rows is None:
             return (self._fed, b"") if event.fed else (start, packed)
         begin = max(first, self._known)

@@ -51,7 +51,10 @@ class Handlers:
             event.then(lambda: gr.update(choices=choices()), outputs=controls.size, **quiet)
         controls.stop.click(self.stop, queue=False, **quiet)
         controls.size.change(
-            self.size_changed, controls.size, [controls.new_tokens, status], **quiet
+            self.size_changed,
+            [controls.size, controls.new_tokens],
+            [controls.new_tokens, status],
+            **quiet,
         )
         gr.on(
             [page.load, controls.prompt.change, controls.size.change],
@@ -106,10 +109,11 @@ class Handlers:
             return
         yield from map(_shown, self._playground.go_on(wish, visitor, run))
 
-    def size_changed(self, size: str) -> tuple[Any, str]:
+    def size_changed(self, size: str, new_tokens: float | None) -> tuple[Any, str]:
         """New tokens up to what this size can read, and what stands at the top right."""
         most = config_of(source_of(size).name).max_seq_len - 1
-        return gr.update(maximum=most), self._playground.status(size)
+        slider = gr.update(maximum=most, value=min(new_tokens or most, most))
+        return slider, self._playground.status(size)
 
     def stop(self, request: gr.Request) -> None:
         """End this visitor's run within one token."""

@@ -31,16 +31,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Visitor:
-    """One open page: its newest run, and the signal that ends it."""
+    """One open page: its newest run, and the signal that ends it.
+
+    Whoever adds to a run holds `lock` and first looks whether `stop` is still his own.
+    """
 
     run: Run | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def begin(self) -> threading.Event:
         """End what still runs and return the signal of what begins now."""
-        self.stop.set()
-        self.stop = threading.Event()
-        return self.stop
+        with self.lock:
+            self.stop.set()
+            self.stop = threading.Event()
+            return self.stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +120,35 @@ class Playground:
         self, request: Request, visitor: Visitor, start: Callable[[Engine], Run]
     ) -> Iterator[Frame]:
         title = source_of(request.size).title
+        stop = visitor.begin()
         frames: Frames | None = None
+        last: Frame | None = None
         try:
-            for batch in self._batches(request, start, visitor.begin()):
-                for item in batch:
-                    if isinstance(item, _Started):
-                        visitor.run = item.run
-                        frames = _frames_for(item, title, request.new_tokens)
+            for batch in self._batches(request, start, stop):
                 events = [item for item in batch if isinstance(item, Event)]
-                if frames is None:
-                    yield _before_start(title, batch)
-                elif events:
-                    yield *frames.frame(events), f"{title} · float32 · {_state(events)}"
+                frame: Frame | None = None
+                with visitor.lock:
+                    if visitor.stop is not stop:
+                        return  # what began since goes on from what is shown: add no more to it
+                    for item in batch:
+                        if isinstance(item, _Started):
+                            visitor.run = item.run
+                            frames = _frames_for(item, title, request.new_tokens)
+                    if frames is None:
+                        frame = _before_start(title, batch)
+                    elif events:
+                        frame = *frames.frame(events), f"{title} · float32 · {_state(events)}"
+                if frame:
+                    yield frame
         except Cancelled:
-            yield note("stopped", "Stopped before the first token."), None, f"{title} · stopped"
+            last = note("stopped", "Stopped before the first token."), None, f"{title} · stopped"
         except TOLD as error:
-            yield _failure(frames, str(error)), None, f"{title} · not running"
+            last = _failure(frames, str(error)), None, f"{title} · not running"
         except Exception:
             _log.exception("a run failed")
-            yield _failure(frames, SORRY), None, f"{title} · not running"
+            last = _failure(frames, SORRY), None, f"{title} · not running"
+        if last and visitor.stop is stop:
+            yield last
 
     def _batches(
         self, request: Request, start: Callable[[Engine], Run], stop: threading.Event

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from reprlib import repr as shortened
 
 from gpt2.checkpoint import Source, find_source, is_cached, read_config
 from gpt2.config import SIZES, GPT2Config
@@ -23,7 +24,9 @@ def source_of(name: object) -> Source:
     A visitor must not make the server read folders or fetch repositories of his choice.
     """
     if name not in offered():
-        raise ValueError(f"Model size must be one of {', '.join(offered())}, not {name!r}.")
+        raise ValueError(
+            f"Model size must be one of {', '.join(offered())}, not {shortened(name)}."
+        )
     return find_source(str(name))
 
 

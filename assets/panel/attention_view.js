@@ -12,6 +12,7 @@ import { runsOf } from "./runs.js";
 import { onThemeChange, readTheme } from "./theme.js";
 import { Thumbnails } from "./thumbnails.js";
 
+const EMPTY = "What each token reads from is drawn here, one row per token.";
 const CALM = 120; // ms between two lists of numbers: faster nobody reads
 const THUMBS = 100; // ms between two drawings of all heads
 
@@ -61,7 +62,9 @@ export class AttentionView {
     const count = runs.drawable;
     if (run?.layers) this.pickers.show(runs);
     parts.example.hidden = !run?.example;
-    parts.empty.hidden = count > 0 || runs.running;
+    const asked = run?.layers && runs.trouble === "";
+    parts.empty.hidden = count > 0 || !(asked || run === null);
+    setText(parts.empty, asked ? `Reading the text again in layer ${runs.layer + 1}.` : EMPTY);
     this.map.draw({
       width: parts.stage.clientWidth,
       ratio: Math.max(1, devicePixelRatio),

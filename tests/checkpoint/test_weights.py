@@ -115,7 +115,7 @@ def test_a_failed_save_leaves_the_old_files(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"wte\.weight .* torch\.float16"):
         save_model(model, tmp_path, {}, torch.float16)
     with pytest.raises(TypeError):
-        save_model(model, tmp_path, {"steps": 12}, torch.float32)  # type: ignore[dict-item]
+        save_model(model, tmp_path, {"steps": 12}, torch.float32)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -16,12 +16,12 @@ BENCH = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Ben
 <link rel="stylesheet" href="/tokens.css"></head><body>
 <main><h1>Bench</h1><div id="output_view"></div><div id="attention_view"></div></main>
 <script type="module">
-const load = async (name, server) => {
+const load = async (name, styles, server) => {
   const element = document.getElementById(name);
-  const [html, css] = await Promise.all(
-    ["html", "css"].map((end) => fetch(`/${name}.${end}`).then((file) => file.text())));
+  const [html, ...css] = await Promise.all(
+    [`${name}.html`, ...styles].map((file) => fetch(`/${file}`).then((found) => found.text())));
   const style = document.createElement("style");
-  style.textContent = `#${name} { ${css} }`;
+  style.textContent = `#${name} { ${css.join("")} }`;
   document.head.append(style);
   element.innerHTML = html;
   const props = { value: null };
@@ -36,8 +36,9 @@ const server = {
   pull: (request) => { calls.push(["pull", request]); return window.pull(request); },
   watch_layer: async (request) => { calls.push(["watch_layer", request]); },
 };
-window.output = await load("output_view", server);
-window.attention = await load("attention_view", server);
+window.output = await load("output_view", ["output_view.css"], server);
+window.attention = await load(
+  "attention_view", ["attention_view.css", "attention_map.css", "attention_side.css"], server);
 window.runs = (await import("/runs.js")).runsOf();
 window.ready = true;
 </script></body></html>"""

@@ -201,8 +201,5 @@ def test_axe_finds_nothing(panel: Page, width: int, dark: bool) -> None:
 def test_files_hold_what_the_page_allows(path: Path) -> None:
     source = path.read_text()
     assert not re.search(r"https?://|(inner|outer|insertAdjacent)HTML|document\.write", source)
-    assert len(source.splitlines()) <= 450
-    if path.suffix == ".js":
-        assert len(source.splitlines()) <= 250
-    else:  # Gradio fills html and css in as templates
+    if path.suffix != ".js":  # Gradio fills html and css in as templates
         assert not re.search(r"\{\{|\$\{|`|\\", source)

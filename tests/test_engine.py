@@ -1,0 +1,231 @@
+"""Engine: the same text however it is asked for, and attention that is the model's own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpt2 import Engine, SamplingOptions, Tokenizer, load
+from gpt2.engine import Event
+from gpt2.generation import PREFILL_CHUNK
+from gpt2.sampling import GREEDY
+from tests.small import CONFIG, Passes, saying, small_engine, together
+
+ENGINE = small_engine()
+PROMPT = "The fox saw the bear."
+LONG = "It was late, and the fox was not at home. " * 10
+WARM = SamplingOptions(temperature=1.0, seed=5)
+
+
+def ids_of(events: Sequence[Event]) -> list[int]:
+    return [event.token for event in events if event.token is not None]
+
+
+def rows_of(events: Sequence[Event], layer: int) -> np.ndarray:
+    """All rows that came, as one map (H, T, T)."""
+    total = sum(event.fed for event in events)
+    square = np.zeros((CONFIG.num_heads, total, total), np.float32)
+    read = 0
+    for event in events:
+        for rows in [event.attention[layer]] if event.fed else []:
+            assert rows.shape == (CONFIG.num_heads, event.fed, read + event.fed)
+            square[:, read : read + event.fed, : read + event.fed] = rows
+        read += event.fed
+    return square
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, LONG, "", "naïve 🦊 日本"])
+def test_the_streamed_pieces_are_the_whole_text(prompt: str) -> None:
+    events = list(ENGINE.stream(prompt, WARM, 40))
+    text = "".join(event.text for event in events)
+    assert text == ENGINE.complete(prompt, WARM, 40)
+    assert text == ENGINE.tokenizer.decode(t for t in ids_of(events) if t != CONFIG.vocab_size - 1)
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, LONG], ids=["short", "in pieces"])
+@pytest.mark.parametrize("layer", range(CONFIG.num_blocks))
+def test_rows_that_stream_are_the_rows_of_one_pass(prompt: str, layer: int) -> None:
+    events = list(ENGINE.stream(prompt, GREEDY, 25, attention=[layer]))
+    ids = ENGINE.encode(prompt) + ids_of(events)
+    assert prompt != LONG or len(ENGINE.encode(prompt)) > PREFILL_CHUNK
+    streamed = rows_of(events, layer)
+    np.testing.assert_allclose(streamed, ENGINE.attention_rows(ids[:-1], layer), atol=1e-5)
+    np.testing.assert_allclose(streamed.sum(-1), 1, atol=1e-5)
+    assert not np.triu(streamed, 1).any()
+
+
+def test_layers_nobody_watches_are_absent() -> None:
+    assert all(not event.attention for event in ENGINE.stream(PROMPT, WARM, 5))
+    events = list(ENGINE.stream(PROMPT, WARM, 5, attention=(1,)))
+    assert [sorted(event.attention) for event in events] == [[1]] * 5 + [[]]
+
+
+def test_the_watched_layer_may_change_in_the_middle() -> None:
+    layers = iter([(0,), (1,), (0, 1)])
+    events = list(ENGINE.stream(PROMPT, WARM, 3, attention=lambda: next(layers)))
+    assert [sorted(event.attention) for event in events] == [[0], [1], [0, 1], []]
+
+
+def test_no_tensor_leaves_the_engine() -> None:
+    events = list(ENGINE.stream(PROMPT, WARM, 3, attention=[0]))
+    for event in events:
+        for field in dataclasses.fields(event):
+            value = getattr(event, field.name)
+            for part in [*value, *value.values()] if isinstance(value, dict) else [value]:
+                assert isinstance(part, str | int | float | np.ndarray | None)
+    seen = ENGINE.attention(PROMPT, 0, 0)
+    assert type(seen.weights) is type(events[0].attention[0]) is np.ndarray
+    assert seen.weights.dtype == events[0].attention[0].dtype == np.float32
+    assert all(type(token) is int for token in ENGINE.generate_ids([1], 3))
+
+
+def test_the_numbers_of_a_run() -> None:
+    events = list(ENGINE.stream(LONG, WARM, 6))
+    rest = len(ENGINE.encode(LONG)) - PREFILL_CHUNK
+    assert [event.fed for event in events] == [PREFILL_CHUNK, rest, 1, 1, 1, 1, 1, 0]
+    seconds = [event.seconds for event in events]
+    assert seconds == sorted(seconds)
+    # A speed needs two tokens: the first one is the prompt's.
+    first = [event.token is not None for event in events].index(True)
+    assert all(event.tokens_per_second is None for event in events[: first + 1])
+    assert all(event.tokens_per_second > 0 for event in events[first + 1 :])
+    decoding = seconds[-2] - seconds[first]
+    assert events[-2].tokens_per_second == pytest.approx(5 / decoding)
+
+
+def test_only_the_last_event_says_why_the_text_ends() -> None:
+    events = list(ENGINE.stream(PROMPT, WARM, 5))
+    assert [event.finish for event in events] == [None] * 5 + ["tokens"]
+
+
+def test_a_text_ends_where_the_model_ends_it() -> None:
+    end = ENGINE.tokenizer.end_of_text
+    events = list(saying(end).stream(PROMPT, WARM, 5))
+    assert [(event.token, event.text, event.finish) for event in events] == [
+        (end, "", None),
+        (None, "", "end of text"),
+    ]
+
+
+def test_ids_are_exactly_as_many_as_asked_for_whatever_they_are() -> None:
+    end = ENGINE.tokenizer.end_of_text
+    assert saying(end).generate_ids([1, 2], 7) == [end] * 7
+    assert ENGINE.generate_ids([1, 2], 0) == []
+    with pytest.raises(ValueError, match="2 tokens and 319 new ones are more than the 320"):
+        ENGINE.generate_ids([1, 2], 319)
+
+
+def test_a_full_context_ends_the_text_and_keeps_it() -> None:
+    engine = saying(65)
+    ids = engine.encode(LONG)
+    room = CONFIG.max_seq_len - len(ids)
+    events = list(engine.stream(ids, WARM, 1000))
+    assert ids_of(events) == [65] * room
+    assert events[-1].finish == "context"
+    assert list(engine.stream(ids, WARM, room))[-1].finish == "tokens"
+
+
+def test_going_on_in_a_full_context_says_so_again() -> None:
+    ids = [1] * CONFIG.max_seq_len
+    events = list(ENGINE.stream(ids, WARM, 5))
+    assert ids_of(events) == []
+    assert events[-1].finish == "context"
+
+
+def test_an_empty_prompt_starts_from_end_of_text() -> None:
+    end = ENGINE.tokenizer.end_of_text
+    assert ENGINE.encode("") == [end]
+    assert ids_of(list(ENGINE.stream("", WARM, 20))) == ids_of(list(ENGINE.stream([end], WARM, 20)))
+
+
+def test_a_typed_marker_is_ordinary_text() -> None:
+    assert ENGINE.tokenizer.end_of_text not in ENGINE.encode("<|endoftext|>")
+
+
+def test_a_prompt_that_leaves_no_room_is_refused_with_both_numbers() -> None:
+    words = " ".join("a" * 1000)
+    for ask in (ENGINE.complete, ENGINE.stream, lambda text: ENGINE.attention(text, 0, 0)):
+        with pytest.raises(ValueError, match=r"1,\d{3} tokens and this model reads at most 319"):
+            ask(words)
+    assert len(ENGINE.encode("é" * 159)) <= CONFIG.max_seq_len - 1
+
+
+@pytest.mark.parametrize("after", [0, 1, 7])
+def test_a_stop_ends_the_run_within_one_token(after: int) -> None:
+    engine = small_engine()
+    passes, said = Passes(engine), []
+    for event in engine.stream(PROMPT, WARM, 40, stopped=lambda: len(said) >= after):
+        said += ids_of([event])
+    assert event.finish == "stopped"
+    assert passes.count == len(said) == after
+
+
+@settings(deadline=None, max_examples=15)
+@given(first=st.integers(0, 30), second=st.integers(1, 30), seed=st.integers(0, 2**63 - 1))
+def test_going_on_gives_what_one_longer_run_gives(first: int, second: int, seed: int) -> None:
+    options = SamplingOptions(seed=seed)
+    start = ENGINE.encode(PROMPT)
+    one = ENGINE.generate_ids(start, first + second, options)
+    head = ENGINE.generate_ids(start, first, options)
+    assert head + ENGINE.generate_ids(start + head, second, options) == one
+    streamed = ids_of(list(ENGINE.stream(start + head, options, second)))
+    assert streamed == one[first : first + len(streamed)]
+
+
+def test_the_seed_decides_and_nothing_else() -> None:
+    assert ENGINE.complete(PROMPT, WARM, 30) == ENGINE.complete(PROMPT, WARM, 30)
+    torch.manual_seed(1)
+    other = ENGINE.complete(PROMPT, SamplingOptions(seed=6), 30)
+    assert other != ENGINE.complete(PROMPT, WARM, 30)
+
+
+def test_users_at_the_same_time_get_what_each_gets_alone() -> None:
+    def tasks(engine: Engine) -> list:
+        return [
+            lambda: engine.complete(PROMPT, SamplingOptions(seed=1), 60),
+            lambda: engine.complete(LONG, SamplingOptions(1.3, top_k=40, seed=2), 60),
+            lambda: engine.attention(PROMPT, 1, 2).weights.tolist(),
+            lambda: rows_of(list(engine.stream(LONG, WARM, 20, attention=[1])), 1).tolist(),
+        ]
+
+    alone = [task() for task in tasks(ENGINE)]
+    assert together(*tasks(ENGINE), *tasks(ENGINE)) == alone + alone
+
+
+def test_the_map_of_a_text() -> None:
+    seen = ENGINE.attention("Hé!", layer=1, head=2)
+    ids = ENGINE.encode("Hé!")
+    assert "".join(seen.tokens) in ("Hé!", "H\\xc3\\xa9!")
+    np.testing.assert_array_equal(seen.weights, ENGINE.attention_rows(ids, 1)[2])
+    np.testing.assert_allclose(seen.weights.sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(("layer", "head"), [(2, 0), (-1, 0), (0, 3), (0, -1)])
+def test_a_map_that_is_not_there_is_refused_with_the_range(layer: int, head: int) -> None:
+    with pytest.raises(ValueError, match=r"(layer|head) must be from 0 to [12], not"):
+        ENGINE.attention(PROMPT, layer, head)
+
+
+def test_the_built_in_model_loads_by_name() -> None:
+    engine = load("tiny")
+    assert (engine.config.vocab_size, engine.tokenizer.vocab_size) == (8192, 8192)
+    assert isinstance(engine.tokenizer, Tokenizer)
+    assert isinstance(engine.complete("Once upon a time", WARM, 5), str)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("huge",), "'huge' is no model: choose one of tiny, distil, small"),
+        (("tiny", "float8"), "precision must be one of float32.*, not 'float8'"),
+    ],
+)
+def test_an_unknown_name_lists_the_known_ones(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(*arguments)

@@ -1,0 +1,27 @@
+"""The README's Python runs as it stands there, block after block."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def test_every_python_block_runs() -> None:
+    if not README.exists():
+        pytest.fail("README.md is not there")
+    text = README.read_text("utf-8")
+    blocks = list(BLOCK.finditer(text))
+    assert blocks, "README.md shows no Python"
+    names: dict[str, object] = {"__name__": "readme"}
+    for block in blocks:
+        code = block[1]
+        assert ">>>" not in code, "plain code can be copied, a session cannot"
+        # As many empty lines as stand before it, so that a traceback names the README's own line.
+        lines_above = text[: block.start(1)].count("\n")
+        exec(compile("\n" * lines_above + code, str(README), "exec"), names)
+    assert any("assert " in block[1] for block in blocks), "the examples check nothing"

@@ -1,0 +1,64 @@
+"""The served page, and visits to it. Any error, dialog or outside request fails a visit's test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from gpt2.config import GPT2Config
+from tests.hub_standin import write_gpt2_folder
+
+from .server import App, serve
+from .visit import Visit
+
+# Slow by its depth alone: its runs take longer than any test looks at them.
+DEEP = GPT2Config(
+    vocab_size=8192,
+    embedding_dimension=64,
+    num_heads=2,
+    hidden_dimension=32,
+    num_blocks=64,
+    max_seq_len=1024,
+)
+
+
+@pytest.fixture(scope="session")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the slow model, as **Model size** shows it."""
+    folder = tmp_path_factory.mktemp("models") / "deep"
+    write_gpt2_folder(folder, DEEP)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory, deep: Path) -> Iterator[App]:
+    with serve(tmp_path_factory.mktemp("app"), GPT2_MODEL=str(deep)) as app:
+        yield app
+
+
+@pytest.fixture
+def visits(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Open pages: `visits(url)`, or with more arguments of a browser context."""
+    opened: list[Visit] = []
+
+    def open_page(url: str, **context: Any) -> Visit:
+        opened.append(Visit(browser, url, **context))
+        return opened[-1]
+
+    yield open_page
+    for visit in opened:
+        visit.close()
+    for visit in opened:
+        assert visit.errors == []
+        assert visit.dialogs == []
+        assert visit.hosts == {"127.0.0.1"}
+
+
+@pytest.fixture
+def visit(visits: Callable[..., Visit], app: App) -> Visit:
+    """A desktop visitor who has just arrived."""
+    return visits(app.url)

@@ -1,0 +1,123 @@
+"""What people paste and break: a sentence, everything kept, nothing executed, nobody disturbed."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from .reference import PROMPT, text_of
+from .server import App
+from .visit import Visit
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    "<img src=x onerror=\"document.body.setAttribute('x', '1')\">",
+    "${document.body.setAttribute('x', '1')}",
+    "{{value}} {{constructor.constructor('return 1')()}}",
+    "</script><script>document.body.setAttribute('x', '1')</script>",
+    "`\\${alert(1)}\\`",
+    "שלום עולם \u202ereversed\u202c العربية",
+    "bell \x07 escape \x1b[31m null \x00 tab \t end",
+    "\ud83e\udd8a\u200d\u2764\ufe0f 狐狸".encode("utf-16", "surrogatepass").decode("utf-16"),
+)
+
+
+def nothing_ran(visit: Visit) -> None:
+    assert visit.page.evaluate("document.body.getAttribute('x')") is None
+    assert visit.page.locator("img[src='x']").count() == 0
+    assert visit.page.locator("#output script, #attention script").count() == 0
+    expect(visit.page).to_have_title("GPT-2, from scratch")
+
+
+def test_hostile_prompts_are_only_text(visit: Visit) -> None:
+    visit.choose(new_tokens=3, seed=1)
+    for prompt in HOSTILE:
+        text = visit.generate(prompt=prompt)
+        assert text.startswith(visit.prompt.input_value())
+        for query in range(visit.rows()):
+            visit.page.evaluate("(query) => store.select({ query, key: 0 })", query)
+        expect(visit.note).to_have_text(re.compile(r"^Done\.|ended the text here itself\.$"))
+        nothing_ran(visit)
+    assert visit.prompt.input_value() == HOSTILE[-1]
+
+
+def test_an_empty_prompt_starts_from_the_end_of_text(visit: Visit) -> None:
+    visit.generate(prompt="", new_tokens=5, seed=1)
+    expect(visit.text).to_contain_text("<|endoftext|>")
+    assert visit.rows() == visit.tokens() - 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("prompt", "word " * 600, r"^The prompt has \d{3} tokens and this model reads at most 511"),
+        ("prompt", "x" * 100_001, r"^Prompt has 100,001 characters; at most 100,000 can be read"),
+        ("seed", "abc", r"^Seed must be a whole number from 0 to 2\^63 - 1, not 'abc'\.$"),
+        ("seed", "-1", r"^Seed must be "),
+        ("seed", "1.5", r"^Seed must be "),
+        ("seed", "9" * 30, r"^Seed must be "),
+    ],
+)
+def test_a_wrong_field_costs_a_sentence_and_nothing_else(
+    visit: Visit, field: str, value: str, sentence: str
+) -> None:
+    text = visit.generate(new_tokens=5, seed=1)
+    visit.choose(**{field: value})
+    visit.button("Generate").click()
+    expect(visit.note).to_have_text(re.compile(sentence, re.IGNORECASE))
+    assert visit.written() == text
+    expect(visit.text).to_contain_text(PROMPT)
+    if field == "prompt":
+        assert visit.prompt.input_value() == value
+    visit.screenshot("error")
+    assert visit.generate(prompt=PROMPT, seed=1) == text
+
+
+def test_ten_megabytes_are_refused_and_disturb_nobody(
+    visits: Callable[..., Visit], app: App
+) -> None:
+    other = visits(app.url)
+    visit = visits(app.url)
+    text = visit.generate(new_tokens=5, seed=1)
+    other.start(new_tokens=480, seed=21)
+    visit.prompt.evaluate(
+        """(area) => {
+          area.value = "0123456789".repeat(1e6);
+          area.dispatchEvent(new Event("input", { bubbles: true }));
+        }"""
+    )
+    expect(visit.count).to_have_text("more than 512 tokens: too long")
+    visit.button("Generate").click()
+    expect(visit.note).to_have_text(re.compile("^Prompt has 10,000,000 characters"))
+    assert visit.written() == text
+    assert visit.prompt.evaluate("(area) => area.value.length") == 10_000_000
+    assert other.finished() == text_of(21, 480)
+
+
+def test_a_size_nobody_offers_is_refused(visit: Visit, app: App) -> None:
+    for size in ("../../etc", "owner/other", "nope"):
+        assert "Model size must be one of tiny, " in call(
+            app, "generate", ["A fox", size, 0.8, 5, 0, 1, 0]
+        )
+        assert "Model size must be one of tiny, " in call(app, "attention", [size, "A fox", 0, 0])
+    assert visit.generate(new_tokens=5, seed=1) == text_of(1, 5)
+
+
+def call(app: App, endpoint: str, data: list[object]) -> str:
+    """What the public endpoint's stream says, over plain HTTP."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    address = f"{app.url}gradio_api/call/{endpoint}"
+    request = urllib.request.Request(
+        address, json.dumps({"data": data}).encode(), {"Content-Type": "application/json"}
+    )
+    with direct.open(request, timeout=60) as reply:
+        event = json.load(reply)["event_id"]
+    with direct.open(f"{address}/{event}", timeout=60) as reply:
+        stream: str = reply.read().decode()
+    return stream

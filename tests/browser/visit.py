@@ -1,0 +1,250 @@
+"""One open page, driven the way a visitor does, and read the way its own modules see it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Dialog, Locator, Page, Request, expect
+
+# Nothing here takes long; a machine that is busy with other work does.
+PATIENCE = 60_000
+expect.set_options(timeout=20_000)
+
+# The page's modules are singletons, so importing them again finds the store the views read.
+_STORE = """async () => {
+  const module = (name) => import(new URL(`panel/${name}.js`, document.baseURI));
+  window.store = (await module("runs")).runsOf();
+  window.plainText = (await module("token_label")).plainText;
+  window.geometry = await module("geometry");
+}"""
+
+# Everything that is seen of a run while it grows: lengths of the text, rows told by the map's name.
+_WATCH = """() => {
+  const text = document.querySelector("#output [role=group]");
+  const map = document.querySelector("#attention canvas[role=application]");
+  window.seen = { lengths: new Set(), rows: new Set(), thumbs: new Set(), notes: new Set() };
+  const look = () => {
+    seen.lengths.add(text.textContent.length);
+    seen.rows.add(Number(map.getAttribute("aria-label").match(/(\\d+) rows/)[1]));
+    seen.notes.add(document.querySelector("#output [role=status]").textContent);
+    const thumb = document.querySelectorAll("#attention [role=group] canvas")[1];
+    if (thumb) {
+      const { data } = thumb.getContext("2d").getImageData(0, 0, thumb.width, thumb.height);
+      seen.thumbs.add(data.reduce((sum, v, i) => (sum * 31 + v * (i % 7)) % 1000003, 7));
+    }
+  };
+  const observer = new MutationObserver(look);
+  const all = { subtree: true, childList: true, characterData: true, attributes: true };
+  observer.observe(document.querySelector("#output"), all);
+  observer.observe(map, { attributes: true });
+}"""
+
+
+class Visit:
+    """A page of its own, as of another visitor: nothing is shared with other visits."""
+
+    def __init__(self, browser: Browser, url: str, **context: Any) -> None:
+        self.url = url
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1360, "height": 900}, **context}
+        )
+        self.context.set_default_timeout(PATIENCE)
+        self.page: Page = self.context.new_page()
+        self.errors: list[str] = []
+        self.dialogs: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("dialog", self._dialog)
+        self.page.on("request", self._request)
+        self.open()
+
+    def open(self, query: str = "") -> None:
+        """Load the page and wait until it answers, with the worked example drawn."""
+        self.page.goto(self.url + query)
+        self.ready()
+
+    def ready(self) -> None:
+        expect(self.map).to_have_attribute("aria-label", re.compile(r"[1-9]\d* rows"))
+        expect(self.count).to_have_text(re.compile(r"^\d[\d,]* of [\d,]+ tokens"))
+        self.page.evaluate(_STORE)
+
+    def close(self) -> None:
+        self.context.close()
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    def _request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob"):
+            self.hosts.add(parts.hostname or request.url)
+
+    # --- what is on the page ---------------------------------------------------------------------
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    @property
+    def prompt(self) -> Locator:
+        return self.page.get_by_role("textbox", name="Prompt", exact=True)
+
+    @property
+    def count(self) -> Locator:
+        return self.page.locator("#count p")
+
+    @property
+    def status(self) -> Locator:
+        return self.page.locator("#status p")
+
+    @property
+    def size(self) -> Locator:
+        return self.page.get_by_role("combobox", name="Model size", exact=True)
+
+    @property
+    def output(self) -> Locator:
+        return self.page.get_by_role("region", name="Output", exact=True)
+
+    @property
+    def attention(self) -> Locator:
+        return self.page.get_by_role("region", name="Attention", exact=True)
+
+    @property
+    def text(self) -> Locator:
+        return self.output.get_by_role("group")
+
+    @property
+    def note(self) -> Locator:
+        return self.output.get_by_role("status")
+
+    @property
+    def map(self) -> Locator:
+        return self.attention.get_by_role("application")
+
+    @property
+    def thumbnails(self) -> Locator:
+        return self.attention.get_by_role("group", name="All heads").get_by_role("button")
+
+    @property
+    def layer(self) -> Locator:
+        return self.attention.get_by_role("combobox", name="Layer", exact=True)
+
+    @property
+    def head(self) -> Locator:
+        return self.attention.get_by_role("combobox", name="Head", exact=True)
+
+    def number(self, label: str) -> Locator:
+        return self.page.get_by_role("spinbutton", name=f"number input for {label}", exact=True)
+
+    # --- what a visitor does ---------------------------------------------------------------------
+
+    def choose(
+        self,
+        *,
+        prompt: str | None = None,
+        size: str | None = None,
+        new_tokens: int | None = None,
+        temperature: float | None = None,
+        seed: object = None,
+    ) -> None:
+        """Fill in the controls named."""
+        if size is not None:
+            self.size.click()
+            # Playwright cannot take a slash in a pattern.
+            name = re.compile(rf"\b{re.escape(size).replace('/', '.')} ·")
+            self.page.get_by_role("listbox").get_by_role("option", name=name).click()
+        if prompt is not None:
+            self.prompt.fill(prompt)
+        for label, value in (("New tokens", new_tokens), ("Temperature", temperature)):
+            if value is not None:
+                self.number(label).fill(str(value))
+                self.number(label).press("Tab")
+        if seed is not None:
+            self.more_sampling()
+            self.page.get_by_role("textbox", name="Seed").fill(str(seed))
+
+    def more_sampling(self) -> None:
+        """Open More sampling if it is closed."""
+        seed = self.page.get_by_role("textbox", name="Seed")
+        if not seed.is_visible():
+            self.page.get_by_role("button", name="More sampling").click()
+            seed.wait_for()
+
+    def start(self, **choices: Any) -> None:
+        """Generate; returns once the new run has its first token."""
+        self.choose(**choices)
+        before = self.run_id()
+        self.button("Generate").click()
+        self.until("(old) => store.run?.status && store.run.id !== old", before)
+
+    def finished(self) -> str:
+        """Wait for the end of the run and for the last missing row; the text."""
+        self.until(
+            "() => ['done', 'stopped', 'error'].includes(store.run?.status?.state)"
+            " && store.missing() === null"
+        )
+        return self.written()
+
+    def generate(self, **choices: Any) -> str:
+        """A whole run; its text, prompt included."""
+        self.start(**choices)
+        return self.finished()
+
+    def go_on(self, **choices: Any) -> str:
+        """Continue, to the end of it."""
+        self.choose(**choices)
+        tokens = self.tokens()
+        self.button("Continue").click()
+        self.until("(n) => store.run.tokens.ready > n", tokens)
+        return self.finished()
+
+    # --- what the page knows ---------------------------------------------------------------------
+
+    def until(self, condition: str, argument: object = None) -> None:
+        self.page.wait_for_function(condition, arg=argument, timeout=PATIENCE)
+
+    def run_id(self) -> str | None:
+        found: str | None = self.page.evaluate("store.run?.id ?? null")
+        return found
+
+    def state(self) -> str:
+        return str(self.page.evaluate("store.run?.status?.state"))
+
+    def rows(self) -> int:
+        return int(self.page.evaluate("store.drawable"))
+
+    def tokens(self) -> int:
+        return int(self.page.evaluate("store.run.tokens.ready"))
+
+    def written(self) -> str:
+        """The text the tokens spell."""
+        return str(self.page.evaluate("plainText(store.run.tokens.items)"))
+
+    def watch(self) -> None:
+        """Note from now on what is to be seen, for `seen`."""
+        self.page.evaluate(_WATCH)
+
+    def seen(self, what: str) -> list[Any]:
+        return list(self.page.evaluate("(what) => [...seen[what]]", what))
+
+    def cell(self, query: int, key: int) -> dict[str, float]:
+        """The middle of a cell on the map, as Playwright's `position`."""
+        plan = "geometry.planOf(canvas.clientWidth, geometry.spanOf(store.drawable, store.running))"
+        return dict(
+            self.map.evaluate(
+                f"(canvas, [query, key]) => {{ const plan = {plan}; return {{"
+                " x: geometry.edgeOf(plan, key + 0.5), y: geometry.edgeOf(plan, query + 0.5) }; }",
+                [query, key],
+            )
+        )
+
+    def screenshot(self, name: str) -> None:
+        """Keep what the page looks like, if somebody wants to look."""
+        folder = os.environ.get("GPT2_SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)

@@ -9,7 +9,7 @@ import gradio as gr
 
 from gpt2.ui.playground import TOLD, Playground
 from gpt2.ui.requests import check_text, checked, whole
-from gpt2.ui.sizes import source_of, weights_bytes
+from gpt2.ui.sizes import source_of
 
 
 class Api:
@@ -45,11 +45,10 @@ class Api:
         `layer` and `head` count from 0; row i says how much token i read from tokens 0 to i.
         """
         try:
-            name = source_of(size).name
             text = check_text(text, "Text")
             layer = whole("Layer must be a whole number from 0 up", layer)
             head = whole("Head must be a whole number from 0 up", head)
-            with self._playground.residency.engine(name, weights_bytes(name)) as engine:
+            with self._playground.engine(source_of(size).name) as engine:
                 seen = engine.attention(text, layer, head)
         except TOLD as error:
             raise _told(error) from error

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 from gpt2.engine import Engine
@@ -14,7 +12,6 @@ from gpt2.sampling import GREEDY
 from gpt2.ui.frames import Value, attention_value
 from gpt2.ui.playground import SORRY, TOLD, Playground
 from gpt2.ui.runs import Run
-from gpt2.ui.sizes import weights_bytes
 from gpt2.ui.wire import pack_rows, wire_tokens
 
 # What the panel shows before the first run: short, with a repeat, so that heads have work.
@@ -57,7 +54,7 @@ class AttentionRequests:
         """The worked example: real attention of the smallest built-in model."""
         with self._lock:
             if self._example is None:
-                with self._engine(EXAMPLE_SIZE) as engine:
+                with self._playground.engine(EXAMPLE_SIZE) as engine:
                     self._example = _example_run(engine)
         # Added anew for every visitor, so that it is never the least recently used.
         self._playground.runs.add(self._example)
@@ -71,7 +68,7 @@ class AttentionRequests:
         read = run.read
         start = _clamped(request, "start", read)
         tokens_from = _clamped(request, "tokens_from", len(run.ids))
-        with self._engine(run.size) as engine:
+        with self._playground.engine(run.size) as engine:
             tokens = wire_tokens(engine.tokenizer, run.ids[tokens_from:])
             packed = b""
             if start < read:
@@ -83,11 +80,6 @@ class AttentionRequests:
 
     def _run(self, request: Any) -> Run | None:
         return self._playground.runs.get(request.get("run") if isinstance(request, dict) else None)
-
-    @contextmanager
-    def _engine(self, size: str) -> Iterator[Engine]:
-        with self._playground.residency.engine(size, weights_bytes(size)) as engine:
-            yield engine
 
 
 def _example_run(engine: Engine) -> Run:

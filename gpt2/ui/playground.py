@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from gpt2.checkpoint import Cancelled, CheckpointError, Progress, is_cached
@@ -14,7 +15,7 @@ from gpt2.ui.background import Background
 from gpt2.ui.frames import Frames, Value, loading_sentence, note
 from gpt2.ui.requests import Request
 from gpt2.ui.runs import Run, RunStore
-from gpt2.ui.sizes import source_of, weights_bytes
+from gpt2.ui.sizes import offered, source_of, weights_bytes
 from gpt2.ui.turns import Turns
 
 _PATIENCE = 0.25  # seconds without news before the page is told so
@@ -96,10 +97,19 @@ class Playground:
 
         return start
 
+    def engine(
+        self,
+        size: str,
+        progress: Callable[[Progress], None] = lambda progress: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> AbstractContextManager[Engine]:
+        """The engine of an offered size, for as long as the `with` block lasts."""
+        return self.residency.engine(offered()[size], weights_bytes(size), progress, cancelled)
+
     def status(self, size: str) -> str:
         """The words at the top right of the page while nothing runs."""
         source = source_of(size)
-        if self.residency.is_loaded(size):
+        if self.residency.is_loaded(offered()[size]):
             state = "ready"
         elif is_cached(source):
             state = "built in · ready" if source.folder else "on this computer"
@@ -175,9 +185,7 @@ class Playground:
         stop: threading.Event,
         emit: Callable[[_News], None],
     ) -> None:
-        with self.residency.engine(
-            request.size, weights_bytes(request.size), emit, stop.is_set
-        ) as engine:
+        with self.engine(request.size, emit, stop.is_set) as engine:
             run = start(engine)
             emit(_Started(engine, run))
             for event in engine.stream(

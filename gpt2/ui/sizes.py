@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 from reprlib import repr as shortened
 
 from gpt2.checkpoint import Source, find_source, is_cached, read_config
@@ -12,10 +14,14 @@ from gpt2.config import SIZES, GPT2Config
 OWN_MODEL_VARIABLE = "GPT2_MODEL"
 
 
-def offered() -> list[str]:
-    """Names in the order of the list."""
-    own = os.environ.get(OWN_MODEL_VARIABLE)
-    return [*SIZES, *([own] if own else [])]
+def offered() -> dict[str, str]:
+    """Names as the page shows them, in the order of the list, to names as `load` takes them.
+
+    A folder shows its last part alone: where it lies is nobody's business.
+    """
+    own = os.environ.get(OWN_MODEL_VARIABLE, "")
+    shown = Path(own).expanduser().resolve().name if Path(own).expanduser().is_dir() else own
+    return {name: name for name in SIZES} | ({shown: own} if own else {})
 
 
 def source_of(name: object) -> Source:
@@ -23,11 +29,11 @@ def source_of(name: object) -> Source:
 
     A visitor must not make the server read folders or fetch repositories of his choice.
     """
-    if name not in offered():
+    if not isinstance(name, str) or name not in offered():
         raise ValueError(
             f"Model size must be one of {', '.join(offered())}, not {shortened(name)}."
         )
-    return find_source(str(name))
+    return replace(find_source(offered()[name]), name=name)
 
 
 def config_of(name: str) -> GPT2Config:
@@ -53,13 +59,17 @@ def label(name: str) -> str:
     elif is_cached(find_source(name)):
         cost = "already here"
     else:
-        cost = f"{size.download_bytes / 1e6:,.0f} MB to download"
+        cost = f"{_bytes(size.download_bytes)} to download"
     return f"{size.label} · {_parameters(size.config)} · {cost}"
 
 
 def choices() -> list[tuple[str, str]]:
     """(label, name) pairs for the page's list."""
     return [(label(name), name) for name in offered()]
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _parameters(config: GPT2Config) -> str:

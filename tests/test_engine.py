@@ -159,11 +159,10 @@ def test_a_prompt_that_leaves_no_room_is_refused_with_both_numbers() -> None:
 @pytest.mark.parametrize("after", [0, 1, 7])
 def test_a_stop_ends_the_run_within_one_token(after: int) -> None:
     engine = small_engine()
-    passes, said = Passes(engine), []
-    for event in engine.stream(PROMPT, WARM, 40, stopped=lambda: len(said) >= after):
-        said += ids_of([event])
-    assert event.finish == "stopped"
-    assert passes.count == len(said) == after
+    passes = Passes(engine)
+    events = list(engine.stream(PROMPT, WARM, 40, stopped=lambda: passes.count >= after))
+    assert events[-1].finish == "stopped"
+    assert passes.count == len(ids_of(events)) == after
 
 
 @settings(deadline=None, max_examples=15)

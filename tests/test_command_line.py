@@ -1,0 +1,193 @@
+"""python -m gpt2: what it writes where, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpt2 import __main__ as command_line
+from gpt2 import load
+from gpt2.progress_bar import ProgressBar
+from gpt2.sampling import SamplingOptions
+from tests.hub_standin import HubStandin, write_gpt2_folder
+from tests.small import CONFIG
+
+PROMPT = "Once upon a time"
+ARGUMENTS = ["--size", "tiny", "--new-tokens", "60", "--temperature", "0.8", "--seed", "1"]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["gpt2", *arguments])
+    return command_line.main()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model")
+    write_gpt2_folder(path, CONFIG)
+    return path
+
+
+def test_generate_streams_the_engine_s_text() -> None:
+    expected = load("tiny").complete(PROMPT, SamplingOptions(0.8, seed=1), 60)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gpt2", "generate", PROMPT, *ARGUMENTS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    with process:
+        assert process.stdout
+        assert process.stderr
+        pieces = []
+        while piece := os.read(process.stdout.fileno(), 10_000):
+            pieces.append(piece)
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    assert b"".join(pieces).decode() == PROMPT + expected + "\n"
+    assert len(pieces) > 5
+
+
+def test_a_folder_is_a_size_too(monkeypatch, capsys, folder: Path) -> None:
+    arguments = ["generate", "", "--size", str(folder), "--new-tokens", "5", "--temperature", "0"]
+    assert run(monkeypatch, *arguments) == 0
+    assert (
+        capsys.readouterr().out
+        == load(str(folder)).complete("", SamplingOptions(temperature=0), 5) + "\n"
+    )
+
+
+def test_a_full_context_is_said_beside_the_text(monkeypatch, capsys, folder: Path) -> None:
+    arguments = ["--size", str(folder), "--new-tokens", "999", "--temperature", "0"]
+    assert run(monkeypatch, "generate", "The fox", *arguments) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("The fox")
+    assert said.err == "The context is full: this model reads 320 tokens at most.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--size", "huge"], "'huge' is no model: choose one of tiny, distil"),
+        (["--temperature", "3"], "Temperature must be from 0 to 2, not 3.0."),
+        (["--temperature", "nan"], "Temperature must be from 0 to 2, not nan."),
+        (["--top-p", "0"], "Top-p must be above 0 and at most 1"),
+        (["--top-k", "-1"], "Top-k must be a whole number from 0"),
+        (["--seed", "-1"], "Seed must be a whole number from 0"),
+        (["--new-tokens", "-1"], "New tokens must be 0 or more, not -1."),
+    ],
+)
+def test_a_wish_that_cannot_be_ends_with_one_sentence(
+    monkeypatch, capsys, arguments: list[str], message: str
+) -> None:
+    assert run(monkeypatch, "generate", PROMPT, *arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert message in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_prompt_that_is_too_long_is_not_repeated(monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "generate", "a b c " * 400) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "this model reads at most 511" in said.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["write"], ["generate"], ["download"], ["generate", "x", "--seed", "one"]]
+)
+def test_a_call_that_is_none_shows_how_to_call(monkeypatch, capsys, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, *arguments)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: python -m gpt2")
+
+
+def test_control_c_ends_quietly(monkeypatch, capsys) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "load", interrupted)
+    assert run(monkeypatch, "generate", PROMPT) == 130
+    assert capsys.readouterr() == ("", "\n")
+
+
+def test_help_gives_ranges_units_and_defaults(monkeypatch, capsys) -> None:
+    for command in (["generate"], ["download"], []):
+        with pytest.raises(SystemExit) as end:
+            run(monkeypatch, *command, "--help")
+        assert end.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    parts = (
+        "0 (always the likeliest) to 2 (default: 0.8)",
+        "at most (default: 120)",
+        "0 keeps all",
+        "the same seed, the same text",
+        "tiny, distil, small",
+        "owner/name",
+        "HF_HOME",
+    )
+    for part in parts:
+        assert part in text
+
+
+def test_download_prints_the_folder_of_a_built_in_size(monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "download", "--size", "tiny") == 0
+    said = capsys.readouterr()
+    assert Path(said.out.rstrip("\n"), "model.safetensors").is_file()
+    assert said.err == ""
+
+
+def test_download_fetches_into_the_cache(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gpt2", "download", "--size"]
+    with HubStandin({"someone/model": folder}) as hub:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGINGFACE"))}
+        environment = {**kept, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path)}
+        done = subprocess.run(
+            [*command, "someone/model"], env=environment, capture_output=True, text=True
+        )
+        gone = subprocess.run(
+            [*command, "someone/else"], env=environment, capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    where = Path(done.stdout.rstrip("\n"))
+    assert tmp_path in where.parents
+    assert (where / "config.json").read_bytes() == (folder / "config.json").read_bytes()
+    assert "MB" in done.stderr
+    assert (gone.returncode, gone.stdout) == (2, "")
+    assert gone.stderr.splitlines()[-1].startswith("error: The hub shows no repository")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_rewrites_its_line_on_a_terminal() -> None:
+    terminal = Terminal()
+    bar = ProgressBar(terminal)
+    for tenths in range(11):
+        bar.show(tenths / 10, f"{tenths} MB")
+    bar.close()
+    lines = terminal.getvalue().split("\r\033[K")
+    assert len(lines) == 12
+    assert lines[6] == "█" * 15 + "░" * 15 + " 5 MB"
+    assert lines[-1] == "█" * 30 + " 10 MB\n"
+
+
+def test_a_bar_in_a_file_says_every_tenth_once() -> None:
+    file = io.StringIO()
+    bar = ProgressBar(file)
+    for percent in range(101):
+        bar.show(percent / 100, "words")
+    bar.close()
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 11
+    assert (lines[0], lines[-1]) == ("   0%  words", " 100%  words")

@@ -1,0 +1,89 @@
+"""Work in a thread of its own, and what its reader sees."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from gpt2.ui.background import Background
+
+
+def test_every_item_comes_once_and_in_order() -> None:
+    def work(emit) -> None:
+        for number in range(200):
+            emit(number)
+
+    batches = list(Background(work, patience=5, pause=0.001).batches())
+    assert [item for batch in batches for item in batch] == list(range(200))
+    assert all(batches)
+
+
+def test_what_piles_up_comes_at_once() -> None:
+    piled = threading.Event()
+
+    def work(emit) -> None:
+        emit(1)
+        emit(2)
+        piled.set()
+
+    background = Background(work, patience=5, pause=0)
+    assert piled.wait(5)
+    assert list(background.batches()) == [[1, 2]]
+
+
+def test_a_reader_of_slow_work_is_told_that_nothing_came() -> None:
+    gate = threading.Event()
+
+    def work(emit) -> None:
+        gate.wait(5)
+        emit("late")
+
+    batches = Background(work, patience=0.01, pause=0).batches()
+    assert [next(batches), next(batches)] == [[], []]
+    gate.set()
+    assert [batch for batch in batches if batch] == [["late"]]
+
+
+def test_an_error_comes_after_the_items_before_it() -> None:
+    def work(emit) -> None:
+        emit(1)
+        raise KeyError("broken")
+
+    batches = Background(work, patience=5, pause=0.01).batches()
+    assert next(batches) == [1]
+    with pytest.raises(KeyError, match="broken"):
+        next(batches)
+
+
+def test_work_that_says_nothing_ends() -> None:
+    assert list(Background(lambda emit: None, patience=5, pause=0).batches()) == []
+
+
+def test_the_work_runs_in_one_thread_that_is_not_the_reader_s() -> None:
+    threads: set[int] = set()
+
+    def work(emit) -> None:
+        for number in range(3):
+            threads.add(threading.get_ident())
+            emit(number)
+
+    list(Background(work, patience=5, pause=0).batches())
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_a_reader_that_leaves_early_does_not_hang() -> None:
+    ended = threading.Event()
+
+    def work(emit) -> None:
+        for number in range(50):
+            emit(number)
+            time.sleep(0.001)
+        ended.set()
+
+    batches = Background(work, patience=5, pause=0).batches()
+    next(batches)
+    batches.close()
+    assert ended.wait(10)

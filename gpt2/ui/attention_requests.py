@@ -111,4 +111,4 @@ def _whole_rows(start: int, read: int, heads: int) -> int:
 def _clamped(request: Any, field: str, most: int) -> int:
     """A whole number from 0 to `most`, whatever the browser sent."""
     value = request.get(field, 0)
-    return min(max(value, 0), most) if isinstance(value, int) else 0
+    return int(min(max(value, 0), most)) if isinstance(value, int) else 0

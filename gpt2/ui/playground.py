@@ -125,6 +125,8 @@ class Playground:
             if new:
                 text += new
                 yield text
+        if not text:
+            yield text  # the model may end the text before its first word
 
     def _frames(
         self, request: Request, visitor: Visitor, start: Callable[[Engine], Run]

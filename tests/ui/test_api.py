@@ -1,0 +1,205 @@
+"""The page as scripts see it: two typed calls, readable refusals, and no other file served."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from gpt2 import Engine, SamplingOptions, load
+from gpt2.ui import build_page, launch
+from gpt2.ui.assets import PANEL
+
+PROMPT = "Once upon a time"
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    page = build_page()
+    _, address, _ = launch(page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    yield address
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def client(url: str) -> Iterator[Client]:
+    connection = Client(url, verbose=False, analytics_enabled=False)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return load("tiny")
+
+
+def generate(client: Client, **fields: object) -> list[str]:
+    job = client.submit(**{"prompt": PROMPT, **fields}, api_name="/generate")
+    job.result(SECONDS)
+    return job.outputs()
+
+
+def test_only_two_calls_are_public(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict")
+    assert set(endpoints["named_endpoints"]) == {"/generate", "/attention"}
+    assert endpoints["unnamed_endpoints"] == {}
+
+
+def test_the_calls_are_typed_with_their_defaults(client: Client) -> None:
+    described = client.view_api(return_format="dict")["named_endpoints"]
+    parameters = {
+        call: [
+            (p["parameter_name"], p["python_type"]["type"], p["parameter_default"]) for p in info
+        ]
+        for call, info in ((call, entry["parameters"]) for call, entry in described.items())
+    }
+    assert parameters["/generate"] == [
+        ("prompt", "str", None),
+        ("size", "str", "tiny"),
+        ("temperature", "float", 0.8),
+        ("new_tokens", "int", 120),
+        ("top_k", "int", 0),
+        ("top_p", "float", 1.0),
+        ("seed", "int", 0),
+    ]
+    assert [name for name, _, _ in parameters["/attention"]] == ["size", "text", "layer", "head"]
+
+
+def test_the_text_streams_and_grows_to_the_engine_s_own(client: Client, engine: Engine) -> None:
+    texts = generate(client, new_tokens=60, temperature=0.8, seed=1)
+    assert texts[-1] == engine.complete(PROMPT, SamplingOptions(0.8, seed=1), 60)
+    assert len(texts) > 2
+    assert all(later.startswith(text) for text, later in pairwise(texts))
+
+
+def test_the_same_seed_gives_the_same_text_whatever_others_do(client: Client) -> None:
+    def text(seed: int) -> str:
+        return generate(client, new_tokens=30, seed=seed)[-1]
+
+    alone = [text(seed) for seed in range(4)]
+    assert len(set(alone)) == 4
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(text, range(4))) == alone
+
+
+@pytest.mark.parametrize(("layer", "head"), [(0, 0), (5, 3)])
+def test_attention_is_the_engine_s_and_sums_to_1(
+    client: Client, engine: Engine, layer: int, head: int
+) -> None:
+    seen = client.predict("tiny", "The old bear 🦊", layer, head, api_name="/attention")
+    expected = engine.attention("The old bear 🦊", layer, head)
+    assert seen["tokens"] == expected.tokens
+    assert [len(row) for row in seen["weights"]] == list(range(1, len(seen["tokens"]) + 1))
+    for i, row in enumerate(seen["weights"]):
+        np.testing.assert_allclose(row, expected.weights[i, : i + 1], atol=1e-6)
+        assert sum(row) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"prompt": None}, "Prompt must be text."),
+        ({"prompt": "x" * 10**6}, "Prompt has 1,000,000 characters; at most 100,000 can be read."),
+        ({"prompt": "a b c " * 300}, "this model reads at most 511. Shorten it by"),
+        ({"size": "../tiny"}, "Model size must be one of tiny, distil, small"),
+        ({"size": None}, "Model size must be one of tiny, distil, small"),
+        ({"temperature": 3}, "Temperature must be from 0 to 2, not 3.0."),
+        ({"temperature": "hot"}, "Temperature must be a number from 0 to 2, not 'hot'."),
+        ({"temperature": 10**400}, "Temperature must be a number from 0 to 2"),
+        ({"new_tokens": 0}, "New tokens must be from 1 to 511, not 0."),
+        ({"new_tokens": 512}, "New tokens must be from 1 to 511, not 512."),
+        ({"new_tokens": None}, "New tokens must be a whole number from 1 to 511"),
+        ({"top_k": -1}, "Top-k must be a whole number from 0 (off) up"),
+        ({"top_p": 0}, "Top-p must be above 0 and at most 1"),
+        ({"seed": -1}, "Seed must be a whole number from 0 to 2^63 - 1"),
+        ({"seed": [1]}, "Seed must be a whole number from 0 to 2^63 - 1"),
+    ],
+)
+def test_a_wish_that_cannot_be_gets_a_sentence(
+    client: Client, fields: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(AppError) as error:
+        generate(client, **fields)
+    assert sentence in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (("huge", "x", 0, 0), "Model size must be one of tiny"),
+        (("tiny", "x", 6, 0), "layer must be from 0 to 5, not 6"),
+        (("tiny", "x", 0, -1), "head must be from 0 to 3, not -1"),
+        (("tiny", "x", 0.5, 0), "Layer must be a whole number from 0 up, not 0.5."),
+        (("tiny", "x", 0, True), "Head must be a whole number from 0 up, not True."),
+        (("tiny", "x", "0", 0), "Layer must be a whole number from 0 up, not '0'."),
+        (("tiny", None, 0, 0), "Text must be text."),
+        (("tiny", "x" * 10**6, 0, 0), "Text has 1,000,000 characters"),
+        (("tiny", "a b c " * 300, 0, 0), "this model reads at most 511"),
+    ],
+)
+def test_a_map_that_cannot_be_gets_a_sentence(
+    client: Client, fields: tuple[object, ...], sentence: str
+) -> None:
+    with pytest.raises(AppError) as error:
+        client.predict(*fields, api_name="/attention")
+    assert sentence in str(error.value)
+
+
+def get(url: str, path: str) -> tuple[int, bytes]:
+    """The path as it stands: other clients would tidy it up first."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=SECONDS)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, body
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in PANEL.iterdir()))
+def test_the_panel_s_files_are_served(url: str, file: str) -> None:
+    assert get(url, f"/panel/{file}") == (200, (PANEL / file).read_bytes())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../vocab.bpe",
+        "..%2fvocab.bpe",
+        "%2e%2e/vocab.bpe",
+        "%2e%2e%2fvocab.bpe",
+        "..%5cvocab.bpe",
+        "./../vocab.bpe",
+        "../../gpt2/config.py",
+        "../panel/../vocab.bpe",
+        "//etc/passwd",
+        "%2fetc%2fpasswd",
+        "..%252fvocab.bpe",
+        "wire.js/../../vocab.bpe",
+        "wire.js%00",
+        "",
+        ".",
+        "none.js",
+    ],
+)
+def test_no_other_file_is_served(url: str, path: str) -> None:
+    status, body = get(url, f"/panel/{path}")
+    assert status in (400, 404, 405, 307)
+    assert len(body) < 1000
+    assert b"root:" not in body
+
+
+def test_the_panel_names_only_modules_that_are_there() -> None:
+    for file in PANEL.glob("*.js"):
+        for module in re.findall(r'from "\./([\w.]+)"', file.read_text("utf-8")):
+            assert (PANEL / module).is_file(), f"{file.name} wants {module}"

@@ -1,0 +1,163 @@
+"""What the browser may ask about a run: junk gets an answer, pulled rows are pushed rows."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpt2 import SamplingOptions
+from gpt2.residency import Residency
+from gpt2.ui import attention_requests
+from gpt2.ui.attention_requests import EXAMPLE_TEXT, AttentionRequests
+from gpt2.ui.frames import Value
+from gpt2.ui.playground import SORRY, Playground, Visitor
+from gpt2.ui.requests import Request
+from gpt2.ui.runs import Run
+from gpt2.ui.wire import pack_rows, wire_tokens
+from tests.small import CONFIG, small_engine
+
+ENGINE = small_engine()
+HEADS, LAYERS = CONFIG.num_heads, CONFIG.num_blocks
+PLAYGROUND = Playground(Residency(10**9, lambda *_: ENGINE), 2)
+ASKED = AttentionRequests(PLAYGROUND)
+VISITOR = Visitor()
+FRAMES = list(
+    PLAYGROUND.generate(
+        Request("The fox was not at home.", "tiny", 12, SamplingOptions(seed=1)), VISITOR
+    )
+)
+RUN = VISITOR.run or pytest.fail("there is no run")
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["run", "layer", "start", "tokens_from", "x"]), inner)
+    ),
+    max_leaves=6,
+)
+places = st.integers() | st.integers(-3, 40) | junk
+
+
+def pull(**fields: object) -> Value:
+    return ASKED.pull({"run": RUN.id, **fields})
+
+
+def rows_in(answer: Value) -> bytes:
+    return base64.b64decode(answer["rows"])
+
+
+def rows_of(layer: int, start: int = 0) -> bytes:
+    return pack_rows(ENGINE.attention_rows(RUN.ids[: RUN.read], layer)[:, start:])
+
+
+def test_pulled_rows_are_the_rows_that_were_pushed() -> None:
+    pushed = b"".join(rows_in(attention) for _, attention, _ in FRAMES if attention)
+    pulled = rows_in(pull(layer=RUN.layer, start=0))
+    assert len(pulled) == len(pushed)
+    assert max(abs(a - b) for a, b in zip(pulled, pushed, strict=True)) <= 1
+
+
+@pytest.mark.parametrize("layer", range(LAYERS))
+@pytest.mark.parametrize("start", [0, 3, RUN.read - 1])
+def test_any_layer_can_be_pulled_from_any_row_on(layer: int, start: int) -> None:
+    answer = pull(layer=layer, start=start, tokens_from=2)
+    assert (answer["run"], answer["layer"], answer["start"]) == (RUN.id, layer, start)
+    assert (answer["layers"], answer["heads"], answer["n"]) == (LAYERS, HEADS, RUN.read)
+    assert rows_in(answer) == rows_of(layer, start)
+    assert answer["tokens"] == wire_tokens(ENGINE.tokenizer, RUN.ids[2:])
+    assert answer["tokens_start"] == 2
+
+
+def test_who_has_everything_gets_nothing() -> None:
+    answer = pull(layer=0, start=RUN.read, tokens_from=len(RUN.ids))
+    assert (answer["rows"], answer["tokens"]) == ("", [])
+
+
+def test_rows_too_many_for_one_answer_come_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention_requests, "_MOST_BYTES", 5 * HEADS)
+    start, packed, answers = 0, b"", 0
+    while start < RUN.read:
+        piece = rows_in(pull(layer=0, start=start))
+        assert piece
+        packed += piece
+        while start < RUN.read and len(packed) >= HEADS * (start + 1) * (start + 2) // 2:
+            start += 1
+        answers += 1
+    assert packed == rows_of(0)
+    assert answers > 5
+
+
+@settings(deadline=None, max_examples=150)
+@given(layer=places, start=places, tokens_from=places)
+def test_places_are_clamped_whatever_they_are(
+    layer: object, start: object, tokens_from: object
+) -> None:
+    answer = pull(layer=layer, start=start, tokens_from=tokens_from)
+    assert "error" not in answer
+    assert 0 <= answer["layer"] < LAYERS
+    assert 0 <= answer["start"] <= RUN.read
+    assert 0 <= answer["tokens_start"] <= len(RUN.ids)
+    assert rows_in(answer) == rows_of(answer["layer"], answer["start"])
+    assert json.loads(json.dumps(answer)) == answer
+    ASKED.watch_layer({"run": RUN.id, "layer": layer})
+    assert 0 <= RUN.layer < LAYERS
+    assert type(answer["layer"]) is type(answer["start"]) is int
+
+
+@settings(deadline=None, max_examples=150)
+@given(request=junk)
+def test_a_request_that_is_none_is_answered(request: object) -> None:
+    answer = ASKED.pull(request)
+    assert answer == {
+        "error": "This text is no longer on the server. Generate it again to look further."
+    }
+    assert ASKED.watch_layer(request) == {}
+
+
+def test_a_layer_is_watched_from_the_next_token_on() -> None:
+    visitor = Visitor()
+    wish = Request("The fox", "tiny", 60, SamplingOptions(seed=1))
+    layers = []
+    for _, attention, _ in PLAYGROUND.generate(wish, visitor):
+        if attention:
+            layers.append(attention["layer"])
+            if visitor.run and len(layers) == 1:
+                ASKED.watch_layer({"run": visitor.run.id, "layer": 0})
+    assert layers[0] == 1
+    assert set(layers[1:]) == {0}
+
+
+def test_the_example_is_one_run_for_everybody_and_can_be_pulled() -> None:
+    first, again = ASKED.example(), ASKED.example()
+    assert first == again
+    assert first["example"]
+    answer = ASKED.pull({"run": first["run"], "layer": first["layer"]})
+    ids = ENGINE.encode(EXAMPLE_TEXT)
+    assert answer["tokens"] == wire_tokens(ENGINE.tokenizer, ids)
+    assert rows_in(answer) == pack_rows(ENGINE.attention_rows(ids, first["layer"]))
+
+
+def test_the_example_outlives_any_number_of_runs() -> None:
+    first = ASKED.example()
+    for _ in range(499):
+        PLAYGROUND.runs.add(Run("tiny", SamplingOptions(), [1], 1, LAYERS, HEADS))
+    assert "error" not in ASKED.pull({"run": first["run"]})
+    PLAYGROUND.runs.add(RUN)
+
+
+def test_an_error_on_the_server_shows_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    broken = Run("tiny", SamplingOptions(), [10**9], 1, LAYERS, HEADS, read=1)
+    PLAYGROUND.runs.add(broken)
+    answer = ASKED.pull({"run": broken.id})
+    assert set(answer) == {"error"}
+    assert "Traceback" not in answer["error"]
+    deeper = Run("tiny", SamplingOptions(), [1], 1, 99, HEADS, read=1)
+    PLAYGROUND.runs.add(deeper)
+    PLAYGROUND.residency._residents.clear()
+    assert ASKED.pull({"run": deeper.id, "layer": 50})["error"] in (
+        SORRY, "layer must be from 0 to 1, not 50",
+    )  # fmt: skip

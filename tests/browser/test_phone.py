@@ -1,0 +1,58 @@
+"""The page on a phone: one column, a finger instead of a pointer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from .server import App
+from .visit import Visit
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def phone(visits: Callable[..., Visit], app: App) -> Visit:
+    return visits(
+        app.url,
+        viewport={"width": 390, "height": 844},
+        device_scale_factor=2,
+        has_touch=True,
+        is_mobile=True,
+    )
+
+
+def test_one_column_as_wide_as_the_screen(phone: Visit) -> None:
+    phone.more_sampling()
+    phone.generate(new_tokens=60, seed=1)
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    tops = [part.bounding_box()["y"] for part in (phone.prompt, phone.output, phone.attention)]
+    assert tops == sorted(tops)
+    for part in (phone.prompt, phone.output, phone.attention, phone.map):
+        box = part.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+        assert box["width"] > 290
+    for name in ("Generate", "Stop", "Continue"):
+        assert phone.button(name).bounding_box()["height"] >= 40
+    phone.screenshot("phone")
+
+
+def test_a_tap_reads_a_cell_and_chooses_a_token(phone: Visit) -> None:
+    phone.generate(new_tokens=10, seed=1)
+    phone.map.tap(position=phone.cell(12, 4))
+    expect(phone.attention).to_contain_text(re.compile(r'\(12\) reads ".+" \(4\): '))
+    expect(phone.text.locator(".selected")).to_have_attribute("data-from", "12")
+    phone.text.locator(".token").nth(3).tap()
+    expect(phone.text.locator(".selected")).to_have_attribute("data-from", "3")
+    phone.thumbnails.nth(2).tap()
+    expect(phone.head).to_have_value("2")
+    phone.button("full screen").tap()
+    expect(phone.button("close")).to_be_visible()
+    width = phone.map.bounding_box()["width"]
+    assert width > 340
+    phone.button("close").tap()
+    expect(phone.button("full screen")).to_be_visible()
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390

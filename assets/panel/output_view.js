@@ -87,7 +87,9 @@ export class OutputView {
     text.addEventListener("pointerleave", () => this.runs.point(null));
     text.addEventListener("click", (event) => {
       const pick = this.pickAt(event);
-      if (pick && document.getSelection().isCollapsed) this.runs.select(pick);
+      // A drag that marked text chooses no token; a tap does, also where it marks a word.
+      const marked = event.pointerType !== "touch" && !document.getSelection().isCollapsed;
+      if (pick && !marked) this.runs.select(pick);
     });
     text.addEventListener("keydown", (event) => this.key(event));
     copy.addEventListener("click", () => this.copy());

@@ -73,7 +73,7 @@ def test_one_load_does_not_wait_for_another(shelf: Shelf) -> None:
     residency = Residency(10 * SIZE, shelf)
     use(residency, "b")
     shelf.hold.clear()
-    slow = threading.Thread(target=use, args=(residency, "a"))
+    slow = threading.Thread(target=use, args=(residency, "a"), daemon=True)
     slow.start()
     assert until(lambda: shelf.loaded == ["b", "a"])
     use(residency, "b")
@@ -125,7 +125,7 @@ def test_a_refused_engine_loads_when_others_have_ended(shelf: Shelf) -> None:
 def test_two_loads_do_not_take_the_same_room(shelf: Shelf) -> None:
     residency = Residency(SIZE, shelf)
     shelf.hold.clear()
-    loading = threading.Thread(target=use, args=(residency, "a"))
+    loading = threading.Thread(target=use, args=(residency, "a"), daemon=True)
     loading.start()
     assert until(lambda: shelf.loaded == ["a"])
     with pytest.raises(OutOfMemory):
@@ -151,8 +151,14 @@ def test_a_failed_load_leaves_nothing_and_the_next_try_works(
 def test_who_waits_for_a_load_that_fails_tries_himself(shelf: Shelf) -> None:
     residency = Residency(SIZE, shelf)
     shelf.trouble = CheckpointError("no line")
-    results = together(*[lambda: use(residency, "a")] * 3)
-    assert [str(result) for result in results] == ["no line"] * 3
+    shelf.hold.clear()
+
+    def release() -> None:
+        assert until(lambda: [r.users for r in residency._residents.values()] == [3])
+        shelf.hold.set()
+
+    results = together(release, *[lambda: use(residency, "a")] * 3)
+    assert [str(result) for result in results[1:]] == ["no line"] * 3
     assert shelf.loaded == ["a"] * 3
     shelf.trouble = None
     use(residency, "a")
@@ -168,7 +174,7 @@ def test_an_error_in_the_block_gives_the_engine_back(shelf: Shelf) -> None:
 def test_who_waits_for_a_load_may_leave(shelf: Shelf) -> None:
     residency = Residency(SIZE, shelf)
     shelf.hold.clear()
-    loading = threading.Thread(target=use, args=(residency, "a"))
+    loading = threading.Thread(target=use, args=(residency, "a"), daemon=True)
     loading.start()
     assert until(lambda: shelf.loaded == ["a"])
     with pytest.raises(Cancelled), residency.engine("a", SIZE, cancelled=lambda: True):

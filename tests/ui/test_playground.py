@@ -345,7 +345,7 @@ def test_many_visitors_each_get_their_own_text() -> None:
     def run(number: int) -> None:
         list(playground.generate(wish(30, seed=number), visitors[number]))
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

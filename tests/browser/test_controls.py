@@ -82,8 +82,9 @@ def test_each_size_says_what_it_weighs_and_whether_it_is_here(visit: Visit) -> N
     assert len(texts) == len(SIZES) + 1
     assert re.fullmatch(r"Tiny · 2\.3 M · built in", texts[0])
     for text, size in zip(texts[1:], list(SIZES.values())[1:], strict=False):
-        megabytes = f"{size.download_bytes / 1e6:,.0f} MB to download"
-        assert re.fullmatch(rf"{size.label} · [\d.,]+ M · {re.escape(megabytes)}", text)
+        count = size.download_bytes
+        weight = f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+        assert re.fullmatch(rf"{size.label} · [\d.,]+ [MB] · {weight} to download", text)
     assert texts[-1].endswith("deep · here")
 
 

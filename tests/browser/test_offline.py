@@ -34,14 +34,14 @@ runpy.run_path("app.py", run_name="__main__")
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::", "None"}
 
 
-@pytest.fixture
-def hosts(tmp_path: Path) -> Path:
-    return tmp_path / "hosts"
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("offline") / "hosts"
 
 
-@pytest.fixture
-def app(tmp_path: Path, hosts: Path) -> Iterator[App]:
-    with serve(tmp_path, ("-c", RECORDER, str(hosts))) as app:
+@pytest.fixture(scope="module")
+def app(hosts: Path) -> Iterator[App]:
+    with serve(hosts.parent, ("-c", RECORDER, str(hosts))) as app:
         yield app
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from gpt2.ui.requests import MOST_CHARACTERS
 from gpt2.ui.sizes import choices, config_of
 from gpt2.ui.text_line import TextLine
 
@@ -88,7 +89,14 @@ class Controls:
 
 
 def _prompt() -> tuple[gr.Textbox, TextLine]:
-    prompt = gr.Textbox(EXAMPLES[0], label="Prompt", lines=3, max_lines=8, elem_id="prompt")
+    prompt = gr.Textbox(
+        EXAMPLES[0],
+        label="Prompt",
+        lines=3,
+        max_lines=8,
+        max_length=MOST_CHARACTERS + 1,  # a browser that lays out megabytes stands still
+        elem_id="prompt",
+    )
     with gr.Row(elem_id="under-prompt"):
         count = TextLine(elem_id="count")
         TextLine(value="Shift + Enter generates", elem_id="hint")

@@ -112,7 +112,9 @@ class Handlers:
     def size_changed(self, size: str, new_tokens: float | None) -> tuple[Any, str]:
         """New tokens up to what this size can read, and what stands at the top right."""
         most = config_of(source_of(size).name).max_seq_len - 1
-        slider = gr.update(maximum=most, value=min(new_tokens or most, most))
+        # A value that fits is not sent back: it may have been changed meanwhile.
+        fits = new_tokens is None or new_tokens <= most
+        slider = gr.update(maximum=most) if fits else gr.update(maximum=most, value=most)
         return slider, self._playground.status(size)
 
     def stop(self, request: gr.Request) -> None:

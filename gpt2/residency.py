@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gpt2.checkpoint import Cancelled, Progress
+from gpt2.checkpoint import Cancelled
 from gpt2.engine import Engine, load
 
-Loader = Callable[[str, Callable[[Progress], None], Callable[[], bool]], Engine]
+Loader = Callable[[str, Callable[[], bool]], Engine]
 
 _POLL = 0.1  # seconds between two looks at `cancelled`
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -29,8 +29,8 @@ def memory_budget() -> int:
     return int(0.8 * min(total, int(limit) if limit.isdigit() else total))
 
 
-def _load(name: str, progress: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Engine:
-    return load(name, progress=progress, cancelled=cancelled)
+def _load(name: str, cancelled: Callable[[], bool]) -> Engine:
+    return load(name, cancelled=cancelled)
 
 
 class _Resident:
@@ -71,7 +71,6 @@ class Residency:
         self,
         name: str,
         size_bytes: int,
-        progress: Callable[[Progress], None] = lambda progress: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[Engine]:
         """The engine, loaded if need be; it stays in memory at least until the block ends.
@@ -85,9 +84,7 @@ class Residency:
             resident.users += 1
         try:
             with resident.alone(cancelled):
-                engine = resident.engine or self._load_into(
-                    resident, name, size_bytes, progress, cancelled
-                )
+                engine = resident.engine or self._load_into(resident, name, size_bytes, cancelled)
             yield engine
         finally:
             with self._lock:
@@ -105,12 +102,11 @@ class Residency:
         resident: _Resident,
         name: str,
         size_bytes: int,
-        progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
     ) -> Engine:
         self._make_room(resident, name, size_bytes)
         try:
-            engine = self._loader(name, progress, cancelled)
+            engine = self._loader(name, cancelled)
         except BaseException:
             resident.size_bytes = 0
             raise

@@ -48,7 +48,7 @@ class Api:
             text = check_text(text, "Text")
             layer = whole("Layer must be a whole number from 0 up", layer)
             head = whole("Head must be a whole number from 0 up", head)
-            with self._playground.engine(source_of(size).name) as engine:
+            with self._playground.runner.engine(source_of(size).name) as engine:
                 seen = engine.attention(text, layer, head)
         except TOLD as error:
             raise _told(error) from error

@@ -54,7 +54,7 @@ class AttentionRequests:
         """The worked example: real attention of the smallest built-in model."""
         with self._lock:
             if self._example is None:
-                with self._playground.engine(EXAMPLE_SIZE) as engine:
+                with self._playground.runner.engine(EXAMPLE_SIZE) as engine:
                     self._example = _example_run(engine)
         # Added anew for every visitor, so that it is never the least recently used.
         self._playground.runs.add(self._example)
@@ -68,7 +68,7 @@ class AttentionRequests:
         read = run.read
         start = _clamped(request, "start", read)
         tokens_from = _clamped(request, "tokens_from", len(run.ids))
-        with self._playground.engine(run.size) as engine:
+        with self._playground.runner.engine(run.size) as engine:
             tokens = wire_tokens(engine.tokenizer, run.ids[tokens_from:])
             packed = b""
             if start < read:

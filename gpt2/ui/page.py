@@ -18,6 +18,7 @@ from gpt2.ui.frames import Value
 from gpt2.ui.handlers import Handlers
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import Playground
+from gpt2.ui.runner import Runner
 from gpt2.ui.text_line import TextLine
 from gpt2.ui.theme import page_theme
 
@@ -31,7 +32,7 @@ _MOST_OPEN = 32
 
 def build_page() -> gr.Blocks:
     """Everything wired; the built-in model loads in the background."""
-    playground = Playground(Residency(memory_budget()), _MOST_RUNNING)
+    playground = Playground(Runner(Residency(memory_budget()), _MOST_RUNNING))
     asked = AttentionRequests(playground)
     api = Api(playground)
 

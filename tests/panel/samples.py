@@ -36,7 +36,12 @@ def attention(
 
 
 def output(
-    tokens: list[Any], *, start: int = 0, run: str = "a", prompt: int = 2, state: str = "running",
+    tokens: list[Any],
+    *,
+    start: int = 0,
+    run: str = "a",
+    prompt: int = 2,
+    state: str = "running",
     note: str = "",
 ) -> dict[str, Any]:
     n = start + len(tokens)

@@ -19,9 +19,7 @@ def luminance(rgb: list[float]) -> float:
 
 @pytest.mark.parametrize(("theme", "direction"), [("light", -1), ("dark", 1)])
 def test_ramps_are_monotone_in_lightness(panel: Page, theme: str, direction: int) -> None:
-    colors = panel.evaluate(
-        "async (theme) => (await import('/color.js')).rampColors(theme)", theme
-    )
+    colors = panel.evaluate("async (theme) => (await import('/color.js')).rampColors(theme)", theme)
     light = [luminance([c / 255 for c in color]) for color in colors]
     steps = [direction * (b - a) for a, b in pairwise(light)]
     assert len(colors) == 256

@@ -16,13 +16,14 @@ from gpt2.ui.attention_requests import EXAMPLE_TEXT, AttentionRequests
 from gpt2.ui.frames import Value
 from gpt2.ui.playground import SORRY, Playground, Visitor
 from gpt2.ui.requests import Request
+from gpt2.ui.runner import Runner
 from gpt2.ui.runs import Run
 from gpt2.ui.wire import pack_rows, wire_tokens
 from tests.small import CONFIG, small_engine
 
 ENGINE = small_engine()
 HEADS, LAYERS = CONFIG.num_heads, CONFIG.num_blocks
-PLAYGROUND = Playground(Residency(10**9, lambda *_: ENGINE), 2)
+PLAYGROUND = Playground(Runner(Residency(10**9, lambda *_: ENGINE), 2))
 ASKED = AttentionRequests(PLAYGROUND)
 VISITOR = Visitor()
 FRAMES = list(
@@ -157,7 +158,7 @@ def test_an_error_on_the_server_shows_no_trace(caplog: pytest.LogCaptureFixture)
     assert "Traceback" not in answer["error"]
     deeper = Run("tiny", SamplingOptions(), [1], 1, 99, HEADS, read=1)
     PLAYGROUND.runs.add(deeper)
-    PLAYGROUND.residency._residents.clear()
+    PLAYGROUND.runner._residency._residents.clear()
     assert ASKED.pull({"run": deeper.id, "layer": 50})["error"] in (
         SORRY, "layer must be from 0 to 1, not 50",
     )  # fmt: skip

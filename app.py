@@ -8,7 +8,12 @@ import os
 # Before Gradio is imported: it would look up its own servers at start.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from gpt2.ui import build_page, launch
+from gpt2.ui import TOLD, build_page, check_offered, launch
+
+try:
+    check_offered()
+except TOLD as error:
+    raise SystemExit(f"error: {error}") from None
 
 demo = build_page()
 

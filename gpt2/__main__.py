@@ -75,6 +75,9 @@ class DownloadBar:
 
     def __call__(self, progress: Progress) -> None:
         self._bar = self._bar or ProgressBar()
+        if progress.done == 0:
+            self._bar.show(0, "asking the hub")
+            return
         left = progress.seconds_left
         words = (
             f"{progress.done / 1e6:,.0f} of {progress.total / 1e6:,.0f} MB"

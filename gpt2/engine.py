@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,6 +52,10 @@ class AttentionMap:
     weights: Weights
 
 
+class _Seen(Exception):
+    """The wanted layer's weights are there."""
+
+
 class _Clock:
     """Seconds of a run, and its speed after the first token: reading a prompt is not decoding."""
 
@@ -85,16 +90,17 @@ class Engine:
     def config(self) -> GPT2Config:
         return self.model.config
 
-    def encode(self, prompt: str) -> list[int]:
+    def encode(self, prompt: str, new_tokens: int = 1) -> list[int]:
         """Ids of `prompt`; an empty one starts from `<|endoftext|>`, as GPT-2's own samples do.
 
-        Raises ValueError when it leaves no room for a single new token.
+        Raises ValueError when it leaves no room for `new_tokens`.
         """
         ids = self.tokenizer.encode(prompt) or [self.tokenizer.end_of_text]
-        most = self.config.max_seq_len - 1
+        most = self.config.max_seq_len - new_tokens
         if len(ids) > most:
+            what = "prompt" if new_tokens else "text"
             raise ValueError(
-                f"The prompt has {len(ids):,} tokens and this model reads at most {most:,}. "
+                f"The {what} has {len(ids):,} tokens and this model reads at most {most:,}. "
                 f"Shorten it by {len(ids) - most:,}."
             )
         return ids
@@ -170,8 +176,8 @@ class Engine:
         Raises ValueError when there is no such layer or head, or the text is too long.
         """
         if not 0 <= head < self.config.num_heads:
-            raise ValueError(f"head must be from 0 to {self.config.num_heads - 1}, not {head}")
-        ids = self.encode(text)
+            raise ValueError(f"Head must be from 0 to {self.config.num_heads - 1}, not {head}.")
+        ids = self.encode(text, new_tokens=0)
         tokens = [self.tokenizer.token_bytes(i).decode("utf-8", "backslashreplace") for i in ids]
         return AttentionMap(tokens, self.attention_rows(ids, layer)[head])
 
@@ -182,11 +188,18 @@ class Engine:
         Raises ValueError when there is no such layer, or the text is too long.
         """
         if not 0 <= layer < self.config.num_blocks:
-            raise ValueError(f"layer must be from 0 to {self.config.num_blocks - 1}, not {layer}")
+            raise ValueError(f"Layer must be from 0 to {self.config.num_blocks - 1}, not {layer}.")
         kept: list[torch.Tensor] = []
-        recorder = AttentionRecorder(lambda n: n == layer, lambda _, weights: kept.append(weights))
+
+        def keep(_: int, weights: torch.Tensor) -> None:
+            kept.append(weights)
+            raise _Seen
+
+        recorder = AttentionRecorder(lambda n: n == layer, keep)
         device = self.model.ln_f.weight.device
-        self.model.hidden(torch.tensor([list(ids)], device=device), attend=recorder)
+        # The blocks above would be computed for nothing.
+        with suppress(_Seen):
+            self.model.hidden(torch.tensor([list(ids)], device=device), attend=recorder)
         rows: Weights = kept[0][0].float().cpu().numpy()
         return rows
 

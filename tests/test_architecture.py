@@ -26,7 +26,6 @@ LEVELS = {
     "gpt2.precision": 3,
     "gpt2.generation": 2,
     "gpt2.checkpoint": 2,
-    "gpt2.quantization": 2,
     "gpt2.model": 1,
     "gpt2.tokenizer": 1,
     "gpt2.config": 0,

@@ -151,7 +151,7 @@ def test_a_typed_marker_is_ordinary_text() -> None:
 def test_a_prompt_that_leaves_no_room_is_refused_with_both_numbers() -> None:
     words = " ".join("a" * 1000)
     for ask in (ENGINE.complete, ENGINE.stream, lambda text: ENGINE.attention(text, 0, 0)):
-        with pytest.raises(ValueError, match=r"1,\d{3} tokens and this model reads at most 319"):
+        with pytest.raises(ValueError, match=r"1,\d{3} tokens and this model reads at most (319|320)"):
             ask(words)
     assert len(ENGINE.encode("é" * 159)) <= CONFIG.max_seq_len - 1
 
@@ -207,7 +207,7 @@ def test_the_map_of_a_text() -> None:
 
 @pytest.mark.parametrize(("layer", "head"), [(2, 0), (-1, 0), (0, 3), (0, -1)])
 def test_a_map_that_is_not_there_is_refused_with_the_range(layer: int, head: int) -> None:
-    with pytest.raises(ValueError, match=r"(layer|head) must be from 0 to [12], not"):
+    with pytest.raises(ValueError, match=r"(Layer|Head) must be from 0 to [12], not"):
         ENGINE.attention(PROMPT, layer, head)
 
 
@@ -228,3 +228,13 @@ def test_the_built_in_model_loads_by_name() -> None:
 def test_an_unknown_name_lists_the_known_ones(arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load(*arguments)
+
+
+def test_a_text_that_fills_the_context_still_has_maps() -> None:
+    engine = small_engine()
+    text = engine.tokenizer.decode([5] * engine.config.max_seq_len)
+    ids = engine.tokenizer.encode(text)
+    assert len(ids) == engine.config.max_seq_len
+    seen = engine.attention(text, 1, 0)
+    assert seen.weights.shape == (len(ids), len(ids))
+    np.testing.assert_allclose(seen.weights.sum(-1), 1, atol=1e-5)

@@ -13,7 +13,7 @@ import { onThemeChange, readTheme } from "./theme.js";
 import { Thumbnails } from "./thumbnails.js";
 
 const EMPTY = "What each token reads from is drawn here, one row per token.";
-const CALM = 120; // ms between two lists of numbers: faster nobody reads
+const CALM = 100; // ms between two lists of numbers: faster nobody reads
 const THUMBS = 100; // ms between two drawings of all heads
 
 export function mount(element, props, watch, server) {

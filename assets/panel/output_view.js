@@ -9,7 +9,7 @@ import { TextFlow } from "./text_flow.js";
 import { TextMarks } from "./text_marks.js";
 import { plainText } from "./token_label.js";
 
-const CALM = 160; // ms between tints while the selection follows the newest token
+const CALM = 100; // ms between tints while the selection follows the newest token
 
 export function mount(element, props, watch, server) {
   const runs = runsOf(props.channel);

@@ -36,6 +36,7 @@ export class StatusLine {
   }
 
   show(status) {
+    if (status?.run === null) return this.say(status); // a complaint: the text shown keeps its numbers
     const numbers = numbersOf(status?.stats);
     for (const [name, text] of Object.entries(numbers)) setText(this.parts[name], text);
     this.parts.made.style.minWidth = `${numbers.limit.length}ch`;

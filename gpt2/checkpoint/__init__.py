@@ -4,7 +4,7 @@ Leaves to others which precision the loaded model runs in and when it is thrown 
 """
 
 from gpt2.checkpoint.config_file import read_config
-from gpt2.checkpoint.download import fetch, is_cached
+from gpt2.checkpoint.download import cached_folder, fetch, is_cached
 from gpt2.checkpoint.errors import Cancelled, CheckpointError
 from gpt2.checkpoint.progress import Progress
 from gpt2.checkpoint.source import Source, find_source
@@ -15,6 +15,7 @@ __all__ = [
     "CheckpointError",
     "Progress",
     "Source",
+    "cached_folder",
     "fetch",
     "find_source",
     "is_cached",

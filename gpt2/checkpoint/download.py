@@ -61,11 +61,18 @@ def fetch(
     return job.folder
 
 
+def cached_folder(source: Source) -> Path | None:
+    """The folder in which both files are on this computer, right or not. Asks nobody."""
+    folder = source.folder
+    if folder is None:
+        return hub.cached_folder(*source.address)
+    here = all((folder / file).is_file() for file in (CONFIG_FILE, WEIGHTS_FILE))
+    return folder if here else None
+
+
 def is_cached(source: Source) -> bool:
-    """Whether `fetch` would find both files on this computer. Reads and asks nothing."""
-    if source.folder is not None:
-        return all((source.folder / file).is_file() for file in (CONFIG_FILE, WEIGHTS_FILE))
-    return hub.cached_folder(*source.address) is not None
+    """Whether `fetch` would find both files on this computer."""
+    return cached_folder(source) is not None
 
 
 def _complete(source: Source, folder: Path) -> Path:

@@ -19,6 +19,9 @@ EXAMPLE_SIZE = "tiny"
 EXAMPLE_TEXT = "The little fox saw the old bear. The old bear saw the little fox."
 # A long text's rows come in several answers; the browser asks until it has all.
 _MOST_BYTES = 4_000_000
+_MOST_PULLS = 8  # at once; each holds one of Gradio's threads
+_BUSY = "The server is busy; asking again."
+_UNLOADED = "This model is no longer in memory. Continue or generate to look further."
 _FORGOTTEN = "This text is no longer on the server. Generate it again to look further."
 
 _log = logging.getLogger(__name__)
@@ -30,11 +33,19 @@ class AttentionRequests:
     def __init__(self, playground: Playground) -> None:
         self._playground = playground
         self._thread = ThreadPoolExecutor(1)
+        self._room = threading.BoundedSemaphore(_MOST_PULLS)
+        self._newest: tuple[tuple[str, int, int], bytes] | None = None
         self._lock = threading.Lock()
         self._example: Run | None = None
 
+    def warm_up(self) -> None:
+        """Load the built-in model in the background, so that the first visitor finds it ready."""
+        self._thread.submit(self.example)
+
     def pull(self, request: Any) -> Value:
         """Rows of a layer from `start` on and tokens from `tokens_from` on, or {error}."""
+        if not self._room.acquire(blocking=False):
+            return {"error": _BUSY}  # the browser asks again after a while
         try:
             return self._thread.submit(self._pull, request).result()
         except TOLD as error:
@@ -42,6 +53,8 @@ class AttentionRequests:
         except Exception:
             _log.exception("a pull failed")
             return {"error": SORRY}
+        finally:
+            self._room.release()
 
     def watch_layer(self, request: Any) -> Value:
         """From now on push this layer's rows for this run."""
@@ -64,19 +77,28 @@ class AttentionRequests:
         run = self._run(request)
         if run is None:
             return {"error": _FORGOTTEN}
+        if not self._playground.runner.is_loaded(run.size):
+            return {"error": _UNLOADED}
         layer = _clamped(request, "layer", run.layers - 1)
         read = run.read
         start = _clamped(request, "start", read)
         tokens_from = _clamped(request, "tokens_from", len(run.ids))
         with self._playground.runner.engine(run.size) as engine:
             tokens = wire_tokens(engine.tokenizer, run.ids[tokens_from:])
-            packed = b""
-            if start < read:
-                rows = engine.attention_rows(run.ids[:read], layer)
-                packed = pack_rows(rows[:, start:])[: _whole_rows(start, read, run.heads)]
+            packed = self._rows(engine, run, layer, read) if start < read else b""
+        before = run.heads * start * (start + 1) // 2
+        packed = packed[before : before + _whole_rows(start, read, run.heads)]
         answer = attention_value(run, layer, start, packed)
         # The run may have grown meanwhile: what follows is asked for again.
         return answer | {"n": read, "tokens": tokens, "tokens_start": tokens_from}
+
+    def _rows(self, engine: Engine, run: Run, layer: int, read: int) -> bytes:
+        """All rows of a layer; the newest stay, since long ones are asked for piece by piece."""
+        wanted = (run.id, layer, read)
+        if self._newest is None or self._newest[0] != wanted:
+            packed = pack_rows(engine.attention_rows(run.ids[:read], layer))
+            self._newest = (wanted, packed)
+        return self._newest[1]
 
     def _run(self, request: Any) -> Run | None:
         return self._playground.runs.get(request.get("run") if isinstance(request, dict) else None)

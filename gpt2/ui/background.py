@@ -35,7 +35,12 @@ class Background(Generic[T]):
         self._patience = patience
         self._pause = pause
         self._items: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the work to end, at most so long."""
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         error: BaseException | None = None

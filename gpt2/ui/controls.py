@@ -41,20 +41,8 @@ class Controls:
         """Put the controls on the page that is being built."""
         with gr.Column(elem_id="controls", elem_classes="card"):
             prompt, count = _prompt()
-            with gr.Row(elem_classes="fields"):
-                size = gr.Dropdown(
-                    choices(), value=DEFAULT_SIZE, label="Model size", elem_id="size", min_width=220
-                )
-                with gr.Column(min_width=200, elem_id="sliders"):
-                    temperature = gr.Slider(0, 2, 0.8, step=0.05, label="Temperature", buttons=[])
-                    new_tokens = gr.Slider(
-                        1,
-                        config_of(DEFAULT_SIZE).max_seq_len - 1,
-                        DEFAULT_NEW_TOKENS,
-                        step=1,
-                        label="New tokens",
-                        buttons=[],
-                    )
+            size = gr.Dropdown(choices(), value=DEFAULT_SIZE, label="Model size", elem_id="size")
+            temperature, new_tokens = _sliders()
             top_k, top_p, seed = _more_sampling()
             with gr.Row(elem_id="actions"):
                 generate = gr.Button("Generate", variant="primary", scale=3, min_width=120)
@@ -107,6 +95,18 @@ def _prompt() -> tuple[gr.Textbox, TextLine]:
             # In the browser alone, so that it works while the server is busy.
             button.click(None, None, prompt, js=f"() => {example!r}", api_visibility="private")
     return prompt, count
+
+
+def _sliders() -> tuple[gr.Slider, gr.Slider]:
+    most = config_of(DEFAULT_SIZE).max_seq_len - 1
+    with gr.Row(elem_id="sliders"):
+        temperature = gr.Slider(
+            0, 2, 0.8, step=0.05, label="Temperature", min_width=140, buttons=[]
+        )
+        new_tokens = gr.Slider(
+            1, most, DEFAULT_NEW_TOKENS, step=1, label="New tokens", min_width=140, buttons=[]
+        )
+    return temperature, new_tokens
 
 
 def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox]:

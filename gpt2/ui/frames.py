@@ -21,6 +21,8 @@ def note(state: str, sentence: str) -> Value:
 
 def loading_sentence(title: str, progress: Progress) -> str:
     """How far a download is, in megabytes, speed and time left."""
+    if progress.done == 0:
+        return f"{title}: asking the hub."
     done, total = progress.done / 1e6, progress.total / 1e6
     left = "" if progress.seconds_left is None else f", {_duration(progress.seconds_left)} left"
     speed = f"{progress.bytes_per_second / 1e6:.1f} MB/s"
@@ -105,7 +107,7 @@ class Frames:
                 "limit": self._limit,
                 "speed": self._speed,
                 "first": self._first,
-                "seed": run.options.seed,
+                "seed": str(run.options.seed),  # a number of JavaScript's ends at 2^53
             },
         }
 

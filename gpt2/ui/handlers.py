@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -12,12 +14,16 @@ from gpt2.ui.controls import Controls
 from gpt2.ui.frames import note
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
-from gpt2.ui.requests import MOST_CHARACTERS, checked, count_tokens
+from gpt2.ui.requests import MOST_CHARACTERS, at_most, checked, count_tokens
 from gpt2.ui.sizes import choices, config_of, source_of
 from gpt2.ui.text_line import TextLine
 
 # A prompt that is too long anyway is cut before it travels to be counted.
 _CUT = f"(prompt, size) => [prompt.slice(0, {MOST_CHARACTERS + 1}), size]"
+
+# Runs wait in a line of our own (`gpt2.ui.turns`), each holding one of Gradio's 40 threads.
+RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": 32}
+_MOST_VISITORS = 1000
 
 Shown = tuple[Any, Any, Any]
 
@@ -27,7 +33,7 @@ class Handlers:
 
     def __init__(self, playground: Playground) -> None:
         self._playground = playground
-        self._visitors: dict[str, Visitor] = {}
+        self._visitors: OrderedDict[str, Visitor] = OrderedDict()
 
     def wire(
         self,
@@ -41,14 +47,17 @@ class Handlers:
         views = [output, attention, status]
         counted = {"inputs": [controls.prompt, controls.size], "outputs": controls.count}
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        # "multiple": a click while a text is being written ends that one and starts the next.
+        runs: dict[str, Any] = {**RUNS, **quiet, "trigger_mode": "multiple"}
         for event in (
             # Named, or it would take the name of the public /generate.
             gr.on([controls.generate.click, controls.prompt.submit], self.generate,
-                  controls.request, views, api_name="click_generate", **quiet),
-            controls.more.click(self.go_on, controls.request, views, **quiet),
+                  controls.request, views, api_name="click_generate", **runs),
+            controls.more.click(self.go_on, controls.request, views, **runs),
         ):  # fmt: skip
             # A size that was downloaded is "already here" from now on.
             event.then(lambda: gr.update(choices=choices()), outputs=controls.size, **quiet)
+        page.load(self.arrive, controls.size, [controls.size, status], **quiet)
         controls.stop.click(self.stop, queue=False, **quiet)
         controls.size.change(
             self.size_changed,
@@ -103,11 +112,17 @@ class Handlers:
             if run is None:
                 raise ValueError("There is no text to continue yet. Generate one first.")
             same = seed or run.options.seed
-            wish = checked("", run.size, temperature, new_tokens, top_k, top_p, same)
+            # The sliders may be set for another size than the one that goes on.
+            wish = checked("", run.size, temperature, 1, top_k, top_p, same)
+            wish = replace(wish, new_tokens=at_most(new_tokens, run.size))
         except TOLD as error:
             yield _complaint(error)
             return
         yield from map(_shown, self._playground.go_on(wish, visitor, run))
+
+    def arrive(self, size: str) -> tuple[Any, str]:
+        """What may have changed since the server started: which sizes are here, what is ready."""
+        return gr.update(choices=choices()), self._playground.status(size)
 
     def size_changed(self, size: str, new_tokens: float | None) -> tuple[Any, str]:
         """New tokens up to what this size can read, and what stands at the top right."""
@@ -122,13 +137,16 @@ class Handlers:
         self._visitor(request).stop.set()
 
     def forget(self, request: gr.Request) -> None:
-        """The tab is closed: end its run."""
-        visitor = self._visitors.pop(request.session_hash or "", None)
-        if visitor is not None:
-            visitor.stop.set()
+        """The tab is closed, or its connection broke: end its run, but keep it to be continued."""
+        self._visitor(request).stop.set()
 
     def _visitor(self, request: gr.Request) -> Visitor:
-        return self._visitors.setdefault(request.session_hash or "", Visitor())
+        name = request.session_hash or ""
+        visitor = self._visitors.setdefault(name, Visitor())
+        self._visitors.move_to_end(name)
+        while len(self._visitors) > _MOST_VISITORS:
+            self._visitors.popitem(last=False)[1].stop.set()
+        return visitor
 
 
 def _shown(frame: Frame) -> Shown:

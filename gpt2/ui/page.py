@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import gradio as gr
@@ -15,7 +14,7 @@ from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls
 from gpt2.ui.frames import Value
-from gpt2.ui.handlers import Handlers
+from gpt2.ui.handlers import RUNS, Handlers
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import Playground
 from gpt2.ui.runner import Runner
@@ -26,8 +25,6 @@ TITLE = "GPT-2, from scratch"
 
 # Two cores advance two runs about as fast as one after the other; more would only slow each.
 _MOST_RUNNING = 2
-# Handlers that wait in our own line still hold one of Gradio's threads, of which there are 40.
-_MOST_OPEN = 32
 
 
 def build_page() -> gr.Blocks:
@@ -47,7 +44,7 @@ def build_page() -> gr.Blocks:
     with page:
         with gr.Row(elem_id="top"):
             gr.HTML(f"<h1>{TITLE}</h1>", apply_default_css=False)
-            status = TextLine(value="Tiny · float32 · built in · ready", elem_id="status")
+            status = TextLine(elem_id="status")
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="left"):
                 controls = Controls.build()
@@ -58,11 +55,11 @@ def build_page() -> gr.Blocks:
         page.load(
             asked.example, outputs=attention, show_progress="hidden", api_visibility="private"
         )
-        api_endpoint(api.generate, api_name="generate", concurrency_limit=_MOST_OPEN)
+        api_endpoint(api.generate, api_name="generate", **RUNS)
         api_endpoint(api.attention, api_name="attention", concurrency_limit=2)
     # The first visitor should find the built-in model loaded.
-    threading.Thread(target=asked.example, daemon=True).start()
-    page.queue(default_concurrency_limit=_MOST_OPEN, max_size=128)
+    asked.warm_up()
+    page.queue(default_concurrency_limit=4, max_size=128)
     return page
 
 

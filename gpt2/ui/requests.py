@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import cache
 from reprlib import repr as shortened
 
 from gpt2.sampling import SamplingOptions
@@ -12,6 +13,8 @@ from gpt2.ui.sizes import config_of, source_of
 
 # No prompt of 1,024 tokens is near this long, and counting tokens of more would be slow.
 MOST_CHARACTERS = 100_000
+
+_tokenizer = cache(Tokenizer)  # building one takes longer than counting a prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,15 @@ def checked(
     return Request(text, name, count, options)
 
 
+def at_most(new_tokens: object, size: str) -> int:
+    """`new_tokens`, or as many as `size` can write at most. Raises ValueError."""
+    most = config_of(size).max_seq_len - 1
+    count = whole(f"New tokens must be a whole number from 1 to {most:,}", new_tokens)
+    if count < 1:
+        raise ValueError(f"New tokens must be from 1 to {most:,}, not {count:,}.")
+    return min(count, most)
+
+
 def check_text(text: object, field: str) -> str:
     """`text` if it is a text of bearable length. Raises ValueError."""
     if not isinstance(text, str):
@@ -66,7 +78,7 @@ def count_tokens(prompt: str, size: str) -> str:
     config = config_of(source_of(size).name)
     if len(prompt) > MOST_CHARACTERS:
         return f"more than {config.max_seq_len:,} tokens: too long"
-    count = len(Tokenizer(config.vocab_size).encode(prompt))
+    count = len(_tokenizer(config.vocab_size).encode(prompt))
     over = count - config.max_seq_len + 1
     warning = f": {over:,} too many" if over > 0 else ""
     return f"{count:,} of {config.max_seq_len:,} tokens{warning}"
@@ -84,7 +96,7 @@ def _seed(value: object) -> int:
     """A whole number, also as text; nothing at all draws one that is easy to read and to type."""
     if value is None or value == "":
         return secrets.randbelow(10_000)
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 25:
         value = int(value)
     return whole("Seed must be a whole number from 0 to 2^63 - 1", value)
 

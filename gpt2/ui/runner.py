@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -17,6 +18,7 @@ from gpt2.ui.sizes import offered, source_of, weights_bytes
 from gpt2.ui.turns import Turns
 
 _PATIENCE = 0.25  # seconds without news before the page is told so
+_GRACE = 5.0  # seconds for a run to notice that the program ends
 _PAUSE = 0.02  # seconds between two frames: nobody sees more than 50 a second
 
 
@@ -44,6 +46,16 @@ class Runner:
     def __init__(self, residency: Residency, most_running: int) -> None:
         self._residency = residency
         self._turns = Turns(most_running)
+        self._running: dict[threading.Event, Background[News]] = {}
+        atexit.register(self.close)
+
+    def close(self) -> None:
+        """Stop every run: a thread that is inside PyTorch when Python ends aborts the process."""
+        running = dict(self._running)
+        for stop in running:
+            stop.set()
+        for work in running.values():
+            work.join(_GRACE)
 
     def engine(
         self, size: str, cancelled: Callable[[], bool] = lambda: False
@@ -66,10 +78,12 @@ class Runner:
         work: Background[News] = Background(
             lambda emit: self._work(request, start, stop, emit), _PATIENCE, _PAUSE
         )
+        self._running[stop] = work
         try:
             yield from work.batches()
         finally:
             stop.set()
+            del self._running[stop]
 
     def _work(
         self,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from reprlib import repr as shortened
 
-from gpt2.checkpoint import Source, find_source, is_cached, read_config
+from gpt2.checkpoint import Source, cached_folder, fetch, find_source, is_cached, read_config
 from gpt2.config import SIZES, GPT2Config
 
 # A folder or a hub repository, offered below the known sizes.
@@ -19,9 +19,21 @@ def offered() -> dict[str, str]:
 
     A folder shows its last part alone: where it lies is nobody's business.
     """
+    known = {name: name for name in SIZES}
     own = os.environ.get(OWN_MODEL_VARIABLE, "")
-    shown = Path(own).expanduser().resolve().name if Path(own).expanduser().is_dir() else own
-    return {name: name for name in SIZES} | ({shown: own} if own else {})
+    if not own or own in known:
+        return known
+    folder = Path(own).expanduser()
+    shown = folder.resolve().name if folder.is_dir() else own
+    return known | {f"own {shown}" if shown in known else shown: own}
+
+
+def check_offered() -> None:
+    """Raises ValueError or CheckpointError when the owner's model cannot be had or run."""
+    for name in offered():
+        source = source_of(name)
+        if source.folder is not None:
+            read_config(fetch(source))
 
 
 def source_of(name: object) -> Source:
@@ -40,7 +52,7 @@ def config_of(name: str) -> GPT2Config:
     """The shape; for a repository not downloaded yet, GPT-2's usual one stands in."""
     if name in SIZES:
         return SIZES[name].config
-    folder = source_of(name).folder
+    folder = cached_folder(source_of(name))
     return read_config(folder) if folder else GPT2Config()
 
 

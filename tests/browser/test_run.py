@@ -71,7 +71,7 @@ def test_the_same_seed_writes_the_same_text(visit: Visit) -> None:
 
 def test_continue_goes_on_as_one_longer_run_would(visit: Visit) -> None:
     visit.generate(seed="", new_tokens=30)
-    seed = visit.page.evaluate("store.run.status.stats.seed")
+    seed = int(visit.page.evaluate("store.run.status.stats.seed"))
     run = visit.run_id()
     assert visit.go_on(new_tokens=25) == text_of(seed, 55)
     assert visit.run_id() == run
@@ -102,6 +102,16 @@ def test_stop_ends_at_once_and_keeps_the_text(visit: Visit) -> None:
     visit.go_on(new_tokens=3)
     assert visit.tokens() == kept + 3
     assert visit.written().startswith(text.rstrip("\ufffd"))
+
+
+def test_generate_while_it_writes_ends_that_text_and_starts_another(visit: Visit) -> None:
+    visit.start(size="deep", new_tokens=1000, seed=1)
+    visit.until("() => store.run.tokens.ready > 20")
+    first = visit.page.evaluate("store.run.id")
+    visit.choose(size="deep", new_tokens=5, seed=2)
+    visit.button("Generate").click()
+    visit.until(f"() => store.run.id !== '{first}' && store.run.status?.state === 'done'")
+    assert visit.page.evaluate("store.run.status.stats.new") == 5
 
 
 def test_layer_and_head_change_while_it_writes(visit: Visit) -> None:

@@ -137,14 +137,14 @@ def test_a_wish_that_cannot_be_gets_a_sentence(
     ("fields", "sentence"),
     [
         (("huge", "x", 0, 0), "Model size must be one of tiny"),
-        (("tiny", "x", 6, 0), "layer must be from 0 to 5, not 6"),
-        (("tiny", "x", 0, -1), "head must be from 0 to 3, not -1"),
+        (("tiny", "x", 6, 0), "Layer must be from 0 to 5, not 6"),
+        (("tiny", "x", 0, -1), "Head must be from 0 to 3, not -1"),
         (("tiny", "x", 0.5, 0), "Layer must be a whole number from 0 up, not 0.5."),
         (("tiny", "x", 0, True), "Head must be a whole number from 0 up, not True."),
         (("tiny", "x", "0", 0), "Layer must be a whole number from 0 up, not '0'."),
         (("tiny", None, 0, 0), "Text must be text."),
         (("tiny", "x" * 10**6, 0, 0), "Text has 1,000,000 characters"),
-        (("tiny", "a b c " * 300, 0, 0), "this model reads at most 511"),
+        (("tiny", "a b c " * 300, 0, 0), "this model reads at most 512"),
     ],
 )
 def test_a_map_that_cannot_be_gets_a_sentence(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +17,7 @@ from gpt2.residency import Residency
 from gpt2.ui import attention_requests
 from gpt2.ui.attention_requests import EXAMPLE_TEXT, AttentionRequests
 from gpt2.ui.frames import Value
-from gpt2.ui.playground import SORRY, Playground, Visitor
+from gpt2.ui.playground import Playground, Visitor
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import Runner
 from gpt2.ui.runs import Run
@@ -158,7 +161,26 @@ def test_an_error_on_the_server_shows_no_trace(caplog: pytest.LogCaptureFixture)
     assert "Traceback" not in answer["error"]
     deeper = Run("tiny", SamplingOptions(), [1], 1, 99, HEADS, read=1)
     PLAYGROUND.runs.add(deeper)
-    PLAYGROUND.runner._residency._residents.clear()
-    assert ASKED.pull({"run": deeper.id, "layer": 50})["error"] in (
-        SORRY, "layer must be from 0 to 1, not 50",
-    )  # fmt: skip
+    assert ASKED.pull({"run": deeper.id, "layer": 50})["error"] == (
+        "Layer must be from 0 to 1, not 50."
+    )
+
+
+def test_a_model_that_left_memory_is_not_loaded_for_a_pull() -> None:
+    absent = Run("small", SamplingOptions(), [1, 2], 1, LAYERS, HEADS, read=1)
+    PLAYGROUND.runs.add(absent)
+    assert "no longer in memory" in ASKED.pull({"run": absent.id})["error"]
+
+
+def test_a_flood_of_pulls_is_refused_not_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run("tiny", SamplingOptions(), [1, 2, 3], 1, LAYERS, HEADS, read=2)
+    PLAYGROUND.runs.add(run)
+    asked, hold = AttentionRequests(PLAYGROUND), threading.Event()
+    slow = asked._pull
+    monkeypatch.setattr(asked, "_pull", lambda request: hold.wait(10) and slow(request))
+    with ThreadPoolExecutor(20) as visitors:
+        answers = [visitors.submit(asked.pull, {"run": run.id}) for _ in range(20)]
+        refused = [answer.result(10) for answer in islice(as_completed(answers), 12)]
+        assert {answer["error"] for answer in refused} == {"The server is busy; asking again."}
+        hold.set()
+    assert sum("rows" in answer.result() for answer in answers) == 8

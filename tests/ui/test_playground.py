@@ -66,7 +66,7 @@ def test_a_run_from_the_prompt_to_its_last_token() -> None:
     assert visitor.run.ids == engine.encode(PROMPT) + expected
     assert playground.runs.get(visitor.run.id) is visitor.run
     last = outputs(frames)[-1]
-    assert (last["state"], last["n"], last["stats"]["seed"]) == ("done", len(visitor.run.ids), 4)
+    assert (last["state"], last["n"], last["stats"]["seed"]) == ("done", len(visitor.run.ids), "4")
     assert len(tokens_of(frames)) == last["n"]
     assert frames[-1][2] == "Tiny · float32 · ready"
     assert visitor.run.read == last["n"] - 1

@@ -14,9 +14,10 @@ from gpt2.ui.playground import SORRY, TOLD, Playground
 from gpt2.ui.runs import Run
 from gpt2.ui.wire import pack_rows, wire_tokens
 
-# What the panel shows before the first run: short, with a repeat, so that heads have work.
+# What the panel shows before the first run. In the last layer the second " the" reads mostly from
+# " cat", the word that followed the first one.
 EXAMPLE_SIZE = "tiny"
-EXAMPLE_TEXT = "The little fox saw the old bear. The old bear saw the little fox."
+EXAMPLE_TEXT = '"Good morning," said the cat. "Good morning," said the dog.'
 # A long text's rows come in several answers; the browser asks until it has all.
 _MOST_BYTES = 4_000_000
 _MOST_PULLS = 8  # at once; each holds one of Gradio's threads
@@ -114,7 +115,7 @@ def _example_run(engine: Engine) -> Run:
         len(ids),
         config.num_blocks,
         config.num_heads,
-        layer=config.num_blocks // 2,
+        layer=config.num_blocks - 1,
         read=len(ids),
         example=True,
     )

@@ -151,7 +151,9 @@ def test_a_typed_marker_is_ordinary_text() -> None:
 def test_a_prompt_that_leaves_no_room_is_refused_with_both_numbers() -> None:
     words = " ".join("a" * 1000)
     for ask in (ENGINE.complete, ENGINE.stream, lambda text: ENGINE.attention(text, 0, 0)):
-        with pytest.raises(ValueError, match=r"1,\d{3} tokens and this model reads at most (319|320)"):
+        with pytest.raises(
+            ValueError, match=r"1,\d{3} tokens and this model reads at most (319|320)"
+        ):
             ask(words)
     assert len(ENGINE.encode("é" * 159)) <= CONFIG.max_seq_len - 1
 

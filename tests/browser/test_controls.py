@@ -104,8 +104,9 @@ def test_a_smaller_context_takes_the_slider_along(visit: Visit) -> None:
 def test_the_worked_example_is_drawn_and_answers(visit: Visit) -> None:
     expect(visit.attention.get_by_text("Worked example")).to_be_visible()
     expect(visit.map).to_have_attribute("aria-label", re.compile(r"^Attention map, 18 rows"))
-    visit.map.hover(position=visit.cell(9, 0))
-    expect(visit.attention).to_contain_text(re.compile(r'"·The" \(9\) reads "The" \(0\): [01]\.\d'))
+    # The second " the" reads from what followed the first.
+    visit.map.hover(position=visit.cell(15, 7))
+    expect(visit.attention).to_contain_text(re.compile(r'"·the" \(15\) reads "·cat" \(7\): 0\.\d'))
     painted = "(c) => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width,"
     for i in range(4):
         canvas = visit.thumbnails.nth(i).locator("canvas")

@@ -18,7 +18,11 @@ from gpt2.progress_bar import ProgressBar
 from gpt2.tokenizer import Tokenizer
 from gpt2.training.corpus import read_documents, tokenize
 from gpt2.training.evaluation import bits_per_byte
-from gpt2.training.loop import Plan, Report, Trainer
+from gpt2.training.loop import Report, Trainer
+from gpt2.training.plan import Plan
+
+# The simplest level three times: the sizes are small, and simple sentences suit them.
+MIX = ("train_level1", "train_level1", "train_level1", "train_level2")
 
 
 def arguments() -> argparse.Namespace:
@@ -26,13 +30,14 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m gpt2.training", description=__doc__)
     add = parser.add_argument
     add("--corpus", type=Path, required=True, help="folder with TRAIN.txt(.gz) and valid.txt(.gz)")
-    add("--train", default="train_level[12]", help="which files to learn from (a glob)")
+    add("--train", nargs="+", default=MIX, help="files to learn from (globs); twice counts twice")
     add("--size", default="tiny", choices=[s.name for s in SIZES.values() if s.built_in])
     add("--steps", type=int, default=8000, help="optimiser steps")
     add("--batch", type=int, default=8, help="pieces of one context length per step")
-    add("--rate", type=float, default=3e-3, help="peak learning rate of AdamW")
+    add("--rate", type=float, default=3e-3, help="peak learning rate")
     add("--warm-up", type=int, default=200, help="steps until the peak rate")
     add("--dropout", type=float, default=0.0)
+    add("--repeats", type=float, default=0.06, help="share of pieces that repeat random tokens")
     add("--seed", type=int, default=1)
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     add("--evaluate-every", type=int, default=500, help="steps between validations")
@@ -45,9 +50,16 @@ def main() -> None:
     options = arguments()
     config = dataclasses.replace(SIZES[options.size].config, dropout_rate=options.dropout)
     tokenizer = Tokenizer(config.vocab_size)
-    ids = tokenize(read_documents(options.corpus, options.train), tokenizer)
+    ids = tokenize(read_documents(options.corpus, *options.train), tokenizer)
     held_out = read_documents(options.corpus, "valid")
-    plan = Plan(options.steps, options.batch, options.rate, options.seed, options.warm_up)
+    plan = Plan(
+        options.steps,
+        options.batch,
+        options.rate,
+        options.seed,
+        options.warm_up,
+        options.repeats,
+    )
     print(f"{config.num_parameters:,} parameters, {ids.numel():,} tokens, {plan}")
 
     options.out.mkdir(parents=True, exist_ok=True)
@@ -63,7 +75,7 @@ def main() -> None:
     print(f"validation: {score:.4f} bits per byte over {len(held_out)} documents")
     metadata = {
         **{name: str(value) for name, value in dataclasses.asdict(plan).items()},
-        "train": options.train,
+        "train": " ".join(options.train),
         "tokens_seen": str(plan.steps * plan.batch * config.max_seq_len),
         "bits_per_byte": f"{score:.4f}",
         "versions": f"torch {torch.__version__}, python {platform.python_version()}",

@@ -18,15 +18,19 @@ from gpt2.tokenizer import END_OF_TEXT, Tokenizer
 _DOCUMENT_END = re.compile(f"^{re.escape(END_OF_TEXT)}$", re.MULTILINE)
 
 
-def read_documents(folder: Path, pattern: str) -> list[str]:
+def read_documents(folder: Path, *patterns: str) -> list[str]:
     """The documents of every `pattern`.txt and `pattern`.txt.gz in `folder`, in name order.
 
-    Raises FileNotFoundError when no file matches.
+    A pattern given twice brings its documents twice. Raises FileNotFoundError when a pattern
+    matches no file.
     """
-    files = sorted([*folder.glob(f"{pattern}.txt"), *folder.glob(f"{pattern}.txt.gz")])
-    if not files:
-        raise FileNotFoundError(f"no {pattern}.txt or {pattern}.txt.gz in {folder}")
     documents: list[str] = []
+    files: list[Path] = []
+    for pattern in patterns:
+        found = sorted([*folder.glob(f"{pattern}.txt"), *folder.glob(f"{pattern}.txt.gz")])
+        if not found:
+            raise FileNotFoundError(f"no {pattern}.txt or {pattern}.txt.gz in {folder}")
+        files += found
     for file in files:
         data = file.read_bytes()
         text = (gzip.decompress(data) if file.suffix == ".gz" else data).decode("utf-8")
@@ -44,16 +48,21 @@ def tokenize(documents: list[str], tokenizer: Tokenizer) -> Tensor:
     return torch.tensor(ids, dtype=torch.int64)
 
 
-def batches(ids: Tensor, batch: int, length: int, seed: int, start: int) -> Iterator[Tensor]:
+def batches(
+    ids: Tensor, end_of_text: int, batch: int, length: int, seed: int, start: int
+) -> Iterator[Tensor]:
     """Endless batches (batch, length + 1), beginning with batch number `start`.
 
     Every epoch cuts the row at a new offset and deals the pieces in a new order, both drawn from
-    (seed, epoch): batch n is the same whether or not anything came before it.
+    (seed, epoch): batch n is the same whether or not anything came before it. A piece that would
+    begin less than `length` after a document did begins there instead, so that beginnings are seen
+    at the places where prompts stand.
     Raises ValueError when the corpus is too short for one batch.
     """
     per_epoch = (ids.numel() - 2 * length) // (length * batch)
     if per_epoch < 1:
         raise ValueError(f"{ids.numel()} tokens are too few for a batch of {batch} x {length}")
+    documents = torch.cat((ids.new_tensor([-length]), (ids == end_of_text).nonzero().flatten()))
     number = start
     while True:
         epoch = number // per_epoch
@@ -62,5 +71,7 @@ def batches(ids: Tensor, batch: int, length: int, seed: int, start: int) -> Iter
         order = torch.randperm(per_epoch * batch, generator=random).view(per_epoch, batch)
         for row in order[number % per_epoch :]:
             starts = offset + row * length
+            document = documents[torch.searchsorted(documents, starts, right=True) - 1]
+            starts = torch.where(starts - document < length, document, starts)
             yield ids[starts[:, None] + torch.arange(length + 1)]
             number += 1

@@ -13,6 +13,7 @@ from gpt2.tokenizer import Tokenizer
 from gpt2.training.corpus import batches, read_documents, tokenize
 
 TOKENIZER = Tokenizer(257)
+NEVER = -1  # no document ends in these rows
 
 
 def test_documents_come_from_plain_and_packed_files_in_name_order(tmp_path: Path) -> None:
@@ -58,22 +59,26 @@ def test_documents_lie_in_one_row_between_end_of_texts() -> None:
 
 def test_a_batch_is_pieces_of_the_row_each_with_the_token_after_it() -> None:
     row = torch.arange(1000)
-    for batch in islice(batches(row, 3, 7, seed=1, start=0), 200):
+    for batch in islice(batches(row, NEVER, 3, 7, seed=1, start=0), 200):
         assert batch.shape == (3, 8)
         assert torch.equal(batch, batch[:, :1] + torch.arange(8))
 
 
 def test_batch_n_is_the_same_whatever_came_before() -> None:
     row = torch.arange(500)
-    first = list(islice(batches(row, 3, 7, seed=1, start=0), 100))
+    first = list(islice(batches(row, NEVER, 3, 7, seed=1, start=0), 100))
     for start in (1, 21, 22, 23, 77):
-        for expected, found in zip(first[start:], batches(row, 3, 7, 1, start), strict=False):
+        for expected, found in zip(
+            first[start:], batches(row, NEVER, 3, 7, 1, start), strict=False
+        ):
             assert torch.equal(found, expected)
 
 
 def test_another_seed_deals_another_order() -> None:
     row = torch.arange(500)
-    assert not torch.equal(next(batches(row, 3, 7, 1, 0)), next(batches(row, 3, 7, 2, 0)))
+    assert not torch.equal(
+        next(batches(row, NEVER, 3, 7, 1, 0)), next(batches(row, NEVER, 3, 7, 2, 0))
+    )
 
 
 @pytest.mark.parametrize(("tokens", "batch", "length"), [(500, 3, 7), (21, 1, 7), (1000, 4, 16)])
@@ -81,7 +86,7 @@ def test_an_epoch_reads_every_token_once_but_for_the_ends(
     tokens: int, batch: int, length: int
 ) -> None:
     per_epoch = (tokens - 2 * length) // (batch * length)
-    stream = batches(torch.arange(tokens), batch, length, seed=1, start=0)
+    stream = batches(torch.arange(tokens), NEVER, batch, length, seed=1, start=0)
     offsets = set()
     for _ in range(30):
         epoch = torch.cat([piece[:, :-1].flatten() for piece in islice(stream, per_epoch)])
@@ -93,7 +98,27 @@ def test_an_epoch_reads_every_token_once_but_for_the_ends(
     assert max(offsets) < length
 
 
+def test_a_piece_that_cuts_a_documents_first_tokens_begins_with_them() -> None:
+    row = torch.arange(1000)
+    ends = torch.tensor([0, 300, 555])
+    end_of_text = 5000
+    row[ends] = end_of_text
+    begins = 0
+    for batch in islice(batches(row, end_of_text, 3, 20, seed=1, start=0), 100):
+        for piece in batch.tolist():
+            first = piece[1] - 1
+            assert first in ends or all(not 0 <= first - end < 20 for end in ends.tolist())
+            begins += piece[0] == end_of_text
+    assert begins > 5
+
+
+def test_a_pattern_given_twice_counts_twice(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one", "utf-8")
+    (tmp_path / "b.txt").write_text("two", "utf-8")
+    assert read_documents(tmp_path, "a", "[ab]", "a") == ["one", "one", "two", "one"]
+
+
 def test_a_corpus_too_short_for_one_batch_says_so() -> None:
     with pytest.raises(ValueError, match="34 tokens are too few for a batch of 3 x 7"):
-        next(batches(torch.arange(34), 3, 7, 1, 0))
-    assert next(batches(torch.arange(35), 3, 7, 1, 0)).shape == (3, 8)
+        next(batches(torch.arange(34), NEVER, 3, 7, 1, 0))
+    assert next(batches(torch.arange(35), NEVER, 3, 7, 1, 0)).shape == (3, 8)

@@ -14,11 +14,13 @@ from gpt2.model import GPT2Model
 from gpt2.tokenizer import Tokenizer
 from gpt2.training.corpus import tokenize
 from gpt2.training.evaluation import bits_per_byte
-from gpt2.training.loop import Plan, Report, Trainer, learning_rate, optimizer_for
+from gpt2.training.loop import Report, Trainer
+from gpt2.training.optimizer import optimizers_for
+from gpt2.training.plan import Plan, decay_starts, learning_rate
 
 TOKENIZER = Tokenizer(300)
-CONFIG = GPT2Config(300, 32, 2, 16, 2, 32, dropout_rate=0.1)
-PLAN = Plan(steps=40, batch=4, peak_rate=1e-2, seed=1, warm_up=5)
+CONFIG = GPT2Config(300, 32, 2, 16, 2, 40, dropout_rate=0.1)
+PLAN = Plan(steps=40, batch=4, peak_rate=2e-2, seed=1, warm_up=5, repeats=0.1)
 
 
 def made_up_corpus() -> list[str]:
@@ -85,10 +87,26 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_bit(
     assert losses == [report.loss for report in expected_reports]
     for name, weight in expected.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], weight), name
-    ours, theirs = (t.optimizer.state_dict()["state"] for t in (resumed, expected))
-    for index, moments in theirs.items():
-        for name, value in moments.items():
-            assert torch.equal(ours[index][name], value), name
+    for ours, theirs in zip(resumed.optimizers, expected.optimizers, strict=True):
+        found = ours.state_dict()["state"]
+        for index, moments in theirs.state_dict()["state"].items():
+            for name, value in moments.items():
+                assert torch.equal(found[index][name], value), name
+
+
+def test_a_run_may_be_lengthened_until_its_rate_falls(tmp_path: Path) -> None:
+    state_file = tmp_path / "state.pt"
+    longer = dataclasses.replace(PLAN, steps=60)
+    trainer(state_file).run(decay_starts(PLAN), lambda report: None)
+    lengthened = trainer(state_file, longer)
+    lengthened.run(35, lambda report: None)
+    at_once = trainer(tmp_path / "other.pt", longer)
+    at_once.run(35, lambda report: None)
+    for name, weight in at_once.model.state_dict().items():
+        assert torch.equal(lengthened.model.state_dict()[name], weight), name
+    trainer(tmp_path / "late.pt").run(decay_starts(PLAN) + 1, lambda report: None)
+    with pytest.raises(ValueError, match=r"'steps': 40.*'steps': 60"):
+        trainer(tmp_path / "late.pt", longer)
 
 
 def test_a_kill_between_saves_goes_on_from_the_last_one(tmp_path: Path) -> None:
@@ -132,23 +150,23 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_state(tmp_path: P
     assert trainer(state_file).model.ln_f.weight.isfinite().all()
 
 
-def test_the_rate_climbs_a_line_and_falls_half_a_cosine() -> None:
-    plan = Plan(steps=110, batch=1, peak_rate=2.0, seed=0, warm_up=10)
-    rates = [learning_rate(plan, step) for step in range(111)]
+def test_the_rate_climbs_stays_and_falls_in_straight_lines() -> None:
+    plan = Plan(steps=100, batch=1, peak_rate=2.0, seed=0, warm_up=10)
+    rates = [learning_rate(plan, step) for step in range(101)]
     assert rates[:10] == pytest.approx([0.2 * step for step in range(1, 11)])
-    assert max(rates) == rates[10] == 2.0
-    assert rates[60] == pytest.approx(1.0)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[110] == pytest.approx(0)
+    assert rates[10:71] == [2.0] * 61
+    assert rates[85] == pytest.approx(1.0)
+    assert rates[100] == 0
     assert learning_rate(dataclasses.replace(plan, warm_up=0), 0) == 2.0
 
 
-def test_only_matrices_decay() -> None:
+def test_every_parameter_is_trained_once_and_only_matrices_decay() -> None:
     model = GPT2Model.from_config(CONFIG)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     decay = {
         names[id(parameter)]: group["weight_decay"]
-        for group in optimizer_for(model, PLAN).param_groups
+        for optimizer in optimizers_for(model, PLAN)
+        for group in optimizer.param_groups
         for parameter in group["params"]
     }
     assert len(decay) == len(names)

@@ -227,6 +227,7 @@ def _persist(job: _Job, action: Callable[[], T], patience: float = float("inf"))
     """Do `action`, again after a wait if what failed may pass. `patience` is in seconds."""
     start = time.monotonic()
     tries = 0
+    job.meter.attempt = 1
     while True:
         job.check()
         try:
@@ -243,4 +244,5 @@ def _persist(job: _Job, action: Callable[[], T], patience: float = float("inf"))
                     f"{job.source.title} could not be downloaded. {failure.sentence} "
                     f"Tried {tries} {'time' if tries == 1 else 'times'}. {_ADVICE}"
                 ) from error
+        job.meter.attempt = tries + 1
         job.sleep(_WAITS[tries - 1])

@@ -15,12 +15,16 @@ _FEWEST = 3  # samples kept even when older, so that a slow line still has a spe
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Bytes on disk of bytes in all; `seconds_left` is None until there is a speed."""
+    """Bytes on disk of bytes in all; `seconds_left` is None until there is a speed.
+
+    `attempt` is 1 at first, and one more after every try that failed.
+    """
 
     done: int
     total: int
     bytes_per_second: float
     seconds_left: float | None
+    attempt: int = 1
 
 
 class Meter:
@@ -28,6 +32,7 @@ class Meter:
 
     def __init__(self, total: int) -> None:
         self.total = total
+        self.attempt = 1
         self._lock = threading.Lock()
         self._samples = deque([(time.monotonic(), 0)])
 
@@ -51,7 +56,8 @@ class Meter:
             done = self._samples[-1][1]
             total = max(self.total, done)
         speed = max(0.0, (done - before) / max(now - since, 1e-3))
-        return Progress(done, total, speed, (total - done) / speed if speed else None)
+        left = (total - done) / speed if speed else None
+        return Progress(done, total, speed, left, self.attempt)
 
 
 def bar_class(meter: Meter, check: Callable[[], None]) -> type:

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpt2.assets_folder import ASSETS
 from gpt2.config import SIZES
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 
-_ASSETS = Path(__file__).parents[2] / "assets"
 _REPOSITORY = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -55,7 +55,7 @@ def find_source(name: str) -> Source:
     """
     size = SIZES.get(name)
     if size is not None:
-        folder = _ASSETS / name if size.built_in else None
+        folder = ASSETS / name if size.built_in else None
         return Source(name, folder, size.repo, size.revision, size.sha256)
     folder = Path(name).expanduser()
     if name and folder.is_dir():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,29 +26,54 @@ _DTYPES = ("F32", "F16", "BF16")
 _LISTED = 5  # mismatches in one message; a wrong config.json makes hundreds
 
 
-def load_model(folder: Path) -> GPT2Model:
-    """The model in `folder`: float32, in eval mode, without gradients.
+class WeightsFile:
+    """An open, checked weights file: its shape in `config`, and its tensors on demand."""
 
-    Float16 and bfloat16 files are widened. One tensor is read at a time, so the peak is about one
-    copy of the weights. Raises CheckpointError naming each tensor whose name, shape, dtype or
-    values are wrong.
-    """
+    def __init__(self, config: GPT2Config, file: Any, names: dict[str, str], path: Path) -> None:
+        self.config = config
+        self._file = file
+        self._names = names
+        self._path = path
+
+    def state(self, prefix: str = "") -> dict[str, Tensor]:
+        """The tensors whose names begin with `prefix`, without it: float32, as the model has them.
+
+        One is read at a time, so the peak is about one copy. Raises CheckpointError for a tensor
+        with values that are not finite.
+        """
+        return {
+            name.removeprefix(prefix): _read(self._file, file_name, is_transposed(name), self._path)
+            for name, file_name in self._names.items()
+            if name.startswith(prefix)
+        }
+
+
+@contextmanager
+def open_weights(folder: Path) -> Iterator[WeightsFile]:
+    """The weights in `folder`. Raises CheckpointError naming each tensor that is wrong."""
     config = read_config(folder)
     path = folder / WEIGHTS_FILE
     try:
         with safe_open(path, framework="pt") as file:
             names = _match(file, config, path)
-            state = {
-                name: _read(file, file_name, is_transposed(name), path)
-                for name, file_name in names.items()
-            }
+            if HEAD in names:
+                _check_tied(file, names.pop(HEAD), names["wte.weight"], path)
+            yield WeightsFile(config, file, names, path)
     except SafetensorError as error:
         raise CheckpointError(f"{path} is not a whole safetensors file: {error}.") from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
-    if not torch.equal(state.pop(HEAD, state["wte.weight"]), state["wte.weight"]):
-        raise CheckpointError(f"{path}: {HEAD} differs from wte.weight; only a tied head can run.")
-    model = _empty(config)
+
+
+def load_model(folder: Path) -> GPT2Model:
+    """The model in `folder`: float32, in eval mode, without gradients.
+
+    Float16 and bfloat16 files are widened. Raises CheckpointError naming each tensor whose name,
+    shape, dtype or values are wrong.
+    """
+    with open_weights(folder) as weights:
+        state = weights.state()
+    model = empty_model(weights.config)
     model.load_state_dict(state, strict=True, assign=True)
     return model.eval().requires_grad_(False)
 
@@ -76,7 +102,7 @@ def save_model(
             os.replace(partial / file, folder / file)
 
 
-def _empty(config: GPT2Config) -> GPT2Model:
+def empty_model(config: GPT2Config) -> GPT2Model:
     """A model to put weights into, without filling it with random ones first where possible."""
     if config.positions == "sinusoidal":
         return GPT2Model.from_config(config)  # its waves are computed when built, not loaded
@@ -106,6 +132,11 @@ def _match(file: Any, config: GPT2Config, path: Path) -> dict[str, str]:
             f"{'; '.join(problems[:_LISTED])}{more}."
         )
     return names
+
+
+def _check_tied(file: Any, head: str, embedding: str, path: Path) -> None:
+    if not torch.equal(file.get_tensor(head), file.get_tensor(embedding)):
+        raise CheckpointError(f"{path}: {HEAD} differs from wte.weight; only a tied head can run.")
 
 
 def _compare(header: Any, file_name: str, shape: tuple[int, ...] | None) -> Iterable[str]:

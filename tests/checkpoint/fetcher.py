@@ -31,6 +31,7 @@ def one_caller(source: Source, quit_at: int | None) -> dict[str, Any]:
     except Exception as error:
         reply |= {"error": str(error), "kind": type(error).__name__}
     reply["seconds"] = time.monotonic() - start
+    reply["attempts"] = [p.attempt for p in seen]
     reply["progress"] = [(p.done, p.total, p.bytes_per_second, p.seconds_left) for p in seen]
     return reply
 

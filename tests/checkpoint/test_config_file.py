@@ -42,7 +42,7 @@ HUB: dict[str, Any] = {
     "vocab_size": 50257,
 }
 EXTRA = {"n_special": 0, "predict_special_tokens": True, "output_past": True, "_num_labels": 1}
-SHAPES = [(name, size.config) for name, size in SIZES.items() if name != "tiny"]
+SHAPES = [(name, size.config) for name, size in SIZES.items() if not size.built_in]
 
 
 def write(folder: Path, keys: dict[str, Any]) -> Path:

@@ -43,7 +43,7 @@ def test_a_repository(name: str, repo: str, revision: str) -> None:
     "name", ["", "huge", "./nowhere", "/nowhere/at/all", "a/b/c", "a/b@", "../a"]
 )
 def test_no_model(name: str) -> None:
-    with pytest.raises(ValueError, match=r"tiny, distil, small, medium, large, xl.*folder.*owner"):
+    with pytest.raises(ValueError, match=r"tiny, mini, distil, small.* xl.*folder.*owner"):
         find_source(name)
 
 

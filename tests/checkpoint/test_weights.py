@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -228,3 +230,8 @@ def test_the_stand_in_writes_what_safetensors_reads(tmp_path: Path) -> None:
     (tmp_path / WEIGHTS).write_bytes(container({"a": ("F32", (2, 3), raw(values))}))
     with safe_open(tmp_path / WEIGHTS, framework="pt") as file:
         assert torch.equal(file.get_tensor("a").clone(), values)
+
+
+def test_loading_does_not_import_the_compiler() -> None:
+    code = "import sys, gpt2; gpt2.load('tiny'); sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,26 @@
+"""In which numbers a model computes. The model never branches on it: its modules are swapped.
+
+float32 is the reference. What the others change is measured by `python -m gpt2.precision.error`.
+"""
+
+from gpt2.precision.choice import (
+    AUTO,
+    PRECISIONS,
+    choose_precision,
+    load_with_precision,
+    wanted_precision,
+    weight_bytes,
+)
+from gpt2.precision.float16 import float16_model
+from gpt2.precision.int8 import int8_model
+
+__all__ = [
+    "AUTO",
+    "PRECISIONS",
+    "choose_precision",
+    "float16_model",
+    "int8_model",
+    "load_with_precision",
+    "wanted_precision",
+    "weight_bytes",
+]

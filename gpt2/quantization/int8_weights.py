@@ -1,0 +1,64 @@
+"""Eight-bit weights: one scale a row, and the few input channels that eight bits would ruin.
+
+Rows (vector-wise) scales and float32 outlier channels are LLM.int8's (Dettmers et al. 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+# A channel is an outlier when its largest input is so many times the median channel's.
+_OUTLIER = 3.0
+_MOST_OUTLIERS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Weights:
+    """W (out, in) = values * scale[:, None] + mean[None, :] + columns at the outlier channels.
+
+    `values` int8 (out, in) is 0 in outlier columns, `scale` (out,), `mean` (in,) a row that was
+    taken off every row first, `outliers` int64 (K,), `columns` float32 (out, K).
+    """
+
+    values: Tensor
+    scale: Tensor
+    mean: Tensor
+    outliers: Tensor
+    columns: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every field by its name, as a file keeps them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def dequantized(self, rows: Tensor) -> Tensor:
+        """The rows of W with these numbers, in float32: (..., in)."""
+        weight = self.values[rows].float() * self.scale[rows, None] + self.mean
+        weight[..., self.outliers] += self.columns[rows]
+        return weight
+
+
+def quantize(weight: Tensor, largest: Tensor, centred: bool = False) -> Int8Weights:
+    """Eight-bit weights of `weight` (out, in); `largest` (in,) is the largest |input| per channel.
+
+    `centred` takes the mean row off first. GPT-2's logits share an offset near -100, which would
+    take most of the eight bits; a common row brings it back exactly.
+    """
+    weight = weight.float()
+    outliers = _outliers(largest)
+    columns = weight[:, outliers].contiguous()
+    mean = weight.mean(0) if centred else torch.zeros(weight.size(1))
+    mean[outliers] = 0
+    rest = weight - mean
+    rest[:, outliers] = 0
+    scale = rest.abs().amax(1).clamp_(min=torch.finfo(torch.float32).tiny).div_(127)
+    values = rest.div_(scale[:, None]).round_().to(torch.int8)
+    return Int8Weights(values, scale, mean, outliers, columns)
+
+
+def _outliers(largest: Tensor) -> Tensor:
+    limit = _OUTLIER * largest.median()
+    most = largest.topk(min(_MOST_OUTLIERS, largest.numel() // 4))
+    return most.indices[most.values > limit].sort().values

@@ -1,0 +1,139 @@
+"""Twins of a linear: close to it, and a row has the same bits alone and in any company."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from gpt2.quantization import (
+    Float16Linear,
+    Float16TokenEmbedding,
+    Int8Linear,
+    Int8TokenEmbedding,
+    kernels,
+    quantize,
+)
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def int8(weight: Tensor, bias: Tensor | None, largest: Tensor | None = None) -> Int8Linear:
+    largest = torch.ones(weight.size(1)) if largest is None else largest
+    return Int8Linear(quantize(weight, largest, centred=bias is None), bias)
+
+
+TWINS = {"int8": (int8, 0.02), "float16": (Float16Linear, 1e-3)}
+
+
+@pytest.fixture(params=[True, False], ids=["kernel", "plain operators"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+    """Each test with torch's kernels and without them."""
+    if not request.param:
+        monkeypatch.setattr(kernels, "has_int8_kernel", lambda: False)
+        monkeypatch.setattr(kernels, "has_float16_kernel", lambda: False)
+    yield request.param
+
+
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.usefixtures("kernel")
+def test_a_twin_gives_what_the_linear_gives(name: str) -> None:
+    make, tolerance = TWINS[name]
+    weight, bias, x = random(96, 64), random(96, seed=1), random(3, 5, 64, seed=2)
+    expected = nn.functional.linear(x, weight, bias)
+    twin = make(weight, bias)
+    assert (twin(x) - expected).norm() < tolerance * expected.norm()
+    torch.testing.assert_close(twin.weight, weight, rtol=1e-3, atol=0.02)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(sorted(TWINS)),
+    st.sampled_from([(192, 128), (768, 768), (130, 50), (17, 3072)]),
+    st.integers(2, 17),
+    st.integers(0, 2**31),
+    st.booleans(),
+)
+def test_a_row_has_the_same_bits_alone_and_in_any_company(
+    name: str, shape: tuple[int, int], rows: int, seed: int, outliers: bool
+) -> None:
+    make, _ = TWINS[name]
+    weight, bias, x = (
+        random(*shape, seed=seed),
+        random(shape[0], seed=seed + 1),
+        random(rows, shape[1], seed=seed + 2),
+    )
+    x *= 10.0 ** torch.arange(rows)[:, None].remainder(5).sub(2)  # some rows are massive
+    largest = torch.ones(shape[1])
+    if outliers:
+        largest[3:7] = 100
+    twin = make(weight, bias, largest) if make is int8 else make(weight, bias)
+    together = twin(x)
+    for row, result in zip(x, together, strict=True):
+        assert torch.equal(twin(row[None]), result[None])
+        assert torch.equal(twin(row), result)
+
+
+def test_a_massive_row_does_not_coarsen_its_neighbours() -> None:
+    weight, x = random(64, 64), random(9, 64, seed=1)
+    x[0] *= 1000
+    twin = int8(weight, torch.zeros(64))
+    errors = (twin(x) - x @ weight.t()).norm(dim=1) / (x @ weight.t()).norm(dim=1)
+    assert errors.max() < 0.03
+
+
+def test_outlier_channels_cost_the_others_nothing() -> None:
+    weight, x = random(64, 64), random(50, 64, seed=1)
+    x[:, [5, 40]] *= 100
+    expected = x @ weight.t()
+    error = {}
+    for known, largest in (("no", torch.ones(64)), ("yes", x.abs().amax(0))):
+        rest = x.clone()
+        rest[:, [5, 40]] = 0
+        alone = rest @ weight.t()
+        error[known] = ((int8(weight, torch.zeros(64), largest)(x) - expected) / alone.std()).std()
+    assert error["yes"] < 0.04
+    assert error["no"] > 5 * error["yes"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda w: Int8TokenEmbedding(quantize(w, torch.ones(64), True)), Float16TokenEmbedding],
+    ids=["int8", "float16"],
+)
+def test_a_common_direction_of_all_tokens_costs_no_digits(
+    make: Callable[[Tensor], nn.Module],
+) -> None:
+    """Real GPT-2's logits sit near -100; what decides is the few units between them."""
+    weight, x = random(500, 64) * 0.1, random(20, 64, seed=1)
+    direction = nn.functional.normalize(random(64, seed=3), dim=0)
+    x = x - (x @ direction)[:, None] * direction + direction
+    weight = weight - (weight @ direction)[:, None] * direction - 100 * direction
+    logits = x @ weight.t()
+    assert -101 < logits.mean() < -99
+    found = make(weight).logits(x)
+    assert found.dtype == torch.float32
+    p, q = logits.double().log_softmax(-1), found.double().log_softmax(-1)
+    assert (p.exp() * (p - q)).sum(-1).mean() < 1e-3
+
+
+def test_tokens_look_their_rows_up() -> None:
+    weight, ids = random(300, 64), torch.tensor([[0, 299, 7], [7, 7, 1]])
+    for twin in (
+        Int8TokenEmbedding(quantize(weight, torch.ones(64), True)),
+        Float16TokenEmbedding(weight),
+    ):
+        torch.testing.assert_close(twin(ids), weight[ids], rtol=1e-3, atol=0.02)
+
+
+def test_rows_of_equal_values_are_numbers() -> None:
+    twin = int8(random(8, 64), torch.zeros(8))
+    for value in (0.0, 3.0):
+        expected = torch.full((2, 64), value) @ twin.weight.t()
+        torch.testing.assert_close(twin(torch.full((2, 64), value)), expected, rtol=1e-3, atol=1e-3)

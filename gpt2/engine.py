@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from gpt2.checkpoint import Progress, fetch, find_source, load_model
+from gpt2.apart import apart
+from gpt2.batching import Batcher
+from gpt2.checkpoint import Progress, fetch, find_source, read_config
+from gpt2.clock import Clock
 from gpt2.config import GPT2Config
-from gpt2.generation import Step, generate
+from gpt2.drafting import generate_drafted
+from gpt2.generation import Step
 from gpt2.model import AttentionRecorder, GPT2Model
-from gpt2.precision import with_precision
+from gpt2.model.value_norms import ValueNorms
+from gpt2.precision import choose_precision, load_with_precision
 from gpt2.sampling import GREEDY, SamplingOptions
 from gpt2.tokenizer import TextStream, Tokenizer
 
 Weights = npt.NDArray[np.float32]
-Finish = Literal["tokens", "end of text", "context", "stopped"]
+# Requests that one model advances together; more wait.
+SLOTS = 8
+Finish = Literal["tokens", "end of text", "context", "stopped", "time"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +35,13 @@ class Event:
     """What one forward pass brought.
 
     `token` is the new token (None while a long prompt is being read, and in the last event), `fed`
-    how many tokens the pass read, the whole prompt at first;
-    `text` what became readable with it; `attention` maps a watched layer to its new rows
-    (H, fed, S); `seconds` counts from the start of the run and `tokens_per_second` from the first
-    token. The last event, and only that one, says in `finish` why the text ends.
+    how many tokens the pass read, the whole prompt at first; `text` what became readable with it;
+    `attention` maps a watched layer to its new rows (H, fed, S), and `norms` (H, fed) says how long
+    a vector a head adds to the stream when it reads one fed token alone; `seconds` counts from the
+    start of the run and `tokens_per_second` from the first token. The last event, and only that
+    one, says in `finish` why the text ends. Of a drafted run, `guess` is the token the draft would
+    have had here, if it was asked, and `speed_up` how many times as fast as the model alone it has
+    been so far, by its own undrafted passes.
     """
 
     token: int | None
@@ -42,6 +51,9 @@ class Event:
     seconds: float
     tokens_per_second: float | None
     finish: Finish | None = None
+    guess: int | None = None
+    speed_up: float | None = None
+    norms: dict[int, Weights] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,35 +68,15 @@ class _Seen(Exception):
     """The wanted layer's weights are there."""
 
 
-class _Clock:
-    """Seconds of a run, and its speed after the first token: reading a prompt is not decoding."""
-
-    def __init__(self) -> None:
-        self._began = time.perf_counter()
-        self._first: float | None = None
-        self._tokens = 0
-        self.seconds = 0.0
-
-    def count(self, step: Step) -> None:
-        self.seconds = time.perf_counter() - self._began
-        if step.token is not None:
-            self._tokens += 1
-            if self._first is None:
-                self._first = self.seconds
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        if self._first is None or self._tokens < 2:
-            return None
-        return (self._tokens - 1) / (self.seconds - self._first)
-
-
 class Engine:
     """A model and its tokenizer. Holds nothing of a request, so threads may share it."""
 
-    def __init__(self, model: GPT2Model, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: GPT2Model, tokenizer: Tokenizer, precision: str = "float32") -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.precision = precision
+        self._batcher = Batcher(model, SLOTS)
+        self._norms = ValueNorms(model)
 
     @property
     def config(self) -> GPT2Config:
@@ -121,30 +113,50 @@ class Engine:
         new_tokens: int = 100,
         attention: Collection[int] | Callable[[], Collection[int]] = (),
         stopped: Callable[[], bool] = lambda: False,
+        draft: Engine | None = None,
+        paced: bool = False,
     ) -> Iterator[Event]:
         """`complete`, token by token. `prompt` is text, or the ids of an earlier run to go on with.
 
         `attention` names the layers to watch, or is a function that names them anew for every
         token; watching none costs nothing. A true `stopped()` ends the run within one token.
-        Raises ValueError for a prompt that is too long, before the first event.
+        `draft`, a smaller model of the same vocabulary, guesses ahead (`gpt2.drafting`): the same
+        text, sooner or later. Passes are made ahead of whoever reads the events, unless `paced`.
+        Raises ValueError for a prompt that is too long or another vocabulary, before the first
+        event.
         """
         ids = self.encode(prompt) if isinstance(prompt, str) else list(prompt)
         room = self.config.max_seq_len - len(ids)
-        steps = generate(
-            self.model,
+        steps = self._steps(
             ids,
             min(new_tokens, max(room, 0)),
             options or SamplingOptions(),
-            watched=attention if callable(attention) else lambda: attention,
-            stopped=stopped,
+            attention if callable(attention) else lambda: attention,
+            stopped,
+            draft,
+            paced,
         )
         return self._events(steps, "context" if room < new_tokens else "tokens", stopped)
+
+    def _steps(
+        self,
+        ids: Sequence[int],
+        new_tokens: int,
+        options: SamplingOptions,
+        watched: Callable[[], Collection[int]],
+        stopped: Callable[[], bool],
+        draft: Engine | None,
+        paced: bool = False,
+    ) -> Iterator[Step]:
+        if draft is None:
+            return self._batcher.generate(ids, new_tokens, options, watched, stopped, paced)
+        return generate_drafted(self.model, draft.model, ids, new_tokens, options, watched, stopped)
 
     def _events(
         self, steps: Iterator[Step], limit: Finish, stopped: Callable[[], bool]
     ) -> Iterator[Event]:
         decoder = TextStream(self.tokenizer)
-        clock = _Clock()
+        clock = Clock()
         finish: Finish | None = None
         for step in steps:
             text = ""
@@ -154,20 +166,26 @@ class Engine:
                 text = decoder.feed(step.token)
             clock.count(step)
             rows = {layer: w.float().cpu().numpy() for layer, w in step.attention.items()}
-            yield Event(step.token, step.fed, text, rows, clock.seconds, clock.tokens_per_second)
+            norms = self._norms(step.values)
+            done = clock.tokens_per_second, None, step.guess, step.speed_up, norms
+            yield Event(step.token, step.fed, text, rows, clock.seconds, *done)
             if finish:
                 break
         finish = finish or ("stopped" if stopped() else limit)
         yield Event(None, 0, decoder.flush(), {}, clock.seconds, clock.tokens_per_second, finish)
 
     def generate_ids(
-        self, ids: Sequence[int], new_tokens: int, options: SamplingOptions = GREEDY
+        self,
+        ids: Sequence[int],
+        new_tokens: int,
+        options: SamplingOptions = GREEDY,
+        draft: Engine | None = None,
     ) -> list[int]:
         """Exactly `new_tokens` new ids after `ids`, whatever they are, `<|endoftext|>` included.
 
         Raises ValueError when they do not fit the context.
         """
-        steps = generate(self.model, ids, new_tokens, options)
+        steps = self._steps(ids, new_tokens, options, tuple, lambda: False, draft)
         return [step.token for step in steps if step.token is not None]
 
     def attention(self, text: str, layer: int, head: int) -> AttentionMap:
@@ -181,6 +199,25 @@ class Engine:
         tokens = [self.tokenizer.token_bytes(i).decode("utf-8", "backslashreplace") for i in ids]
         return AttentionMap(tokens, self.attention_rows(ids, layer)[head])
 
+    @apart
+    @torch.inference_mode()
+    def read(self, ids: Sequence[int], see: Callable[[int, Weights, Weights], None]) -> None:
+        """One forward pass over `ids`; `see(layer, maps, norms)` gets each layer in turn: (H, T, T)
+        and, as in `Event`, (H, T). Raises ValueError when the text is too long.
+        """
+        maps: dict[int, Weights] = {}
+
+        def keep(layer: int, weights: torch.Tensor) -> None:
+            maps[layer] = weights[0].float().cpu().numpy()
+
+        def keep_values(layer: int, v: torch.Tensor) -> None:
+            see(layer, maps.pop(layer), self._norms({layer: v[0]})[layer])
+
+        device = self.model.ln_f.weight.device
+        recorder = AttentionRecorder(lambda layer: True, keep, keep_values)
+        self.model.hidden(torch.tensor([list(ids)], device=device), attend=recorder)
+
+    @apart
     @torch.inference_mode()
     def attention_rows(self, ids: Sequence[int], layer: int) -> Weights:
         """All heads of one layer over `ids`: (H, T, T), by one forward pass.
@@ -212,9 +249,12 @@ def load(
 ) -> Engine:
     """An engine for a name in `SIZES`, a local folder, or a hub repository with a GPT-2 in it.
 
-    Downloads what is not here yet. Raises ValueError for an unknown name or precision and
-    CheckpointError, with a sentence for people, when the files cannot be had or are wrong.
+    Downloads what is not here yet. `precision` is one of `gpt2.precision.PRECISIONS`, or `auto`.
+    Raises ValueError for an unknown name or precision and CheckpointError, with a sentence for
+    people, when the files cannot be had or are wrong.
     """
+    choose_precision(precision, GPT2Config())  # a wrong name is told before anything is fetched
     folder = fetch(find_source(name), progress, cancelled)
-    model = with_precision(load_model(folder), precision)
-    return Engine(model, Tokenizer(model.config.vocab_size))
+    chosen = choose_precision(precision, read_config(folder))
+    model = load_with_precision(folder, chosen)
+    return Engine(model, Tokenizer(model.config.vocab_size), chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -21,12 +21,17 @@ class Step:
 
     `token` is the new token, or None while the prompt is not read to its end. `attention` holds
     (H, fed, S) for each watched layer: row i is what token i looked at while predicting token
-    i + 1, so the newest token of all has no row yet.
+    i + 1, so the newest token of all has no row yet. Where a draft guessed this token, `guess` is
+    what it guessed, right or wrong; `speed_up` is what drafting has brought so far. `values`
+    (H, fed, D) is what the fed tokens offer to be read there.
     """
 
     token: int | None
     fed: int
     attention: dict[int, Tensor]
+    guess: int | None = None
+    speed_up: float | None = None
+    values: dict[int, Tensor] = field(default_factory=dict)
 
 
 def check_room(ids: Sequence[int], new_tokens: int, context: int) -> None:
@@ -75,18 +80,26 @@ def _passes(
     prompt = len(ids)
     while (cache.length < prompt or len(ids) < end) and not stopped():
         seen: dict[int, Tensor] = {}
+        values: dict[int, Tensor] = {}
         fed = ids[cache.length : cache.length + PREFILL_CHUNK]
-        recorder = _record(seen, watched())
+        recorder = record(seen, watched(), values)
         hidden = model.hidden(torch.tensor([fed], device=weight.device), cache, recorder)
         token = None
         if cache.length == len(ids) < end:
-            token = choose(model.wte.logits(hidden[0, -1]), options, position=len(ids))
+            token = choose(model.wte.logits(hidden[:, -1])[0], options, position=len(ids))
             ids.append(token)
-        yield Step(token, len(fed), seen)
+        yield Step(token, len(fed), seen, values=values)
 
 
-def _record(seen: dict[int, Tensor], layers: Collection[int]) -> AttentionRecorder:
+def record(
+    seen: dict[int, Tensor], layers: Collection[int], values: dict[int, Tensor]
+) -> AttentionRecorder:
+    """Attends, and keeps the weights (H, T, S) of `layers` in `seen`, the values in `values`."""
+
     def keep(layer: int, weights: Tensor) -> None:
         seen[layer] = weights[0]  # the batch is one text
 
-    return AttentionRecorder(lambda layer: layer in layers, keep)
+    def keep_values(layer: int, v: Tensor) -> None:
+        values[layer] = v[0].clone()  # the cache it lies in goes on to others
+
+    return AttentionRecorder(lambda layer: layer in layers, keep, keep_values)

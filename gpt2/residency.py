@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 from gpt2.checkpoint import Cancelled
+from gpt2.config import GPT2Config
 from gpt2.engine import Engine, load
+from gpt2.heaps import give_back
+from gpt2.memory_limit import memory_limit
+from gpt2.precision import wanted_precision, weight_bytes
 
 Loader = Callable[[str, Callable[[], bool]], Engine]
 
 _POLL = 0.1  # seconds between two looks at `cancelled`
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class OutOfMemory(Exception):
@@ -23,20 +24,24 @@ class OutOfMemory(Exception):
 
 
 def memory_budget() -> int:
-    """Bytes that models may fill: 80 % of the machine, or of what its container may use."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _CGROUP_LIMIT.read_text().strip() if _CGROUP_LIMIT.exists() else "max"
-    return int(0.8 * min(total, int(limit) if limit.isdigit() else total))
+    """Bytes that models may fill: 80 % of what this process may use."""
+    return int(0.8 * memory_limit())
+
+
+def cache_bytes(config: GPT2Config, tokens: int) -> int:
+    """Memory of the float32 keys and values of one text."""
+    return 2 * 4 * config.num_blocks * config.embedding_dimension * tokens
 
 
 def _load(name: str, cancelled: Callable[[], bool]) -> Engine:
-    return load(name, cancelled=cancelled)
+    return load(name, wanted_precision(), cancelled=cancelled)
 
 
 class _Resident:
     """One engine, how many runs use it, and the lock that lets only one of them load it.
 
-    `size_bytes` is counted from before loading, so that two loads do not take the same room.
+    `size_bytes` is counted from before loading, so that two loads do not take the same room;
+    `run_bytes` is what the runs that use it need beside its weights.
     """
 
     def __init__(self) -> None:
@@ -44,6 +49,7 @@ class _Resident:
         self.engine: Engine | None = None
         self.users = 0
         self.size_bytes = 0
+        self.run_bytes = 0
 
     @contextmanager
     def alone(self, cancelled: Callable[[], bool]) -> Iterator[None]:
@@ -58,13 +64,14 @@ class _Resident:
 
 
 class Residency:
-    """Engines by name, least recently used first, within `budget` bytes of weights."""
+    """Engines by name, least recently used first, within `budget` bytes: weights and caches."""
 
     def __init__(self, budget: int, loader: Loader = _load) -> None:
-        self._budget = budget
+        self.budget = budget
         self._loader = loader
         self._lock = threading.Lock()
         self._residents: OrderedDict[str, _Resident] = OrderedDict()
+        self.evictions = 0  # engines dropped to make room
 
     @contextmanager
     def engine(
@@ -72,60 +79,91 @@ class Residency:
         name: str,
         size_bytes: int,
         cancelled: Callable[[], bool] = lambda: False,
+        run_bytes: int = 0,
     ) -> Iterator[Engine]:
         """The engine, loaded if need be; it stays in memory at least until the block ends.
 
-        `size_bytes` is what its weights will take. Raises OutOfMemory when there is no room beside
-        engines in use, Cancelled, and whatever the loader raises.
+        `size_bytes` is what its weights will take, `run_bytes` what the block itself needs. Raises
+        OutOfMemory when there is no room beside what is in use, before anything is loaded;
+        Cancelled; and whatever the loader raises.
         """
+        held = 0
         with self._lock:
             resident = self._residents.setdefault(name, _Resident())
             self._residents.move_to_end(name)
             resident.users += 1
         try:
             with resident.alone(cancelled):
-                engine = resident.engine or self._load_into(resident, name, size_bytes, cancelled)
+                load = resident.engine is None
+                self._make_room(resident, name, size_bytes if load else 0, run_bytes)
+                held = run_bytes
+                engine = resident.engine or self._load_into(resident, name, cancelled)
             yield engine
         finally:
             with self._lock:
                 resident.users -= 1
+                resident.run_bytes -= held
                 if resident.engine is None and resident.users == 0:
                     self._residents.pop(name, None)
+
+    def running_bytes(self) -> int:
+        """What all runs together hold beside the weights."""
+        with self._lock:
+            return sum(resident.run_bytes for resident in self._residents.values())
 
     def is_loaded(self, name: str) -> bool:
         """Whether a run could start at once."""
         resident = self._residents.get(name)
         return resident is not None and resident.engine is not None
 
-    def _load_into(
-        self,
-        resident: _Resident,
-        name: str,
-        size_bytes: int,
-        cancelled: Callable[[], bool],
-    ) -> Engine:
-        self._make_room(resident, name, size_bytes)
+    def loaded(self) -> dict[str, int]:
+        """The engines in memory, with the bytes of their weights."""
+        with self._lock:
+            return {name: r.size_bytes for name, r in self._residents.items() if r.engine}
+
+    def check(self, needs: Mapping[str, int]) -> None:
+        """Raises OutOfMemory, with every number, when so many bytes never fit together."""
+        total = sum(needs.values())
+        if total > self.budget:
+            each = ", ".join(f"{name} {gigabytes(size)}" for name, size in needs.items())
+            raise OutOfMemory(
+                f"Together these need {gigabytes(total)} with their caches ({each}); this machine "
+                f"has {gigabytes(self.budget)} for models. Choose fewer or smaller sizes."
+            )
+
+    def _load_into(self, resident: _Resident, name: str, cancelled: Callable[[], bool]) -> Engine:
         try:
             engine = self._loader(name, cancelled)
         except BaseException:
             resident.size_bytes = 0
             raise
-        resident.size_bytes = engine.config.num_parameters * 4
+        resident.size_bytes = weight_bytes(engine.config, engine.precision)
         resident.engine = engine
+        give_back()
         return engine
 
-    def _make_room(self, resident: _Resident, name: str, size_bytes: int) -> None:
+    def _make_room(self, resident: _Resident, name: str, size_bytes: int, run_bytes: int) -> None:
+        more = size_bytes + run_bytes
         with self._lock:
-            in_use = sum(r.size_bytes for r in self._residents.values() if r.users)
-            if in_use + size_bytes > self._budget:
+            residents = self._residents.values()
+            running = sum(r.run_bytes for r in residents)
+            in_use = running + sum(r.size_bytes for r in residents if r.users)
+            if in_use + more > self.budget:
                 raise OutOfMemory(
-                    f"{name} needs {size_bytes / 1e9:.1f} GB; of the {self._budget / 1e9:.1f} GB "
-                    f"this machine has for models, {in_use / 1e9:.1f} GB are in use. "
+                    f"{name} needs {gigabytes(more)}; of the {gigabytes(self.budget)} "
+                    f"this machine has for models, {gigabytes(in_use)} are in use. "
                     "Choose a smaller size, or try again when other runs have ended."
                 )
-            taken = sum(r.size_bytes for r in self._residents.values())
+            taken = running + sum(r.size_bytes for r in residents)
             for other, idle in list(self._residents.items()):
-                if idle.users == 0 and taken + size_bytes > self._budget:
+                if idle.users == 0 and taken + more > self.budget:
                     taken -= idle.size_bytes
                     del self._residents[other]
-            resident.size_bytes = size_bytes
+                    self.evictions += 1
+            resident.size_bytes += size_bytes
+            resident.run_bytes += run_bytes
+
+
+def gigabytes(size: int) -> str:
+    """Bytes for people: 0.5 GB, or 9 MB where that says more."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

@@ -223,7 +223,7 @@ def test_the_built_in_model_loads_by_name() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("huge",), "'huge' is no model: choose one of tiny, distil, small"),
+        (("huge",), "'huge' is no model: choose one of tiny, mini, distil, small"),
         (("tiny", "float8"), "precision must be one of float32.*, not 'float8'"),
     ],
 )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from gpt2 import Engine
 from gpt2.checkpoint import Cancelled, CheckpointError
-from gpt2.residency import OutOfMemory, Residency, memory_budget
+from gpt2.config import SIZES, ModelSize
+from gpt2.model import KVCache
+from gpt2.residency import OutOfMemory, Residency, cache_bytes, memory_budget
 from tests.small import CONFIG, small_engine, together, until
 
 SIZE = CONFIG.num_parameters * 4
@@ -105,10 +109,40 @@ def test_what_does_not_fit_is_refused_with_the_numbers_and_drops_nothing(shelf: 
             pass
         assert residency.is_loaded("idle")
     assert str(refusal.value) == (
-        "xl needs 6.0 GB; of the 1.0 GB this machine has for models, 0.0 GB are in use. "
+        "xl needs 6.0 GB; of the 1.0 GB this machine has for models, 0 MB are in use. "
         "Choose a smaller size, or try again when other runs have ended."
     )
     assert "xl" not in shelf.loaded
+
+
+def test_what_runs_need_beside_the_weights_counts_while_they_run(shelf: Shelf) -> None:
+    residency = Residency(2 * SIZE + 100, shelf)
+    use(residency, "idle")
+    with residency.engine("a", SIZE, run_bytes=100):
+        assert residency.is_loaded("idle")
+        with residency.engine("a", SIZE, run_bytes=SIZE):
+            assert not residency.is_loaded("idle")
+            with pytest.raises(OutOfMemory), residency.engine("a", SIZE, run_bytes=1):
+                pass
+        use(residency, "idle")
+    with residency.engine("a", SIZE, run_bytes=SIZE + 100):
+        assert shelf.loaded == ["idle", "a", "idle"]
+
+
+def test_sizes_that_never_fit_together_are_refused_before_anything_is_loaded() -> None:
+    residency = Residency(8 * 10**9)
+    residency.check({"Small": 5 * 10**9, "Tiny": 3 * 10**9})
+    with pytest.raises(OutOfMemory) as refusal:
+        residency.check({"Tiny": 9_400_000, "Large": 3_200_000_000, "XL": 6_300_000_000})
+    assert str(refusal.value) == (
+        "Together these need 9.5 GB with their caches (Tiny 9 MB, Large 3.2 GB, XL 6.3 GB); this "
+        "machine has 8.0 GB for models. Choose fewer or smaller sizes."
+    )
+
+
+def test_a_cache_takes_what_is_said() -> None:
+    cache = KVCache(CONFIG, 77)
+    assert cache.keys.nbytes + cache.values.nbytes == cache_bytes(CONFIG, 77)
 
 
 def test_a_refused_engine_loads_when_others_have_ended(shelf: Shelf) -> None:
@@ -188,12 +222,37 @@ def test_cancelling_reaches_the_loader(shelf: Shelf) -> None:
         pytest.fail("there is no engine")
 
 
-def test_the_budget_is_a_share_of_this_machine(monkeypatch, tmp_path) -> None:
-    whole = memory_budget()
-    assert whole > 100_000_000
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr("gpt2.residency._CGROUP_LIMIT", limit)
-    limit.write_text("100000000\n")
+def test_the_budget_is_a_share_of_what_this_process_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gpt2.residency.memory_limit", lambda: 100_000_000)
     assert memory_budget() == 80_000_000
-    limit.write_text("max\n")
-    assert memory_budget() >= whole
+
+
+def test_16_gb_asked_for_all_four_sizes_at_once() -> None:
+    budget = int(0.8 * 16e9)
+    sizes = [SIZES[name] for name in ("small", "medium", "large", "xl")]
+    most = 0
+
+    def engine_of(name: str, _: Callable[[], bool]) -> Engine:
+        nonlocal most
+        most = max(most, sum(residency.loaded().values()) + SIZES[name].config.num_parameters * 4)
+        engine = small_engine()
+        # The real shape with nothing behind it: only its size counts here.
+        engine.model.config = SIZES[name].config
+        return engine
+
+    residency = Residency(budget, engine_of)
+
+    def run(size: ModelSize) -> str:
+        cache = cache_bytes(size.config, 1024)
+        with residency.engine(size.name, size.config.num_parameters * 4, run_bytes=cache):
+            time.sleep(0.02)
+        return size.name
+
+    for _ in range(3):
+        results = together(*(partial(run, size) for size in sizes for _ in range(4)))
+        for result in results:
+            assert isinstance(result, str | OutOfMemory), result
+        assert {size.name for size in sizes} <= {run(size) for size in sizes}
+    assert most <= budget

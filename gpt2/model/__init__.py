@@ -13,15 +13,21 @@ from gpt2.model.attention import (
     causal_mask,
 )
 from gpt2.model.gpt2 import GPT2Model
-from gpt2.model.kv_cache import NO_CACHE, KVCache
+from gpt2.model.kv_cache import NO_CACHE, Cache, KVCache
+from gpt2.model.ragged import RaggedBatch
+from gpt2.model.slots import SlotCache, SlotReader
 
 __all__ = [
     "NO_CACHE",
     "Attend",
     "AttentionRecorder",
+    "Cache",
     "FusedAttention",
     "GPT2Model",
     "KVCache",
+    "RaggedBatch",
+    "SlotCache",
+    "SlotReader",
     "attention_weights",
     "causal_mask",
 ]

@@ -37,8 +37,10 @@ def causal_mask(fed: int, attended: int, device: torch.device | None = None) -> 
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:
     """softmax(q k' / sqrt(D)) with the future masked: (B, H, T, S), every row sums to 1."""
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))  # (B, H, T, S)
-    visible = causal_mask(q.size(-2), k.size(-2), q.device)
-    return scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+    if q.size(-2) > 1:  # a single newest query sees everything
+        visible = causal_mask(q.size(-2), k.size(-2), q.device)
+        scores = scores.masked_fill(~visible, -math.inf)
+    return scores.softmax(dim=-1)
 
 
 class FusedAttention:
@@ -64,12 +66,19 @@ class FusedAttention:
 class AttentionRecorder:
     """Attends by the formula and hands the weights (B, H, T, S) of the wanted layers to `keep`.
 
+    `keep_values` gets the values (B, H, T, D) of the tokens fed: what is read there, not how much.
     Layers nobody wants go through the fused kernel, so they cost what they always cost.
     """
 
-    def __init__(self, wanted: Callable[[int], bool], keep: Callable[[int, Tensor], None]) -> None:
+    def __init__(
+        self,
+        wanted: Callable[[int], bool],
+        keep: Callable[[int, Tensor], None],
+        keep_values: Callable[[int, Tensor], None] = lambda layer, values: None,
+    ) -> None:
         self.wanted = wanted
         self.keep = keep
+        self.keep_values = keep_values
         self.fused = FusedAttention()
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
@@ -77,4 +86,5 @@ class AttentionRecorder:
             return self.fused(q, k, v, layer)
         weights = attention_weights(q, k)
         self.keep(layer, weights)
+        self.keep_values(layer, v[..., -q.size(-2) :, :])
         return weights @ v

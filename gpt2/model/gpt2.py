@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gpt2.config import GPT2Config
 from gpt2.model.attention import Attend, FusedAttention
-from gpt2.model.kv_cache import NO_CACHE, KVCache, NoCache
+from gpt2.model.kv_cache import NO_CACHE, Cache, KVCache
 from gpt2.model.layer_norm import LayerNorm
 from gpt2.model.positional_embedding import LearnedPositions, SinusoidalPositions
 from gpt2.model.token_embedding import TokenEmbedding
@@ -67,7 +67,7 @@ class GPT2Model(nn.Module):
     def forward(
         self,
         input_ids: Tensor,
-        cache: KVCache | NoCache = NO_CACHE,
+        cache: Cache = NO_CACHE,
         attend: Attend | None = None,
     ) -> Tensor:
         """Logits (B, T, V) of the token after each of `input_ids` (B, T).
@@ -79,7 +79,7 @@ class GPT2Model(nn.Module):
     def hidden(
         self,
         input_ids: Tensor,
-        cache: KVCache | NoCache = NO_CACHE,
+        cache: Cache = NO_CACHE,
         attend: Attend | None = None,
     ) -> Tensor:
         """The stream before the head, normalised: (B, T, C).
@@ -93,7 +93,7 @@ class GPT2Model(nn.Module):
             )
         if attend is None:
             attend = FusedAttention(self.config.dropout_rate if self.training else 0.0)
-        x = self.dropout(self.wte(input_ids) + self.wpe(cache.length, fed))  # (B, T, C)
+        x = self.dropout(self.wte(input_ids) + self.wpe(cache.places(fed)))  # (B, T, C)
         for layer, block in enumerate(self.h):
             x = block(x, cache, attend, layer)
         cache.advance(fed)
@@ -134,8 +134,11 @@ class GPT2Model(nn.Module):
     def _initialise(self) -> None:
         """Normal 0.02, biases 0, and the layers that add to the stream scaled by 1 / sqrt(2 L).
 
-        Radford et al. (2019), section 2.3.
+        Radford et al. (2019), section 2.3. A model on the meta device is left as it is: nothing is
+        there to fill, and `normal_` would import torch's compiler for it, over a second's work.
         """
+        if self.wte.weight.is_meta:
+            return
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()

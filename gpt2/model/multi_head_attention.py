@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from gpt2.model.attention import Attend
-from gpt2.model.kv_cache import KVCache, NoCache
+from gpt2.model.kv_cache import Cache
 
 
 class MultiHeadAttention(nn.Module):
@@ -19,12 +20,21 @@ class MultiHeadAttention(nn.Module):
         self.c_proj = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout_rate)
 
-    def forward(self, x: Tensor, cache: KVCache | NoCache, attend: Attend, layer: int) -> Tensor:
+    def forward(self, x: Tensor, cache: Cache, attend: Attend, layer: int) -> Tensor:
         q, k, v = (self._split(part) for part in self.c_attn(x).chunk(3, dim=-1))
         k, v = cache.extend(layer, k, v)  # (B, H, S, D)
         heads = attend(q, k, v, layer)  # (B, H, T, D)
         y: Tensor = self.dropout(self.c_proj(heads.transpose(1, 2).flatten(2)))  # (B, T, C)
         return y
+
+    def output_gram(self) -> Tensor:
+        """W' W of each head's part W (C, D) of the output projection: (H, D, D).
+
+        A value v adds W v to the stream, and v' W' W v is its squared length there.
+        """
+        weight = self.c_proj.weight.float()
+        parts = weight.view(weight.size(0), self.num_heads, -1)  # (C, H, D)
+        return torch.einsum("chd,che->hde", parts, parts)
 
     def _split(self, x: Tensor) -> Tensor:
         batch, fed, width = x.shape

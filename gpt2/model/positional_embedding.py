@@ -24,9 +24,9 @@ class LearnedPositions(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(max_seq_len, width))
 
-    def forward(self, start: int, fed: int) -> Tensor:
-        """Vectors of places start to start + fed: (T, C)."""
-        return self.weight[start : start + fed]
+    def forward(self, places: slice | Tensor) -> Tensor:
+        """Vectors of a stretch of places (T, C), or of one place for each text: (B, 1, C)."""
+        return self.weight[places]
 
 
 class SinusoidalPositions(nn.Module):
@@ -38,6 +38,6 @@ class SinusoidalPositions(nn.Module):
         super().__init__()
         self.register_buffer("weight", sinusoidal_table(max_seq_len, width), persistent=False)
 
-    def forward(self, start: int, fed: int) -> Tensor:
-        """Vectors of places start to start + fed: (T, C)."""
-        return self.weight[start : start + fed]
+    def forward(self, places: slice | Tensor) -> Tensor:
+        """Vectors of a stretch of places (T, C), or of one place for each text: (B, 1, C)."""
+        return self.weight[places]

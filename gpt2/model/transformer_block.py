@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from gpt2.config import GPT2Config
 from gpt2.model.attention import Attend
 from gpt2.model.feedforward import FeedForward
-from gpt2.model.kv_cache import KVCache, NoCache
+from gpt2.model.kv_cache import Cache
 from gpt2.model.layer_norm import LayerNorm
 from gpt2.model.multi_head_attention import MultiHeadAttention
 
@@ -25,7 +25,7 @@ class TransformerBlock(nn.Module):
         self.ln_2 = LayerNorm(width, config.layer_norm_epsilon)
         self.mlp = FeedForward(width, config.hidden_dimension_factor, config.dropout_rate)
 
-    def forward(self, x: Tensor, cache: KVCache | NoCache, attend: Attend, layer: int) -> Tensor:
+    def forward(self, x: Tensor, cache: Cache, attend: Attend, layer: int) -> Tensor:
         x = x + self.attn(self.ln_1(x), cache, attend, layer)
         y: Tensor = x + self.mlp(self.ln_2(x))
         return y

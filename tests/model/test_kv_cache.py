@@ -63,6 +63,23 @@ def test_an_interrupted_pass_leaves_the_cache_as_it_was() -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("kept", [0, 1, 6, 9])
+def test_a_rewound_cache_is_one_that_never_read_further(kept: int) -> None:
+    cache = KVCache(CONFIG, capacity=19, batch=2)
+    if kept:
+        MODEL(IDS[:, :kept], cache)
+    MODEL(IDS[:, kept : kept + 10].flip(1), cache)  # another text, to be forgotten
+    cache.rewind(kept)
+    torch.testing.assert_close(MODEL(IDS[:, kept:], cache), LOGITS[:, kept:], atol=1e-5, rtol=0)
+
+
+def test_a_cache_cannot_be_rewound_to_what_it_never_read() -> None:
+    cache = KVCache(CONFIG, capacity=19, batch=2)
+    with pytest.raises(ValueError, match="holds 0 tokens and cannot keep 3"):
+        cache.rewind(3)
+
+
+@torch.no_grad()
 def test_a_full_cache_says_how_full() -> None:
     cache = KVCache(CONFIG, capacity=4, batch=2)
     MODEL(IDS[:, :3], cache)

@@ -29,7 +29,9 @@ def test_waves_follow_the_formula(length: int, width: int) -> None:
 @pytest.mark.parametrize("kind", [LearnedPositions, SinusoidalPositions])
 def test_places_are_counted_from_the_start_of_the_text(kind: type) -> None:
     positions = kind(9, 4)
-    assert torch.equal(positions(3, 5), positions.weight[3:8])
+    assert torch.equal(positions(slice(3, 8)), positions.weight[3:8])
+    of_three_texts = positions(torch.tensor([[4], [0], [8]]))  # (B, 1, C)
+    assert torch.equal(of_three_texts[:, 0], positions.weight[[4, 0, 8]])
 
 
 def test_waves_are_selectable_and_no_part_of_the_checkpoint() -> None:

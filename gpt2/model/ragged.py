@@ -1,0 +1,91 @@
+"""One new token for each of several texts of different lengths, in one pass.
+
+Everything but attention is one matrix product for all of them. Attention is computed text by text,
+each over its own keys: nothing is padded, and a text's numbers are the same to the last bit whoever
+else is in the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gpt2.model.attention import attention_weights
+from gpt2.model.slots import SlotCache
+
+
+class RaggedBatch:
+    """The cache and the attention of passes over one token (N, 1) of each of `slots`.
+
+    `lengths` counts the tokens each slot holds. `spare` more rows attend to nothing. The weights
+    (H, 1, S) of layers that text n wants, `watched[n]`, are left in `seen[n]`, the new tokens'
+    values (H, 1, D) in `offered[n]`.
+    """
+
+    def __init__(
+        self, cache: SlotCache, slots: Sequence[int], lengths: Sequence[int], spare: int = 0
+    ) -> None:
+        self.slots = list(slots)
+        self.lengths = list(lengths)
+        self.spare = spare
+        self._cache = cache
+        self._device = cache.keys[0].device
+        _, heads, context, _ = cache.keys[0].shape
+        first = torch.tensor(self.slots, device=self._device)[:, None] * heads
+        first = first + torch.arange(heads, device=self._device)
+        self._first = first * context  # (N, H): the row of a head's first token
+        self.watch([()] * len(self.slots))
+        self._aim()
+
+    def watch(self, watched: Sequence[Collection[int]]) -> None:
+        """Which layers each text's next passes are to keep; empties `seen` and `offered`."""
+        self.watched = watched
+        self.seen: list[dict[int, Tensor]] = [{} for _ in self.slots]
+        self.offered: list[dict[int, Tensor]] = [{} for _ in self.slots]
+
+    @property
+    def length(self) -> int:
+        return max(self.lengths)
+
+    def places(self, fed: int) -> Tensor:
+        return self._places  # (N + spare, 1)
+
+    def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Store k and v (N + spare, H, 1, D); return what all slots hold, for `attend`."""
+        texts, width = len(self.slots), k.size(-1)
+        keys, values = self._cache.keys[layer], self._cache.values[layer]
+        for held, new in ((keys, k), (values, v)):
+            held.view(-1, width).index_copy_(0, self._rows, new[:texts].reshape(-1, width))
+        for n, watched in enumerate(self.watched):
+            if layer in watched:
+                self.offered[n][layer] = v[n]
+        return keys, values
+
+    def advance(self, fed: int) -> None:
+        self.lengths = [length + fed for length in self.lengths]
+        self._aim()
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
+        """q (N + spare, H, 1, D) to the same shape; k and v are what `extend` returned."""
+        heads = [self._attend_one(n, q, k, v, layer) for n in range(len(self.slots))]
+        if self.spare:
+            heads.append(torch.zeros_like(q[: self.spare]))
+        return torch.cat(heads) if len(heads) > 1 else heads[0]
+
+    def _attend_one(self, n: int, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
+        slot, length = self.slots[n], self.lengths[n] + 1
+        query, keys, values = q[n : n + 1], k[slot, None, :, :length], v[slot, None, :, :length]
+        if layer not in self.watched[n]:
+            return F.scaled_dot_product_attention(query, keys, values)
+        weights = attention_weights(query, keys)
+        self.seen[n][layer] = weights[0]
+        return weights @ values
+
+    def _aim(self) -> None:
+        """Where the new tokens stand, and which rows of the cache take their keys and values."""
+        lengths = torch.tensor(self.lengths, device=self._device)[:, None]  # (N, 1)
+        self._places = F.pad(lengths, (0, 0, 0, self.spare))
+        self._rows = (self._first + lengths).flatten()

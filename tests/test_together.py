@@ -1,0 +1,75 @@
+"""Texts side by side: fair turns, own clocks, and an error that stays where it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from gpt2 import SamplingOptions
+from gpt2.engine import Event
+from gpt2.together import Together
+from tests.small import small_engine
+
+PROMPT = "It was late"
+WARM = SamplingOptions(seed=3)
+
+
+def run(together: Together[str]) -> list[tuple[str, Event | Exception]]:
+    found = []
+    while together.running:
+        found += together.round()
+    return found
+
+
+def test_each_text_is_what_it_is_alone_and_turns_alternate() -> None:
+    engine = small_engine()
+    together: Together[str] = Together()
+    for name, count in (("a", 12), ("b", 7)):
+        together.join(name, engine.stream(PROMPT, WARM, count))
+    found = run(together)
+    texts = {name: "".join(e.text for n, e in found if n == name) for name in "ab"}
+    assert texts == {"a": engine.complete(PROMPT, WARM, 12), "b": engine.complete(PROMPT, WARM, 7)}
+    assert "".join(name for name, _ in found) == "ab" * 8 + "a" * 5
+
+
+def slow(seconds: float, tokens: int) -> Iterator[Event]:
+    for token in range(tokens):
+        time.sleep(seconds)
+        yield Event(token, 1, "x", {}, 0.0, None)
+    yield Event(None, 0, "", {}, 0.0, None, "tokens")
+
+
+def test_a_slow_neighbour_does_not_slow_a_text_s_own_clock() -> None:
+    together: Together[str] = Together()
+    together.join("slow", slow(0.03, 6))
+    together.join("fast", slow(0, 6))
+    last = dict(run(together))
+    assert isinstance(last["slow"], Event)
+    assert isinstance(last["fast"], Event)
+    assert last["slow"].tokens_per_second == pytest.approx(1 / 0.03, rel=0.3)
+    assert last["slow"].seconds >= 0.18
+    assert last["fast"].seconds < 0.05
+
+
+def test_an_error_ends_its_own_text_alone() -> None:
+    def broken() -> Iterator[Event]:
+        yield Event(1, 1, "x", {}, 0.0, None)
+        raise RuntimeError("no")
+
+    together: Together[str] = Together()
+    together.join("broken", broken())
+    together.join("whole", slow(0, 4))
+    found = run(together)
+    errors = [(name, str(event)) for name, event in found if isinstance(event, Exception)]
+    assert errors == [("broken", "no")]
+    assert len([name for name, _ in found if name == "whole"]) == 5
+
+
+def test_one_may_join_while_others_run() -> None:
+    together: Together[str] = Together()
+    together.join("first", slow(0, 5))
+    list(together.round())
+    together.join("second", slow(0, 2))
+    assert [name for name, _ in run(together)][:4] == ["first", "second"] * 2

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_NUCLEUS = 1024  # tokens among which top-p looks first
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
@@ -46,6 +48,9 @@ class SamplingOptions:
 
 
 GREEDY = SamplingOptions(temperature=0)
+# What the page, the API and the command line start with. At these two no built-in size falls into
+# a loop and none repeats itself more than its books do: the model cards measure it.
+USUAL = SamplingOptions(temperature=0.85, top_p=0.98)
 
 
 def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
@@ -59,42 +64,64 @@ def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
         kth = scores.topk(options.top_k).values[-1]
         scores = scores.masked_fill(scores < kth, -math.inf)
     if options.top_p < 1:
-        ordered, order = scores.sort(descending=True)
-        probability = ordered.softmax(-1)
-        # A token stays while the mass before it is still short of top_p: at least one always does.
-        enough = probability.cumsum(-1) - probability >= options.top_p
-        scores = scores.index_fill(0, order[enough], -math.inf)
+        scores = _nucleus(scores, options.top_p)
     return scores
+
+
+def _nucleus(scores: Tensor, top_p: float) -> Tensor:
+    """`scores` (V,), with what is not among the likeliest that reach `top_p` at minus infinity."""
+    ordered, order = scores.topk(min(_NUCLEUS, scores.numel()))
+    total = scores.logsumexp(-1)
+    if (ordered - total).exp().sum() < top_p:  # a wide one: sorting all takes ten times as long
+        ordered, order = scores.sort(descending=True)
+    probability = (ordered - total).exp()
+    # A token stays while the mass before it is still short of top_p: at least one always does.
+    stays = probability.cumsum(-1) - probability < top_p
+    return torch.full_like(scores, -math.inf).index_copy(0, order[stays], ordered[stays])
 
 
 def choose(logits: Tensor, options: SamplingOptions, position: int) -> int:
     """The token for place `position`, given logits (V,). Same arguments, same token."""
     if options.temperature == 0:
         return int(logits.argmax())
-    noise = gumbel(options.seed, position, logits.numel(), logits.device)
-    return int((filtered(logits, options) + noise).argmax())
+    scores = filtered(logits, options)
+    if options.top_k == 0 and options.top_p == 1:
+        return int((scores + gumbel(options.seed, position, len(scores), scores.device)).argmax())
+    kept = scores.isfinite().nonzero()[:, 0]
+    noise = _gumbel_of(kept.int(), options.seed, position)
+    return int(kept[(scores[kept] + noise).argmax()])
 
 
 def gumbel(seed: int, position: int, vocab_size: int, device: torch.device | str) -> Tensor:
     """Standard Gumbel noise (V,), a pure function of its arguments."""
+    ids = torch.arange(vocab_size, dtype=torch.int32, device=device)
+    return _gumbel_of(ids, seed, position)
+
+
+def _gumbel_of(ids: Tensor, seed: int, position: int) -> Tensor:
+    """The noise of some tokens alone (int32)."""
     state = _mix_number(_mix_number(seed) ^ position)
-    ids = torch.arange(vocab_size, dtype=torch.int64, device=device)
-    bits = _mix(ids ^ (state & 0xFFFFFFFF)) ^ (state >> 32)
-    bits = _mix(bits)
+    bits = _mix(_mix(ids ^ _signed(state)) ^ _signed(state >> 32))
     # Rounding to float32 would make 1 of the last few, and noise of minus infinity.
-    uniform = ((bits.float() + 0.5) / 2**32).clamp(max=1 - 2**-24)
+    uniform = ((bits.view(torch.uint32).float() + 0.5) / 2**32).clamp_(max=1 - 2**-24)
     # -log(1 - u) rather than -log(u): the winner is where this is smallest, and there u is near 0,
     # where float32 still has all its digits.
-    return -torch.log(-torch.log1p(-uniform))
+    return uniform.neg_().log1p_().neg_().log_().neg_()
 
 
 def _mix(bits: Tensor) -> Tensor:
-    """The 32-bit finaliser `lowbias32` (C. Wellons, 2018) on int64 that holds 32 bits."""
-    bits = bits ^ (bits >> 16)
-    bits = (bits * 0x7FEB352D) & 0xFFFFFFFF
-    bits = bits ^ (bits >> 15)
-    bits = (bits * 0x846CA68B) & 0xFFFFFFFF
-    return bits ^ (bits >> 16)
+    """The 32-bit finaliser `lowbias32` (C. Wellons, 2018). int32, for speed: products wrap."""
+    bits = bits ^ (bits >> 16 & 0xFFFF)  # int32 shifts copies of the sign in
+    bits *= _signed(0x7FEB352D)
+    bits ^= bits >> 15 & 0x1FFFF
+    bits *= _signed(0x846CA68B)
+    bits ^= bits >> 16 & 0xFFFF
+    return bits
+
+
+def _signed(value: int) -> int:
+    """The int32 that has the low 32 bits of `value`."""
+    return (value & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
 
 
 def _mix_number(value: int) -> int:

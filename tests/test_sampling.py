@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from gpt2.engine import Event
 from gpt2.sampling import GREEDY, SamplingOptions, choose, filtered, gumbel
+from gpt2.together import Together
+from tests.small import small_engine
 
 DRAWS = 100_000
 LOGITS = torch.tensor([2.0, -1.0, 0.5, 1.5, -3.0, 0.0, 1.4, -0.5])
@@ -244,3 +247,35 @@ def test_a_slider_s_40_0_is_40() -> None:
     assert found == SamplingOptions(top_k=40, seed=7)
     assert choose(LOGITS, found, 0) == choose(LOGITS, SamplingOptions(top_k=40, seed=7), 0)
     assert isinstance(found.top_k, int) and isinstance(found.seed, int)
+
+
+def test_one_model_twice_with_the_same_noise_writes_the_same_text() -> None:
+    engine = small_engine()
+    options = SamplingOptions(temperature=1.2, top_p=0.95, seed=11)
+    together: Together[int] = Together()
+    for column in (0, 1):
+        together.join(column, engine.stream("It was late", options, 60))
+    texts = {0: "", 1: ""}
+    while together.running:
+        for column, event in together.round():
+            assert isinstance(event, Event)
+            texts[column] += event.text
+    assert texts[0] == texts[1] == engine.complete("It was late", options, 60)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.6])
+@pytest.mark.parametrize("distance", [0.3, 1.0, 3.0])
+def test_models_with_the_same_noise_agree_at_least_as_often(
+    temperature: float, distance: float, noise: Tensor
+) -> None:
+    """Two unlike models at 100,000 places: how often both choose one token, against other luck."""
+    random = torch.Generator().manual_seed(1)
+    other = LOGITS + distance * torch.randn(len(LOGITS), generator=random)
+    one = (LOGITS / temperature + noise).argmax(-1)
+    same = (other / temperature + noise).argmax(-1)
+    unlike = (other / temperature + noise.roll(1, 0)).argmax(-1)
+    coupled = (one == same).double().mean()
+    independent = (one == unlike).double().mean()
+    chance = ((LOGITS / temperature).softmax(-1) * (other / temperature).softmax(-1)).sum()
+    assert abs(independent - chance) < 5 * 0.5 / math.sqrt(DRAWS)
+    assert coupled > independent + 0.02

@@ -1,0 +1,96 @@
+"""The command line of `python -m gpt2 bench-drafting`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import cast
+
+from gpt2.bench.drafting import Foreseeing, gain, kept
+from gpt2.bench.measure import weights_of
+from gpt2.bench.report import machine
+from gpt2.drafting import check_draft
+from gpt2.engine import Engine, load
+from gpt2.generation import generate
+from gpt2.model import GPT2Model
+from gpt2.sampling import GREEDY, SamplingOptions
+
+_PROMPT = "Once upon a time there was a little fox who lived"
+_TEMPERATURES = (0.5, 0.8, 1.0)
+
+
+def add_drafting_bench(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], sizes: str
+) -> None:
+    """The `bench-drafting` command; `sizes` is the help of --size."""
+    bench = commands.add_parser(
+        "bench-drafting",
+        help="what a draft brings on this machine",
+        description="Runs with and without a draft in turn. With --acceptance the draft makes its "
+        "passes but is told what to say, so that random weights do; without, both are the real "
+        "ones, and --text also says how many guesses two rules would keep on it.",
+    )
+    bench.add_argument("--size", required=True, help=sizes)
+    bench.add_argument("--draft-with", required=True, metavar="SIZE", help="the smaller size")
+    bench.add_argument("--precision", default="float32", help="of both (default: float32)")
+    bench.add_argument("--acceptance", nargs="+", type=float, default=[], help="0 to 1, each")
+    bench.add_argument("--text", type=Path, metavar="FILE", help="a text to guess through")
+    bench.add_argument("--new-tokens", type=int, default=96, help="a run (default: 96)")
+    bench.add_argument("--rounds", type=int, default=5, help="medians over these (default: 5)")
+    bench.set_defaults(run=run_drafting_bench)
+
+
+def run_drafting_bench(options: argparse.Namespace) -> None:
+    """Raises ValueError for two vocabularies, an acceptance out of range, too many tokens."""
+    if not all(0 <= rate <= 1 for rate in options.acceptance):
+        raise ValueError("--acceptance must be from 0 to 1")
+    if options.rounds < 1 or options.new_tokens < 2:
+        raise ValueError("--rounds must be 1 or more, --new-tokens 2 or more")
+    with weights_of(options.size, False) as (folder, _):
+        engine = load(str(folder), options.precision)
+    with weights_of(options.draft_with, False) as (folder, _):
+        draft = load(str(folder), options.precision)
+    check_draft(engine.model, draft.model)
+    print(machine())
+    if options.text:
+        _print_kept(engine, draft, options.text.read_text("utf-8"))
+    ids = engine.encode(_PROMPT)
+    if options.acceptance:
+        steps = generate(engine.model, ids, options.new_tokens, GREEDY)
+        text = [*ids, *(step.token for step in steps if step.token is not None), 1]
+        for rate in options.acceptance:
+            # It has what a run asks of a model, and nothing more.
+            told = cast(GPT2Model, Foreseeing(draft.model, text, rate))
+            _print_gain(engine, told, ids, GREEDY, options, f"acceptance {rate:g} by construction")
+        return
+    _print_gain(engine, draft.model, ids, GREEDY, options, "greedy")
+    for temperature in _TEMPERATURES:
+        sampled = SamplingOptions(temperature, seed=1)
+        _print_gain(engine, draft.model, ids, sampled, options, f"temperature {temperature:g}")
+
+
+def _print_kept(engine: Engine, draft: Engine, text: str) -> None:
+    most = min(engine.config.max_seq_len, draft.config.max_seq_len)
+    ids = engine.tokenizer.encode(text)[:most]
+    for temperature in _TEMPERATURES:
+        both = kept(engine.model, draft.model, ids, SamplingOptions(temperature, seed=1))
+        print(
+            f"temperature {temperature:g}, {len(ids)} places of the text: kept by shared noise "
+            f"{both.shared_noise:.3f}, by rejection {both.rejection:.3f}"
+        )
+
+
+def _print_gain(
+    engine: Engine,
+    draft: GPT2Model,
+    ids: list[int],
+    sampling: SamplingOptions,
+    options: argparse.Namespace,
+    what: str,
+) -> None:
+    found = gain(engine.model, draft, ids, options.new_tokens, sampling, options.rounds)
+    print(
+        f"{what}: {found.alone:.1f} tokens/s alone, {found.drafted:.1f} drafted: "
+        f"{found.speed_up:.2f}x, {found.acceptance:.2f} of the guesses right",
+        flush=True,
+    )

@@ -1,0 +1,60 @@
+"""What watching every head costs a decode step at 256 tokens: `python -m tests.attention_cost`.
+
+Random weights in the shape of 124M. Watched and unwatched runs take turns; medians of their steps.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import torch
+
+from gpt2 import Engine, GPT2Config, GPT2Model, Tokenizer
+from gpt2.sampling import GREEDY
+from gpt2.ui.frames import Frames
+from gpt2.ui.runs import Run
+
+TOKENS, STEPS, ROUNDS = 240, 32, 5
+
+
+def steps(engine: Engine, watched: bool) -> tuple[list[float], list[float]]:
+    """Seconds of the passes, and of what the page makes of their events."""
+    config = engine.config
+    run = Run("x", GREEDY, list(range(TOKENS)), TOKENS, config.num_blocks, config.num_heads)
+    run.watched = watched
+    frames = Frames(run, engine.tokenizer, "x", config.max_seq_len, STEPS)
+    passes, encoding = [], []
+    events = engine.stream(list(run.ids), GREEDY, STEPS, attention=run.wanted)
+    began = time.perf_counter()
+    for event in events:
+        came = time.perf_counter()
+        frames.frame([event])
+        ended = time.perf_counter()
+        if event.fed == 1:
+            passes.append(came - began)
+            encoding.append(ended - came)
+        began = time.perf_counter()
+    return passes, encoding
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    model = GPT2Model.from_config(GPT2Config()).eval().requires_grad_(False)
+    engine = Engine(model, Tokenizer())
+    steps(engine, True)
+    times: dict[tuple[bool, str], list[float]] = {}
+    for _ in range(ROUNDS):
+        for watched in (False, True):
+            passes, encoding = steps(engine, watched)
+            times.setdefault((watched, "pass"), []).extend(passes)
+            times.setdefault((watched, "frame"), []).extend(encoding)
+    medians = {key: 1000 * statistics.median(values) for key, values in times.items()}
+    off, on = (medians[w, "pass"] + medians[w, "frame"] for w in (False, True))
+    for (watched, what), ms in medians.items():
+        print(f"{'watched' if watched else 'not watched'}, {what}: {ms:.2f} ms")
+    print(f"watching costs {100 * (on / off - 1):.1f} % of a step of {off:.1f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""Where engines run: in this process, on a GPU that is lent, or on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gpt2.engine import Engine, load
+from gpt2.precision import wanted_precision
+from gpt2.serving.zero_gpu import is_zero_gpu
+from gpt2.serving.zero_gpu import loader as zero_gpu_loader
+
+ENGINES = ("local", "ray")
+
+
+def engine_loader(where: str = "local") -> Callable[[str, Callable[[], bool]], Engine]:
+    """What loads an engine by name. Raises ValueError for what is not installed."""
+    if where == "ray":
+        from gpt2.serving.ray_cluster import loader as ray_loader
+
+        return ray_loader()
+    return zero_gpu_loader() if is_zero_gpu() else _load
+
+
+def _load(name: str, cancelled: Callable[[], bool]) -> Engine:
+    return load(name, wanted_precision(), cancelled=cancelled)

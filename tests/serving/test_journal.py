@@ -1,0 +1,109 @@
+"""What is told about runs: right numbers, one line each, and never a word of a text."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gpt2 import SamplingOptions
+from gpt2.residency import OutOfMemory, Residency
+from gpt2.serving.journal import Journal
+from gpt2.serving.log import JsonLines
+from gpt2.serving.metrics import Metrics
+from gpt2.ui.playground import Playground, Visitor
+from gpt2.ui.requests import Request
+from gpt2.ui.runner import Runner
+from tests.small import Passes, small_engine
+
+SECRET = "My password is fox"
+WISH = Request(SECRET, "tiny", 12, SamplingOptions(seed=4))
+
+
+def playground() -> Playground:
+    return Playground(Runner(Residency(10**9, lambda *_: small_engine()), 2))
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [json.loads(JsonLines().format(record)) for record in caplog.records]
+
+
+def test_a_run_is_counted_and_logged_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gpt2")
+    place = playground()
+    list(place.generate(WISH, Visitor()))
+    journal = place.runner.journal
+    assert journal.runs == {("tiny", "tokens"): 1}
+    assert journal.tokens["tiny"] == 12
+    assert journal.seconds["tiny"] > 0
+    assert journal.entries == []
+    [line] = lines(caplog)
+    assert (line["event"], line["size"], line["ended"], line["tokens"]) == (
+        "run", "tiny", "tokens", 12,
+    )  # fmt: skip
+    assert 0 <= line["first_token_s"] <= line["writing_s"]
+    assert "fox" not in json.dumps(line)
+
+
+def test_who_leaves_is_counted_as_left() -> None:
+    place = playground()
+    frames = place.generate(Request(SECRET, "tiny", 250, SamplingOptions()), Visitor())
+    for frame in frames:
+        if frame[0] and frame[0].get("stats", {}).get("new"):
+            break
+    assert place.runner.journal.phases() == {
+        "preparing": 0, "downloading": 0, "waiting": 0, "running": 1,
+    }  # fmt: skip
+    frames.close()
+    assert place.runner.journal.runs == {("tiny", "left"): 1}
+    assert place.runner.journal.phases()["running"] == 0
+
+
+def test_an_error_is_counted_by_its_name_and_its_trace_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def break_down(number: int) -> None:
+        raise RuntimeError("the model is broken")
+
+    engine = small_engine()
+    Passes(engine, break_down)
+    place = Playground(Runner(Residency(10**9, lambda *_: engine), 2))
+    list(place.generate(WISH, Visitor()))
+    assert place.runner.journal.runs == {("tiny", "RuntimeError"): 1}
+    [line] = [line for line in lines(caplog) if line["level"] == "error"]
+    assert "the model is broken" in line["trace"]
+    assert "password" not in json.dumps(line)
+
+
+def test_a_refused_run_is_counted_too() -> None:
+    place = Playground(Runner(Residency(10, lambda *_: small_engine()), 2))
+    list(place.generate(WISH, Visitor()))
+    assert place.runner.journal.runs == {("tiny", OutOfMemory.__name__): 1}
+
+
+def test_prometheus_reads_the_numbers() -> None:
+    journal = Journal()
+    with journal.entry("small") as entry:
+        journal.downloading(entry)
+        journal.downloading(entry)
+        entry.start()
+        entry.count()
+        entry.ended = "stopped"
+    metrics = Metrics(journal, lambda: {"tiny": 9_000}, lambda: 3)
+    with journal.entry("tiny"):
+        text = metrics.text().decode()
+    read = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert read["gpt2_runs_total", "stopped", "small"] == 1
+    assert read["gpt2_tokens_total", "small"] == 1
+    assert read["gpt2_downloads_total", "small"] == 1
+    assert read["gpt2_evictions_total",] == 3
+    assert read["gpt2_requests", "preparing"] == 1
+    assert read["gpt2_model_bytes", "tiny"] == 9_000
+    assert read["process_resident_memory_bytes",] > 1e6

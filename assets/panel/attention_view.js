@@ -1,26 +1,31 @@
-// The Attention panel: the map of one head, its legend and readout, the list, all heads small.
+// The Attention panel: one map large, what the selected token reads in numbers, all heads small.
 
-import { LEGEND, rampColors, themeOf } from "./color.js";
+import { AtlasPanel } from "./atlas_panel.js";
 import { atMostEvery, linkLabels, partsOf, perFrame, setText, whileMounted } from "./dom.js";
 import { offerFullScreen } from "./full_screen.js";
-import { cellAt, moved, spanOf } from "./geometry.js";
-import { AttentionMap } from "./map.js";
+import { writeHelp } from "./help.js";
+import { Legend } from "./legend.js";
+import { linkedLook } from "./link.js";
+import { MapPanel } from "./map_panel.js";
+import { explain, titleOf } from "./map_view.js";
 import { Pickers } from "./pickers.js";
-import { sentence, strongest } from "./reading.js";
+import { sentence } from "./reading.js";
 import { ReadsTable } from "./reads_table.js";
 import { runsOf } from "./runs.js";
+import { offerSaving } from "./save.js";
 import { onThemeChange, readTheme } from "./theme.js";
-import { Thumbnails } from "./thumbnails.js";
 
 const EMPTY = "What each token reads from is drawn here, one row per token.";
 const CALM = 100; // ms between two lists of numbers: faster nobody reads
-const THUMBS = 100; // ms between two drawings of all heads
 
+/** props.channel tells stores apart; props.compact leaves out all heads and everything below. */
 export function mount(element, props, watch, server) {
   const runs = runsOf(props.channel);
+  const linked = linkedLook();
+  if (linked && !runs.chosen) runs.start(linked);
   runs.connect(server);
   linkLabels(element);
-  const view = new AttentionView(partsOf(element), runs);
+  const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
   whileMounted(element, runs, (kind) => view.hear(kind));
   watch("value", () => runs.takeAttention(props.value));
   runs.takeAttention(props.value);
@@ -29,28 +34,37 @@ export function mount(element, props, watch, server) {
 }
 
 export class AttentionView {
-  constructor(parts, runs) {
+  constructor(parts, runs, compact = false) {
     this.parts = parts;
     this.runs = runs;
-    this.map = new AttentionMap(parts.map);
     this.pickers = new Pickers(parts, runs);
     this.table = new ReadsTable(parts);
-    this.thumbnails = new Thumbnails(parts.heads, (head) => runs.chooseHead(head));
+    this.legend = new Legend(parts, runs);
     this.drawSoon = perFrame(() => this.draw());
+    this.map = new MapPanel(parts, runs, this.drawSoon);
     this.readSoon = atMostEvery(CALM, () => this.read());
-    this.thumbsSoon = atMostEvery(THUMBS, () => this.drawThumbs());
     this.shown = {};
+    parts.atlaspart.hidden = parts.more.hidden = compact;
+    this.atlas = compact ? null : new AtlasPanel(parts, runs);
+    if (!compact) {
+      writeHelp(parts.help);
+      offerSaving(parts.ways, parts.said, runs, () => this.theme);
+      runs.wantAtlas(true);
+      runs.roles.want();
+    }
     this.dress();
     this.listen();
   }
 
   hear(kind) {
     if (kind === "trouble") return setText(this.parts.trouble, this.runs.trouble);
+    if (kind === "atlas") return this.atlas?.drawSoon();
     this.drawSoon();
     if (kind === "selection") this.announce();
+    if (kind === "look" || kind === "view") this.legend.show();
+    if (["run", "view", "look", "roles"].includes(kind)) this.atlas?.drawSoon();
     if (kind === "rows" || kind === "tokens") this.readSoon();
     else this.readSoon(true);
-    if (kind !== "selection") this.thumbsSoon();
   }
 
   // --- drawing --------------------------------------------------------------------------------
@@ -64,45 +78,21 @@ export class AttentionView {
     parts.example.hidden = !run?.example;
     const asked = run?.layers && runs.trouble === "";
     parts.empty.hidden = count > 0 || !(asked || run === null);
-    setText(parts.empty, asked ? `Reading the text again in layer ${runs.layer + 1}.` : EMPTY);
-    this.map.draw({
-      width: parts.stage.clientWidth,
-      ratio: Math.max(1, devicePixelRatio),
-      span: spanOf(count, runs.running),
-      count,
-      rowOf: (i) => runs.row(i),
-      tokens: run?.tokens.items ?? [],
-      selection: runs.selection,
-      ...this.theme,
-    });
-    const pool = this.map.raster?.pool ?? 1;
+    setText(parts.empty, asked ? `Reading the text again: ${titleOf(runs.look)}.` : EMPTY);
+    const pool = this.map.draw(this.theme);
     setText(parts.pooled, pool > 1 && count ? `a dot is the largest of ${pool} × ${pool}` : "");
+    const about = explain(runs.look.mode);
+    parts.about.hidden = about === "";
+    setText(parts.about, about);
   }
 
-  // Rows drawn so far belong to one run, layer and head.
+  // Rows drawn so far belong to one text, map and way of drawing.
   refresh() {
-    const { run, layer, head } = this.runs;
-    const now = { run: run?.id, layer, head };
-    const before = this.shown;
-    this.shown = now;
-    if (before.run !== now.run || before.layer !== layer) this.thumbnails.reset();
-    else if (before.head === head) return;
-    this.map.reset();
-  }
-
-  drawThumbs() {
-    const { runs } = this;
-    if (!runs.run?.layers) return;
-    this.refresh();
-    this.thumbnails.setHeads(runs.run.heads);
-    this.thumbnails.mark(runs.head);
-    this.thumbnails.draw({
-      count: runs.drawable,
-      growing: runs.running,
-      ratio: Math.max(1, devicePixelRatio),
-      rowOf: (i, head) => runs.row(i, head),
-      ...this.theme,
-    });
+    const { run, key, scale, splits } = this.runs;
+    const now = `${key} ${scale} ${splits}`;
+    if (this.shown.run !== run?.id) this.map.reset(true);
+    else if (this.shown.now !== now) this.map.reset(false);
+    this.shown = { run: run?.id, now };
   }
 
   // The numbers: readout and list.
@@ -115,8 +105,10 @@ export class AttentionView {
     setText(parts.readout, text);
     parts.map.setAttribute("aria-label", `Attention map, ${runs.drawable} rows. ${text}`);
     this.table.show({
-      tokens, row, query: selection.query, rowOf: (i) => runs.row(i), count: runs.drawable,
+      tokens, row, query: selection.query, shown: runs.shownRow(selection.query),
+      split: runs.splits, rowOf: (i) => runs.row(i), count: runs.drawable,
     });
+    this.atlas?.read();
   }
 
   // Spoken only for a choice, never for what passes under the pointer or arrives by itself.
@@ -131,60 +123,24 @@ export class AttentionView {
 
   // Everything that depends on the theme.
   dress() {
-    const { parts } = this;
-    this.theme = readTheme(parts.stage);
-    this.map.mono = this.theme.mono;
-    const context = parts.ramp.getContext("2d");
-    rampColors(themeOf(document.body)).forEach((rgb, x) => {
-      context.fillStyle = `rgb(${rgb.join(",")})`;
-      context.fillRect(x, 0, 1, 1);
-    });
-    const marks = LEGEND.map((weight) => {
-      const mark = document.createElement("span");
-      mark.style.left = `${100 * Math.sqrt(weight)}%`;
-      mark.textContent = String(weight);
-      return mark;
-    });
-    parts.marks.replaceChildren(...marks);
+    this.theme = readTheme(this.parts.stage);
+    this.legend.dress();
+    if (this.atlas) this.atlas.theme = this.theme;
   }
 
-  // --- what the reader does -------------------------------------------------------------------
-
   listen() {
-    const { map, figure, full, stage } = this.parts;
-    map.addEventListener("pointermove", (event) => {
-      if (event.pointerType === "mouse") this.runs.point(this.cell(event));
-    });
-    map.addEventListener("pointerleave", () => this.runs.point(null));
-    map.addEventListener("click", (event) => {
-      const cell = this.cell(event);
-      if (cell) this.runs.select(cell);
-    });
-    map.addEventListener("keydown", (event) => this.key(event));
+    const { figure, full, stage, scroll } = this.parts;
     offerFullScreen(figure, full, () => this.drawSoon());
-    new ResizeObserver(() => this.drawSoon()).observe(stage);
+    const sized = new ResizeObserver(() => {
+      this.drawSoon();
+      this.atlas?.drawSoon();
+    });
+    sized.observe(stage);
+    sized.observe(scroll);
     onThemeChange(() => {
       this.dress();
       this.drawSoon();
-      this.thumbsSoon(true);
+      this.atlas?.drawSoon();
     });
-  }
-
-  cell(event) {
-    const box = this.parts.map.getBoundingClientRect();
-    return cellAt(this.map.plan, event.clientX - box.left, event.clientY - box.top, this.runs.drawable);
-  }
-
-  key(event) {
-    const { runs } = this;
-    if (event.key === "Escape") return runs.select(null);
-    if (event.ctrlKey || event.metaKey || event.altKey || runs.drawable === 0) return;
-    const { query, key } = runs.selection;
-    const row = Math.min(query, runs.drawable - 1);
-    const from = { query: row, key: key ?? strongest(runs.row(row), 1)[0].index };
-    const next = moved(from, event.key, runs.drawable);
-    if (next === null) return;
-    event.preventDefault();
-    runs.select(next);
   }
 }

@@ -1,13 +1,56 @@
-// Attention weight to colour: one ramp per theme, monotone in lightness, indexed by the wire's byte.
-// The byte is already 255 * sqrt(weight), so the ramp is linear in the square root of the weight.
+// Attention weight to colour: one ramp per theme, monotone in lightness, and how weights lie on it.
 
 export const RAMPS = {
   light: ["#f7f7f3", "#c9dbe8", "#7faacc", "#2d6ca3", "#092c58"],
   dark: ["#1b1d22", "#1f456b", "#2f7cb0", "#74b8a0", "#fae082"],
 };
 
-// Weights worth a number on the legend: their distances are the square root's.
-export const LEGEND = [0, 0.05, 0.25, 0.5, 1];
+const LOG_FROM = 1e-3; // below, a log scale shows nothing
+
+/**
+ * Scales: `place` puts a weight 0 to 1 on the ramp 0 to 1, `marks` are worth a number there.
+ * "row" is linear in the share of a row's own largest weight.
+ */
+export const SCALES = {
+  sqrt: { name: "√ weight", place: Math.sqrt, marks: [0, 0.05, 0.25, 0.5, 1] },
+  linear: { name: "linear", place: (weight) => weight, marks: [0, 0.25, 0.5, 0.75, 1] },
+  log: {
+    name: "log",
+    place: (weight) => Math.max(0, 1 - Math.log(Math.max(weight, LOG_FROM)) / Math.log(LOG_FROM)),
+    marks: [0.001, 0.01, 0.1, 1],
+  },
+  row: { name: "row maximum", place: (weight) => weight, marks: [0, 0.25, 0.5, 0.75, 1] },
+};
+
+const FINE = 4096;
+const tables = {};
+
+// Weights in steps of 1/4096, finer towards 0: table[round(4096 sqrt(weight))] is a ramp index.
+function tableOf(scale) {
+  tables[scale] ??= Uint8Array.from({ length: FINE + 1 }, (_, i) =>
+    Math.round(255 * SCALES[scale].place((i / FINE) ** 2)),
+  );
+  return tables[scale];
+}
+
+/** The ramp index 0 to 255 of every weight of a row, into `out`. */
+export function indexRow(row, scale, out) {
+  const table = tableOf(scale);
+  let most = 1;
+  if (scale === "row") {
+    most = 1e-9;
+    for (const weight of row) if (weight > most) most = weight;
+  }
+  for (let j = 0; j < row.length; j++) {
+    out[j] = table[Math.round(FINE * Math.sqrt(Math.min(1, row[j] / most)))];
+  }
+  return out;
+}
+
+/** The same for one weight. */
+export function indexOf(weight, scale) {
+  return tableOf(scale)[Math.round(FINE * Math.sqrt(Math.min(1, Math.max(0, weight))))];
+}
 
 export function themeOf(body) {
   return body.classList.contains("dark") ? "dark" : "light";

@@ -1,23 +1,33 @@
-// Where things lie on the map: how many tokens it spans, cell size, gutters, ticks, hit tests. Pure.
+// Where things lie on the map: cell size, gutters, ticks, hit tests. Pure.
+// The map shows a window of the text: {x, y, size}, in tokens. Shown apart, the first token has a
+// strip of its own between the row labels and the cells, and columns begin with token 1.
 
 const SPANS = [12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768];
-const LABELLED = { gutter: 62, least: 9 };
-const INDEXED = { gutter: 34 };
+const LABELLED = { gutter: 62, least: 9, strip: 22 };
+const INDEXED = { gutter: 34, strip: 10 };
+const GAP = 4;
 const TICKS = [1, 2, 5, 10, 20, 50, 100, 200];
 
-// While rows arrive the map grows in steps, so that it does not shrink a little at every token.
+/** @typedef {{x: number, y: number, size: number}} Window */
+
+/** While rows arrive the map grows in steps, so that it does not shrink a little at every token. */
 export function spanOf(count, growing) {
   if (!growing) return Math.max(count, 1);
   return SPANS.find((span) => span >= count) ?? Math.max(1024, count);
 }
 
-// width: CSS pixels of the square map. Labels need cells wide enough to read them.
-export function planOf(width, span) {
-  const labelled = (width - LABELLED.gutter - 1) / span >= LABELLED.least;
-  const { gutter } = labelled ? LABELLED : INDEXED;
-  const side = Math.max(1, width - gutter - 1);
-  const cell = side / span;
-  return { width, span, gutter, side, cell, labelled, tick: tickOf(cell) };
+/** The plan of a square map `width` CSS pixels wide. Labels need cells wide enough to read them. */
+export function planOf(width, window, split = false) {
+  const roomFor = ({ gutter, strip }) => Math.max(1, width - gutter - 1 - (split ? strip + GAP : 0));
+  const labelled = roomFor(LABELLED) / window.size >= LABELLED.least;
+  const { gutter, strip } = labelled ? LABELLED : INDEXED;
+  const side = roomFor({ gutter, strip });
+  const cell = side / window.size;
+  const left = width - 1 - side; // where the cells begin
+  return {
+    width, window, split, gutter, left, side, cell, labelled,
+    strip: split ? strip : 0, shift: split ? 1 : 0, tick: tickOf(cell),
+  };
 }
 
 // The closest round distance at which numbers do not touch.
@@ -25,19 +35,26 @@ function tickOf(cell) {
   return TICKS.find((tick) => tick * cell >= 30) ?? 500;
 }
 
-export function edgeOf(plan, i) {
-  return plan.gutter + i * plan.cell;
+/** The left edge of a column, the top edge of a row: whole numbers are tokens. */
+export function xOf({ left, shift, window, cell }, key) {
+  return left + (key - shift - window.x) * cell;
 }
 
-// The cell under a point, or null outside the rows there are. A key after its query is a cell too.
+export function yOf({ gutter, window, cell }, query) {
+  return gutter + (query - window.y) * cell;
+}
+
+/** The cell under a point, or null outside the rows there are. A key after its query is a cell too. */
 export function cellAt(plan, x, y, count) {
-  const key = Math.floor((x - plan.gutter) / plan.cell);
-  const query = Math.floor((y - plan.gutter) / plan.cell);
-  const inside = query >= 0 && query < count && key >= 0 && key < count;
-  return inside ? { query, key } : null;
+  const { gutter, left, shift, window, cell, strip, width } = plan;
+  const query = Math.floor((y - gutter) / cell + window.y);
+  if (y < gutter || query < 0 || query >= count || x > width) return null;
+  if (x >= gutter && x < gutter + strip) return { query, key: 0 };
+  const key = Math.floor((x - left) / cell + window.x) + shift;
+  return x >= left && key >= shift && key < count ? { query, key } : null;
 }
 
-// Where an arrow key moves the selection, or null for any other key.
+/** Where an arrow key moves the selection, or null for any other key. */
 export function moved({ query, key }, name, count) {
   const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10 }[name];
   if (step) {

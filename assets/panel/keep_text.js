@@ -21,8 +21,16 @@ function copyByHand(text, host) {
 }
 
 export function saveText(text, name) {
+  saveFile(text, name, "text/plain");
+}
+
+export function saveFile(text, name, type) {
+  saveBlob(new Blob([text], { type: `${type};charset=utf-8` }), name);
+}
+
+export function saveBlob(blob, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" }));
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

@@ -1,124 +1,151 @@
-// Draws the attention map of one head on a canvas: raster, masked half, grid, labels, selection.
+// Draws one map on a canvas: raster, strip of the first token, masked half, grid, selection.
 
-import { edgeOf, planOf } from "./geometry.js";
-import { labelOf, shorten } from "./token_label.js";
+import { indexOf, indexRow } from "./color.js";
+import { planOf, xOf, yOf } from "./geometry.js";
+import { drawLabels, drawTicks, markLabels } from "./map_labels.js";
 import { fill } from "./raster.js";
+import { whole } from "./viewport.js";
 
 const GRID_FROM = 6; // CSS pixels per cell from which cells are kept apart by a line
 
+/**
+ * @typedef {Object} View
+ * @property {number} width CSS pixels of the square @property {number} ratio device pixels per CSS pixel
+ * @property {number} span tokens @property {import("./geometry.js").Window} window
+ * @property {number} count rows there are @property {(i: number) => Float32Array} rowOf
+ * @property {(i: number) => Float32Array} shownOf the same, as drawn @property {boolean} split
+ * @property {string} scale @property {object[]} tokens @property {string} key names the map
+ * @property {{query: number, key: number|null}} selection
+ */
 export class AttentionMap {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.raster = null;
-    this.plan = planOf(300, 12);
+    this.base = document.createElement("canvas").getContext("2d"); // all but the selection
+    this.levels = new Uint8Array(0);
+    this.reset();
+    this.plan = planOf(300, whole(12));
   }
 
-  // Forget the drawn rows: another run, layer or head.
+  /** Forget the drawn rows: another text, map or scale. */
   reset() {
     this.raster = null;
+    this.drawn = "";
   }
 
-  // view: {width, ratio, span, count, rowOf, tokens, selection, colors, pixels}
+  /** @param {View} view */
   draw(view) {
-    const { width, ratio, span } = view;
-    this.plan = planOf(width, span);
+    const { width, ratio, window, split } = view;
+    this.plan = planOf(width, window, split);
     this.fit(Math.round(width * ratio));
-    const { context: c, plan } = this;
-    c.setTransform(ratio, 0, 0, ratio, 0, 0);
-    c.clearRect(0, 0, width, width);
+    const now = [view.key, view.count, view.span, width, ratio, window.x, window.y, window.size,
+      split, view.scale, view.colors.card, view.tokens.length].join();
+    if (now !== this.drawn) this.drawBase(view);
+    this.drawn = now;
+    const { context: c } = this;
+    c.setTransform(1, 0, 0, 1, 0, 0);
+    c.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    c.drawImage(this.base.canvas, 0, 0);
     if (view.count === 0) return;
-    const limit = Math.floor(plan.side * ratio);
-    this.raster = fill(this.raster, { ...view, limit });
-    this.drawMasked(view);
-    this.raster.drawOn(c, plan.gutter, plan.gutter, plan.side, span);
-    if (plan.cell >= GRID_FROM) this.drawGrid(view);
-    if (plan.labelled) this.drawLabels(view);
-    else this.drawTicks(view);
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    markLabels(c, this.plan, view);
     this.drawSelection(view);
   }
 
   fit(pixels) {
-    if (this.canvas.width === pixels && this.canvas.height === pixels) return;
-    this.canvas.width = this.canvas.height = pixels;
+    for (const { canvas } of [this.context, this.base]) {
+      if (canvas.width === pixels && canvas.height === pixels) continue;
+      canvas.width = canvas.height = pixels;
+      this.drawn = "";
+    }
+  }
+
+  drawBase(view) {
+    const { base: c, plan } = this;
+    const { width, ratio, window } = view;
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    c.clearRect(0, 0, width, width);
+    if (view.count === 0) return;
+    const limit = Math.floor(plan.side * ratio);
+    const { shift } = plan;
+    this.raster = fill(this.raster, { ...view, shift, limit, levelsOf: (i) => this.levelsOf(view, i) });
+    c.save();
+    c.beginPath();
+    c.rect(plan.left, plan.gutter, plan.side, plan.side);
+    c.clip();
+    this.drawMasked(c, view);
+    this.raster.drawOn(c, window, plan.left, plan.gutter, plan.side);
+    if (plan.cell >= GRID_FROM) this.drawGrid(c, view);
+    c.restore();
+    if (view.split) this.drawStrip(c, view);
+    if (plan.labelled) drawLabels(c, plan, view);
+    else drawTicks(c, plan, view);
+  }
+
+  levelsOf({ rowOf, shownOf, scale, split }, i) {
+    const shown = shownOf(i);
+    if (this.levels.length < shown.length) this.levels = new Uint8Array(2 * shown.length);
+    const levels = indexRow(shown, scale, this.levels.subarray(0, shown.length));
+    return { levels, first: split ? indexOf(rowOf(i)[0], scale) : 0 };
   }
 
   // The half above the diagonal of the rows there are: tinted and hatched, unlike a weight of 0.
-  drawMasked({ count, colors }) {
-    const { context: c, plan } = this;
-    const from = plan.gutter;
-    const to = edgeOf(plan, count);
+  drawMasked(c, { count, colors }) {
+    const { plan } = this;
+    const [left, right] = [xOf(plan, plan.shift), xOf(plan, count)];
+    const [top, bottom] = [yOf(plan, 0), yOf(plan, count)];
     c.save();
     c.beginPath();
-    c.moveTo(from, from);
-    c.lineTo(to, from);
-    c.lineTo(to, to);
+    c.moveTo(left, top);
+    c.lineTo(right, top);
+    c.lineTo(right, bottom);
+    c.lineTo(left, yOf(plan, plan.shift));
     c.clip();
     c.fillStyle = colors.masked;
-    c.fillRect(from, from, to - from, to - from);
+    c.fillRect(plan.left, plan.gutter, plan.side, plan.side);
     c.strokeStyle = colors.maskedLine;
     c.lineWidth = 1;
     c.beginPath();
-    for (let d = 0; d < 2 * (to - from); d += 7) {
-      c.moveTo(from + d, from);
-      c.lineTo(from, from + d);
+    for (let d = 0; d < 2 * plan.side; d += 7) {
+      c.moveTo(plan.left + d, plan.gutter);
+      c.lineTo(plan.left, plan.gutter + d);
     }
     c.stroke();
     c.restore();
   }
 
-  drawGrid({ count, colors }) {
-    const { context: c, plan } = this;
+  drawGrid(c, { count, colors }) {
+    const { plan } = this;
+    const bottom = Math.min(yOf(plan, count), plan.gutter + plan.side);
     c.fillStyle = colors.card;
-    for (let i = 1; i <= count; i++) {
-      const at = edgeOf(plan, i) - 0.5;
-      c.fillRect(plan.gutter, at, edgeOf(plan, Math.min(i + 1, count)) - plan.gutter, 1);
-      const top = edgeOf(plan, i - 1);
-      c.fillRect(at, top, 1, edgeOf(plan, count) - top);
+    for (let i = Math.max(1, Math.floor(plan.window.y)); i <= count; i++) {
+      const y = yOf(plan, i) - 0.5;
+      if (y > plan.gutter + plan.side) break;
+      c.fillRect(plan.left, y, xOf(plan, Math.min(i + 1, count)) - plan.left, 1);
+    }
+    for (let k = Math.max(1, Math.floor(plan.window.x)); k <= count; k++) {
+      const top = Math.max(yOf(plan, k - 1), plan.gutter);
+      c.fillRect(xOf(plan, k) - 0.5, top, 1, bottom - top);
     }
   }
 
-  drawLabels({ count, tokens, selection, colors }) {
-    const size = Math.min(11, Math.floor(this.plan.cell + 1));
-    const room = Math.floor((this.plan.gutter - 8) / (size * 0.602));
-    for (let i = 0; i < count; i++) {
-      const text = shorten(labelOf(tokens[i]), room);
-      const color = i === selection.query || i === selection.key ? colors.accent : colors.quiet;
-      this.write(text, i, { color, size, bold: i === selection.query, rows: true });
-      this.write(text, i, { color, size, bold: i === selection.query, columns: true });
-    }
-  }
-
-  drawTicks({ count, selection, colors }) {
-    const { tick } = this.plan;
-    const { query, key } = selection;
-    const far = (i, mark) => mark === null || Math.abs(i - mark) * this.plan.cell > 20;
-    for (let i = 0; i < count; i += tick) {
-      const style = { color: colors.quiet, size: 10 };
-      if (far(i, query)) this.write(String(i), i, { ...style, rows: true });
-      if (far(i, key)) this.write(String(i), i, { ...style, columns: true });
-    }
-    const mark = { color: colors.accent, size: 10, bold: true };
-    if (query >= 0) this.write(String(query), query, { ...mark, rows: true });
-    if (key !== null && key < count) this.write(String(key), key, { ...mark, columns: true });
-  }
-
-  write(text, i, { color, size, bold, rows, columns }) {
-    const { context: c, plan } = this;
-    const middle = Math.min(edgeOf(plan, i + 0.5), plan.width - size / 2);
+  // How much of each row rests on the first token, in per cent where there is room for a number.
+  drawStrip(c, { count, window, rowOf, scale, colors }) {
+    const { plan } = this;
     c.save();
-    c.fillStyle = color;
-    c.font = `${bold ? "700 " : ""}${size}px ${this.mono}`;
-    c.direction = "ltr";
+    c.beginPath();
+    c.rect(plan.gutter, plan.gutter, plan.strip, plan.side);
+    c.clip();
+    this.raster.drawStrip(c, window, plan.gutter, plan.gutter, plan.strip, plan.side);
+    c.font = `9px ${this.mono}`;
+    c.textAlign = "center";
     c.textBaseline = "middle";
-    if (rows) {
-      c.textAlign = "right";
-      c.fillText(text, plan.gutter - 5, middle);
-    }
-    if (columns) {
-      c.translate(middle, plan.gutter - 5);
-      c.rotate(-Math.PI / 2);
-      c.fillText(text, 0, 0);
+    for (let i = Math.floor(window.y); plan.labelled && i < Math.min(count, window.y + window.size); i++) {
+      c.fillStyle = colors.card;
+      c.fillRect(plan.gutter, yOf(plan, i + 1) - 0.5, plan.strip, 1);
+      const [first] = rowOf(i);
+      c.fillStyle = indexOf(first, scale) > 128 ? colors.card : colors.ink;
+      c.fillText(String(Math.round(100 * first)), plan.gutter + plan.strip / 2, yOf(plan, i + 0.5) + 0.5);
     }
     c.restore();
   }
@@ -127,21 +154,35 @@ export class AttentionMap {
   drawSelection({ count, selection, colors }) {
     const { query, key } = selection;
     if (query < 0 || query >= count) return;
-    const { plan } = this;
+    const { plan, context: c } = this;
+    c.save();
+    c.beginPath();
+    c.rect(plan.gutter - 2, plan.gutter - 2, plan.width, plan.side + 4);
+    c.clip();
     const thick = Math.max(plan.cell, 3);
-    this.outline(0, query, edgeOf(plan, query + 1) - plan.gutter, thick, colors.accent);
-    if (key === null || key > query) return;
-    this.outline(key, key, thick, edgeOf(plan, count) - edgeOf(plan, key), colors.warm, [3, 3]);
-    this.outline(key, query, thick, thick, colors.ink);
+    const right = Math.min(Math.max(xOf(plan, query + 1), plan.left), plan.width - 1);
+    this.outline(plan.gutter, yOf(plan, query), right - plan.gutter, thick, colors.accent);
+    if (key !== null && key <= query) this.outlineKey(key, query, count, thick, colors);
+    c.restore();
   }
 
-  outline(column, row, width, height, color, dash = []) {
-    const { context: c, plan } = this;
+  outlineKey(key, query, count, thick, colors) {
+    const { plan } = this;
+    const apart = key < plan.shift;
+    const left = apart ? plan.gutter : xOf(plan, key);
+    const wide = apart ? plan.strip : thick;
+    if (!apart && left < plan.left - 1) return;
+    this.outline(left, yOf(plan, key), wide, yOf(plan, count) - yOf(plan, key), colors.warm, [3, 3]);
+    this.outline(left, yOf(plan, query), wide, thick, colors.ink);
+  }
+
+  outline(left, top, width, height, color, dash = []) {
+    const { context: c } = this;
     c.save();
     c.strokeStyle = color;
     c.lineWidth = 2;
     c.setLineDash(dash);
-    c.strokeRect(edgeOf(plan, column) - 1, edgeOf(plan, row) - 1, width + 1, height + 1);
+    c.strokeRect(left - 1, top - 1, width + 1, height + 1);
     c.restore();
   }
 }

@@ -1,12 +1,15 @@
 // The Output panel: text as it comes, what its tokens read, numbers, copy and save.
 
+import { answered, speakThrough } from "./asked.js";
 import { atMostEvery, linkLabels, partsOf, perFrame, setText, whileMounted } from "./dom.js";
 import { clamp } from "./geometry.js";
 import { copyText, saveText } from "./keep_text.js";
+import { keepText } from "./kept.js";
 import { runsOf } from "./runs.js";
 import { StatusLine } from "./status_line.js";
 import { TextFlow } from "./text_flow.js";
 import { TextMarks } from "./text_marks.js";
+import { DraftMarks } from "./draft_marks.js";
 import { plainText } from "./token_label.js";
 
 const CALM = 100; // ms between tints while the selection follows the newest token
@@ -16,10 +19,15 @@ export function mount(element, props, watch, server) {
   runs.connect(server);
   linkLabels(element);
   const view = new OutputView(partsOf(element), runs);
+  if (!props.channel) {
+    keepText(runs);
+    speakThrough(view.status);
+  }
   whileMounted(element, runs, (kind) => view.hear(kind));
   const take = () => runs.takeOutput(props.value);
   watch("value", () => {
     take();
+    if (!props.channel) answered();
     view.status.show(props.value);
   });
   take();
@@ -34,6 +42,7 @@ export class OutputView {
     this.runs = runs;
     this.flow = new TextFlow(parts.text, parts.caret);
     this.marks = new TextMarks(this.flow);
+    this.guesses = new DraftMarks(this.flow, parts);
     this.status = new StatusLine(parts);
     this.prompt = 0;
     this.drawSoon = perFrame(() => this.draw());
@@ -44,12 +53,13 @@ export class OutputView {
   hear(kind) {
     if (kind === "run") {
       this.flow.clear();
+      this.guesses.clear();
       this.marks.marked.clear();
       this.prompt = 0;
       this.drawSoon();
     } else if (kind === "tokens" || kind === "status") this.drawSoon();
     else if (kind === "rows") this.markSoon();
-    else if (kind === "selection" || kind === "view") this.markSoon(true);
+    else if (kind === "selection" || kind === "view" || kind === "look") this.markSoon(true);
   }
 
   // Add what arrived; the text scrolls along while its end is in sight.
@@ -62,6 +72,7 @@ export class OutputView {
       this.flow.show(run.tokens.items.slice(0, run.tokens.ready), status.prompt);
       if (status.prompt !== this.prompt) this.flow.markPrompt(status.prompt);
       this.prompt = status.prompt;
+      this.guesses.show(run.guesses, run.draft);
     }
     const blank = this.flow.stable === 0 && this.flow.spans.length === 0;
     empty.hidden = !blank || this.runs.running;
@@ -76,7 +87,7 @@ export class OutputView {
     if (!runs.run?.status) return;
     const { selection } = runs;
     if (selection.follows && runs.running && still()) this.marks.clear();
-    else this.marks.show(selection, runs.row(selection.query), (i) => runs.row(i), runs.drawable);
+    else this.marks.show(selection, runs.shownRow(selection.query), (i) => runs.row(i), runs.drawable);
   }
 
   listen() {

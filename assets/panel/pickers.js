@@ -1,27 +1,37 @@
-// The two selects: which layer, which head.
+// The selects: which map, which layer, which head.
 
 import { clamp } from "./geometry.js";
+import { MODES, needsHead, needsLayer } from "./map_view.js";
+import { ROLES } from "./roles.js";
 
 export class Pickers {
-  constructor({ layer, head }, runs) {
-    this.layer = layer;
-    this.head = head;
-    layer.addEventListener("change", () => runs.chooseLayer(Number(layer.value)));
-    head.addEventListener("change", () => runs.chooseHead(Number(head.value)));
+  constructor({ mode, layer, head }, runs) {
+    Object.assign(this, { mode, layer, head });
+    mode.replaceChildren(...Object.entries(MODES).map(([value, text]) => new Option(text, value)));
+    mode.addEventListener("change", () => runs.choose({ mode: mode.value }));
+    layer.addEventListener("change", () => runs.choose({ layer: Number(layer.value) }));
+    head.addEventListener("change", () => runs.choose({ head: Number(head.value) }));
   }
 
-  show({ run, layer, head }) {
-    offer(this.layer, run.layers, layer);
-    offer(this.head, run.heads, head);
+  show({ run, look, roles }) {
+    this.mode.disabled = run.layers === 0;
+    this.mode.value = look.mode;
+    const named = roles.text?.role.slice(look.layer * run.heads, (look.layer + 1) * run.heads) ?? [];
+    offer(this.layer, run.layers, look.layer, needsLayer(look.mode));
+    offer(this.head, run.heads, look.head, needsHead(look.mode), named);
   }
 }
 
-// "3 of 6": options are made anew only when their number changes.
-function offer(select, count, chosen) {
+// "3 of 6", or "3 of 6 · induction"; options are made anew only when their number changes.
+function offer(select, count, chosen, used, roles = []) {
   if (select.options.length !== count) {
-    const options = Array.from({ length: count }, (_, i) => new Option(`${i + 1} of ${count}`, i));
-    select.replaceChildren(...options);
+    select.replaceChildren(...Array.from({ length: count }, (_, i) => new Option("", i)));
   }
-  select.disabled = count === 0;
+  Array.from(select.options).forEach((option, i) => {
+    const role = ROLES[roles[i]]?.name;
+    const text = `${i + 1} of ${count}${role ? ` · ${role.toLowerCase()}` : ""}`;
+    if (option.text !== text) option.text = text;
+  });
+  select.disabled = count === 0 || !used;
   select.value = String(clamp(chosen, 0, Math.max(0, count - 1)));
 }

@@ -1,38 +1,50 @@
-// What one token reads and who reads it, from the rows of one head. Pure.
+// What one token reads and who reads it, from the rows of one map. Pure.
 
-import { weightOf } from "./wire.js";
 import { nameOf } from "./token_label.js";
 
-// The strongest entries of a row: [{index, byte}], largest first, earlier token first on a tie.
+/** The strongest entries of a row: [{index, weight}], largest first, earlier first on a tie. */
 export function strongest(row, limit, from = 0) {
   const found = [];
   for (let j = from; j < row.length; j++) {
-    if (found.length === limit && row[j] <= found[limit - 1].byte) continue;
+    if (found.length === limit && row[j] <= found[limit - 1].weight) continue;
     let at = found.length;
-    while (at > 0 && found[at - 1].byte < row[j]) at -= 1;
-    found.splice(at, 0, { index: j, byte: row[j] });
+    while (at > 0 && found[at - 1].weight < row[j]) at -= 1;
+    found.splice(at, 0, { index: j, weight: row[j] });
     if (found.length > limit) found.pop();
   }
   return found;
 }
 
-// The rows that look at token `key`, strongest first: rowOf(i) gives row i of the head.
+/** The rows that look at token `key`, strongest first: rowOf(i) gives row i of the map. */
 export function readersOf(key, count, rowOf, limit) {
-  const column = new Uint8Array(Math.max(0, count - key - 1));
+  const column = new Float32Array(Math.max(0, count - key - 1));
   for (let i = key + 1; i < count; i++) column[i - key - 1] = rowOf(i)?.[key] ?? 0;
-  return strongest(column, limit).map(({ index, byte }) => ({ index: index + key + 1, byte }));
+  return strongest(column, limit).map(({ index, weight }) => ({ index: index + key + 1, weight }));
 }
 
-export function number(byte) {
-  const weight = weightOf(byte);
+/** Which part of a row is not on the first token; row 0 has nothing else and keeps nothing. */
+export function keptOf(row) {
+  return 1 - row[0];
+}
+
+/** The row without the first token, scaled to sum to 1: [0, ...]. */
+export function restOf(row) {
+  const kept = keptOf(row);
+  if (kept <= 0) return new Float32Array(row.length);
+  const rest = row.map((weight) => weight / kept);
+  rest[0] = 0;
+  return rest;
+}
+
+export function number(weight) {
   return weight > 0 && weight < 0.005 ? "<0.01" : weight.toFixed(2);
 }
 
-export function percent(byte) {
-  return `${Math.round(100 * weightOf(byte))} %`;
+export function percent(weight) {
+  return weight > 0 && weight < 0.005 ? "<1 %" : `${Math.round(100 * weight)} %`;
 }
 
-// One sentence about a selection; row is null where the query has none.
+/** One sentence about a selection; row is null where the query has none. */
 export function sentence(tokens, { query, key }, row) {
   if (query < 0) return "";
   const name = nameOf(tokens, query);

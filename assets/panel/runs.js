@@ -1,21 +1,28 @@
 // The one store both views share: the tokens and rows of the newest run, and what is looked at.
 // Views subscribe and read; only messages of the server and the reader's choices change it.
 
-import { Arrivals, decodeBase64, headOf, isIndex, splitRows } from "./wire.js";
+import { SCALES } from "./color.js";
 import { Healer } from "./healer.js";
+import { isPlain, keyOf } from "./map_view.js";
+import { restOf } from "./reading.js";
+import { RolesFeed } from "./roles_feed.js";
+import { Text } from "./text.js";
 
 export class Runs {
   constructor() {
     this.run = null;
     this.seen = new Set();
-    this.layer = 0;
-    this.head = 0;
-    this.layerChosen = false;
+    this.look = { mode: "head", layer: 0, head: 0 }; // the map looked at
+    this.chosen = false; // whether the reader chose it
+    this.scale = "sqrt";
+    this.apart = true; // the first token is shown apart, the rest as shares of the rest
+    this.wantsAtlas = false;
     this.pick = null; // {query, key}: where the reader put the selection
     this.hover = null; // the same, for as long as the pointer rests there
     this.trouble = "";
     this.server = null;
     this.listeners = new Set();
+    this.roles = new RolesFeed(this);
     this.healer = new Healer({
       need: () => this.missing(),
       pull: (request) => this.server.pull(request),
@@ -24,7 +31,7 @@ export class Runs {
     });
   }
 
-  // listener(kind): "run", "tokens", "rows", "status", "view", "selection" or "trouble"
+  /** listener(kind): run, tokens, rows, atlas, roles, status, view, look, selection or trouble */
   subscribe(listener) {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -42,25 +49,29 @@ export class Runs {
 
   takeOutput(value) {
     if (!this.enter(value?.run)) return;
-    const { tokens = [], start = 0, n = 0, prompt = 0, state, note = "", stats = null } = value;
-    this.run.status = { n, prompt, state, note, stats };
+    const { tokens = [], start = 0, n = 0, prompt = 0, state, note = "", stats = null, size } = value;
+    this.run.status = { n, prompt, state, note, stats, size };
     this.run.tokenCount = Math.max(this.run.tokenCount, n);
+    this.run.draft = value.draft ?? null;
+    this.run.guesses.put(start, value.guesses ?? []);
     if (this.run.tokens.put(start, tokens)) this.tell("tokens");
     this.tell("status");
     this.healer.poke();
   }
 
   takeAttention(value) {
+    if (value?.example && this.run?.status) return; // it came after a text that was put back
     if (!this.enter(value?.run)) return;
     const { run } = this;
     this.shape(value);
     run.example = Boolean(value.example);
-    run.pushed = value.layer;
+    if (value.view) run.pushed = keyOf(value.view);
     run.rowCount = Math.max(run.rowCount, value.n ?? 0);
     run.tokenCount = Math.max(run.tokenCount, run.rowCount);
     this.putRows(value);
     this.follow();
     this.healer.poke();
+    this.roles.poke();
   }
 
   takePulled(answer) {
@@ -68,8 +79,10 @@ export class Runs {
     if (run === null || answer.run !== run.id) return;
     this.shape(answer);
     run.rowCount = Math.max(run.rowCount, answer.n ?? 0);
+    run.guesses.put(answer.tokens_start ?? 0, answer.guesses ?? []);
     if (run.tokens.put(answer.tokens_start ?? 0, answer.tokens ?? [])) this.tell("tokens");
     this.putRows(answer);
+    this.roles.poke();
   }
 
   // A new run id starts a new text; one that was left behind is not looked at again.
@@ -78,48 +91,26 @@ export class Runs {
     if (this.run?.id === id) return true;
     if (this.seen.has(id)) return false;
     this.seen.add(id);
-    this.run = {
-      id,
-      tokens: new Arrivals(),
-      tokenCount: 0,
-      layers: 0,
-      heads: 0,
-      rows: new Map(), // layer -> Arrivals
-      rowCount: 0,
-      pushed: null,
-      example: false,
-      status: null,
-    };
+    this.run = new Text(id);
     this.pick = this.hover = null;
+    this.roles.reset();
     this.tell("run");
     return true;
   }
 
-  shape({ layers, heads, layer }) {
-    const { run } = this;
-    if (run.layers || !isIndex(layers) || !isIndex(heads)) return;
-    run.layers = layers;
-    run.heads = heads;
-    if (!this.layerChosen || this.layer >= layers) this.layer = layer;
-    if (this.head >= heads) this.head = 0;
+  shape(message) {
+    const { view } = message;
+    if (!view || !this.run.shape(message)) return;
+    const { layer, head } = this.look;
+    if (!this.chosen || layer >= this.run.layers || head >= this.run.heads) {
+      this.look = { ...this.look, layer: view.layer, head: view.head };
+    }
     this.tell("view");
   }
 
-  // A message that does not decode counts as lost: what it carried is pulled.
-  putRows({ layer, start, rows }) {
-    if (!rows || !isIndex(layer) || layer >= this.run.layers) return;
-    try {
-      const list = splitRows(decodeBase64(rows), start, this.run.heads);
-      if (this.rowsOf(layer).put(start, list) && layer === this.layer) this.tell("rows");
-    } catch (error) {
-      console.warn("attention rows dropped:", error.message);
-    }
-  }
-
-  rowsOf(layer) {
-    const { rows } = this.run;
-    if (!rows.has(layer)) rows.set(layer, new Arrivals());
-    return rows.get(layer);
+  putRows(message) {
+    if (this.run.putRows(message) === this.key) this.tell("rows");
+    if (this.run.putAtlas(message)) this.tell("atlas");
   }
 
   // --- what is missing ------------------------------------------------------------------------
@@ -127,18 +118,24 @@ export class Runs {
   missing() {
     const { run } = this;
     if (run === null || this.server === null) return null;
-    const start = run.layers ? this.rowsOf(this.layer).ready : 0;
+    const start = this.drawable;
     const tokens = run.tokens.ready;
-    if (start >= run.rowCount && tokens >= run.tokenCount) return null;
-    return { run: run.id, layer: this.layer, start, tokens_from: tokens };
+    const request = { run: run.id, view: this.look, start, tokens_from: tokens };
+    if (start < run.rowCount || tokens < run.tokenCount) return request;
+    const behind = this.wantsAtlas && run.layers && run.atlas.count < run.rowCount;
+    return behind ? { ...request, atlas: true } : null;
   }
 
-  // Tell the server which layer to push when the reader's choice is another one than it sends.
+  /** Tell the server which map to push when the reader's choice is another one than it sends. */
   follow() {
     const { run } = this;
-    if (run.pushed === this.layer || run.asked === this.layer) return;
-    run.asked = this.layer;
-    this.server?.watch_layer?.({ run: run.id, layer: this.layer })?.catch?.(() => {
+    const asked = `${this.key} ${this.wantsAtlas} ${hidden()}`;
+    // What a server sends unasked: the map it names, and the atlas.
+    const unasked = run.asked === undefined && run.pushed === this.key && this.wantsAtlas;
+    if (run.asked === asked || unasked) return;
+    run.asked = asked;
+    const request = { run: run.id, view: this.look, atlas: this.wantsAtlas, on: !hidden() };
+    this.server?.watch?.(request)?.catch?.(() => {
       run.asked = null; // the next message asks again
     });
   }
@@ -151,21 +148,32 @@ export class Runs {
 
   // --- the reader's choices -------------------------------------------------------------------
 
-  chooseLayer(layer) {
-    if (!this.run || layer === this.layer) return;
-    this.layer = layer;
-    this.layerChosen = true;
-    this.run.asked = null;
-    if (this.run.pushed === layer) this.run.pushed = null; // the last word must be the reader's
+  /** Look at another map: any of {mode, layer, head}. */
+  choose(change) {
+    if (!this.run) return;
+    this.look = { ...this.look, ...change };
+    this.chosen = true;
     this.follow();
     this.tell("view");
     this.healer.poke(0);
   }
 
-  chooseHead(head) {
-    if (head === this.head) return;
-    this.head = head;
-    this.tell("view");
+  /** Begin with this map and way of drawing, as a link or a file wants it. */
+  start({ look, scale, apart }) {
+    Object.assign(this, { look, apart, chosen: true });
+    if (scale in SCALES) this.scale = scale;
+  }
+
+  /** How it is drawn: any of {scale, apart}. */
+  draw(change) {
+    Object.assign(this, change);
+    this.tell("look");
+  }
+
+  wantAtlas(wanted) {
+    this.wantsAtlas = wanted;
+    if (this.run) this.follow();
+    this.healer.poke(0);
   }
 
   select(pick) {
@@ -186,22 +194,36 @@ export class Runs {
     return this.run?.status?.state === "running";
   }
 
-  // Rows of the layer looked at that can be drawn: from 0 without a gap.
-  get drawable() {
-    return this.run?.layers ? this.rowsOf(this.layer).ready : 0;
+  get key() {
+    return keyOf(this.look);
   }
 
-  // The selection: under the pointer, else the chosen one, else the newest row.
+  /** Whether the first token is shown apart: a maximum's rows are no shares. */
+  get splits() {
+    return this.apart && !isPlain(this.look.mode);
+  }
+
+  /** Rows of the map looked at that can be drawn: from 0 without a gap. */
+  get drawable() {
+    return this.run?.layers ? this.run.rowsOf(this.key).ready : 0;
+  }
+
+  /** The selection: under the pointer, else the chosen one, else the newest row. */
   get selection() {
     const chosen = this.hover ?? this.pick;
     if (chosen) return { query: chosen.query, key: chosen.key ?? null, follows: false };
     return { query: this.drawable - 1, key: null, follows: true };
   }
 
-  // The bytes of row i for the head looked at, or null where there is none (yet).
-  row(i, head = this.head) {
-    const row = i >= 0 && this.run?.layers ? this.rowsOf(this.layer).at(i) : undefined;
-    return row ? headOf(row, head, i) : null;
+  /** The weights of row i of the map looked at, or null where there is none (yet). */
+  row(i) {
+    return (i >= 0 && this.run?.layers && this.run.rowsOf(this.key).at(i)) || null;
+  }
+
+  /** The same as it is drawn: without the first token where that is shown apart. */
+  shownRow(i) {
+    const row = this.row(i);
+    return row && this.splits ? restOf(row) : row;
   }
 
   token(i) {
@@ -209,10 +231,19 @@ export class Runs {
   }
 }
 
+function hidden() {
+  return globalThis.document?.hidden ?? false;
+}
+
 const stores = new Map();
 
-// Views that name the same channel share a store; a page needs a second only for a second text.
+/** Views that name the same channel share a store; a page needs a second only for a second text. */
 export function runsOf(channel = "") {
   if (!stores.has(channel)) stores.set(channel, new Runs());
   return stores.get(channel);
 }
+
+// A tab nobody sees costs the server nothing; what it missed is pulled when it is seen again.
+globalThis.document?.addEventListener("visibilitychange", () => {
+  for (const runs of stores.values()) if (runs.run) runs.follow();
+});

@@ -33,6 +33,7 @@ export class StatusLine {
   constructor(parts) {
     this.parts = parts;
     this.state = null;
+    this.status = null; // what was said last
   }
 
   show(status) {
@@ -47,6 +48,7 @@ export class StatusLine {
   say(status) {
     const { note } = this.parts;
     const state = status?.state ?? "";
+    this.status = status;
     const repeated = state === "loading" && this.state === "loading";
     note.setAttribute("aria-live", repeated ? "off" : "polite");
     note.dataset.state = state;

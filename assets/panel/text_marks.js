@@ -1,7 +1,6 @@
 // Marks in the text: the selected token outlined, what it reads tinted, who reads it underlined.
 
 import { readersOf, strongest } from "./reading.js";
-import { weightOf } from "./wire.js";
 
 const MOST = 16;
 const LEAST = 0.01; // fainter weights are not worth a tint
@@ -12,21 +11,21 @@ export class TextMarks {
     this.marked = new Map(); // span -> strength it shows
   }
 
-  // selection: {query, key}; row: the query's bytes or null; rowOf and count: the drawable rows
+  /** selection: {query, key}; row: the query's weights as drawn, or null; rowOf, count: all rows */
   show({ query, key }, row, rowOf, count) {
     const next = new Map();
-    const note = (i, name, byte) => {
+    const note = (i, name, weight) => {
       const span = this.flow.spanOf(i);
       if (!span) return;
       const marks = next.get(span) ?? {};
-      marks[name] = Math.max(marks[name] ?? 0, byte);
+      marks[name] = Math.max(marks[name] ?? 0, weight);
       next.set(span, marks);
     };
-    for (const { index, byte } of visible(row ? strongest(row, MOST) : [])) note(index, "reads", byte);
+    for (const { index, weight } of visible(row ? strongest(row, MOST) : [])) note(index, "reads", weight);
     const readers = query >= 0 ? readersOf(query, count, rowOf, MOST) : [];
-    for (const { index, byte } of visible(readers)) note(index, "read-by", byte);
-    if (query >= 0) note(query, "selected", 255);
-    if (key !== null) note(key, "key", 255);
+    for (const { index, weight } of visible(readers)) note(index, "read-by", weight);
+    if (query >= 0) note(query, "selected", 1);
+    if (key !== null) note(key, "key", 1);
     this.swap(next);
   }
 
@@ -44,12 +43,12 @@ export class TextMarks {
     for (const name of ["reads", "read-by", "selected", "key"]) {
       span.classList.toggle(name, name in marks);
     }
-    const strength = (byte) => (byte === undefined ? "" : (byte / 255).toFixed(3));
+    const strength = (weight) => (weight === undefined ? "" : Math.sqrt(weight).toFixed(3));
     span.style.setProperty("--reads", strength(marks.reads));
     span.style.setProperty("--read-by", strength(marks["read-by"]));
   }
 }
 
 function visible(entries) {
-  return entries.filter(({ byte }) => weightOf(byte) >= LEAST);
+  return entries.filter(({ weight }) => weight >= LEAST);
 }

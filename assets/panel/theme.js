@@ -16,7 +16,15 @@ export function readTheme(element) {
   const style = getComputedStyle(element);
   const colors = {};
   for (const [name, token] of Object.entries(NAMES)) colors[name] = style.getPropertyValue(token).trim();
-  return { colors, pixels: rampPixels(themeOf(document.body)), mono: style.getPropertyValue("--mono") };
+  colors.maskedPixel = pixelOf(colors.masked);
+  const [mono, sans] = ["--mono", "--sans"].map((name) => style.getPropertyValue(name));
+  return { colors, pixels: rampPixels(themeOf(document.body)), mono, sans };
+}
+
+// "#rrggbb" as an opaque pixel of a Uint32Array over ImageData.
+function pixelOf(color) {
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
+  return (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;
 }
 
 export function onThemeChange(callback) {

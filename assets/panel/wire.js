@@ -1,6 +1,7 @@
-// What travels: base64 of packed attention rows in, indexable rows out. Pure, no page, no state.
-// A row i holds heads * (i + 1) bytes, head after head; a byte is round(255 * sqrt(weight)).
+// What travels: base64 of packed attention rows in, weights out. Pure, no page, no state.
+// A row i holds i + 1 bytes, as gpt2/levels.py makes them.
 
+/** @param {string} text base64 @returns {Uint8Array} */
 export function decodeBase64(text) {
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
@@ -8,15 +9,13 @@ export function decodeBase64(text) {
   return bytes;
 }
 
-// Cut packed bytes into rows start, start + 1, ...; bytes that do not end on a row are an error.
-export function splitRows(bytes, start, heads) {
-  if (!isIndex(start) || !isIndex(heads) || heads === 0) {
-    throw new RangeError(`rows from ${start} with ${heads} heads cannot be`);
-  }
+/** Cut packed bytes into rows start, start + 1, ...; bytes that do not end on a row are an error. */
+export function splitRows(bytes, start) {
+  if (!isIndex(start)) throw new RangeError(`rows from ${start} cannot be`);
   const rows = [];
   let at = 0;
   for (let i = start; at < bytes.length; i++) {
-    const end = at + heads * (i + 1);
+    const end = at + i + 1;
     if (end > bytes.length) {
       throw new RangeError(`row ${i} needs ${end - at} bytes and ${bytes.length - at} are left`);
     }
@@ -26,22 +25,44 @@ export function splitRows(bytes, start, heads) {
   return rows;
 }
 
-// The weights of one head in row i: i + 1 bytes.
-export function headOf(row, head, i) {
-  return row.subarray(head * (i + 1), (head + 1) * (i + 1));
+/**
+ * The weights of a row. Byte 0 tells which part is kept for the other tokens, the others how that
+ * is shared out: the row sums to 1. A plain row (a maximum over heads) holds weights as such.
+ * @param {Uint8Array} bytes @param {boolean} plain @returns {Float32Array}
+ */
+export function weightsOf(bytes, plain = false) {
+  const row = Float32Array.from(bytes, (byte) => byte / 255);
+  if (plain) return row.map((root) => root * root);
+  let [total, squares] = [0, 0];
+  for (let j = 1; j < row.length; j++) {
+    total += row[j];
+    squares += row[j] * row[j];
+  }
+  const kept = total > 0 ? row[0] * row[0] : 0;
+  const excess = total > 0 ? (squares - 1) / total : 0; // what rounding brought, root by root
+  for (let j = 1; j < row.length; j++) row[j] *= kept * (row[j] - excess);
+  row[0] = 1 - kept;
+  return row;
 }
 
-export function weightOf(byte) {
-  const root = byte / 255;
-  return root * root;
+/** Two numbers 0 to 15 a byte, the first in the high half. */
+export function unpackNibbles(bytes) {
+  const out = new Uint8Array(2 * bytes.length);
+  for (let i = 0; i < bytes.length; i++) {
+    out[2 * i] = bytes[i] >> 4;
+    out[2 * i + 1] = bytes[i] & 15;
+  }
+  return out;
 }
 
 export function isIndex(value) {
   return Number.isInteger(value) && value >= 0;
 }
 
-// A list that may arrive in any order: `ready` items are there without a gap from 0 on.
-// What is there stays; a repeated item is dropped.
+/**
+ * A list that may arrive in any order: `ready` items are there without a gap from 0 on.
+ * What is there stays; a repeated item is dropped.
+ */
 export class Arrivals {
   constructor() {
     this.items = [];

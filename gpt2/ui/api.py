@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from gpt2.sampling import USUAL
 from gpt2.ui.playground import TOLD, Playground
-from gpt2.ui.requests import check_text, checked, whole
+from gpt2.ui.requests import OFF, check_text, checked, whole
 from gpt2.ui.sizes import source_of
 
 
@@ -22,22 +23,25 @@ class Api:
         self,
         prompt: str,
         size: str = "tiny",
-        temperature: float = 0.8,
+        temperature: float = USUAL.temperature,
         new_tokens: int = 120,
-        top_k: int = 0,
-        top_p: float = 1.0,
+        top_k: int = USUAL.top_k,
+        top_p: float = USUAL.top_p,
         seed: int = 0,
+        draft_with: str = OFF,
+        caller: gr.Request | None = None,
     ) -> Iterator[str]:
         """Stream the text GPT-2 writes after `prompt`: every item is the text so far.
 
         `size` is a name of Model size, `temperature` 0 (greedy) to 2, `new_tokens` 1 up to the
-        context, `top_k` 0 (off) up, `top_p` above 0 to 1 (off), `seed` 0 to 2^63 - 1.
+        context, `top_k` 0 (off) up, `top_p` above 0 to 1 (off), `seed` 0 to 2^63 - 1. `draft_with`
+        names a smaller size of the same vocabulary that guesses ahead: the same text, often sooner.
         """
         try:
-            request = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed)
-            yield from self._playground.texts(request)
+            request = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed, draft_with)
+            yield from self._playground.texts(request, address_of(caller))
         except TOLD as error:
-            raise _told(error) from error
+            raise told(error) from error
 
     def attention(self, size: str, text: str, layer: int, head: int) -> dict[str, Any]:
         """What one head reads: {tokens: [T], weights: [[1], [2], ... [T]]}, lower triangle.
@@ -51,10 +55,17 @@ class Api:
             with self._playground.runner.engine(source_of(size).name) as engine:
                 seen = engine.attention(text, layer, head)
         except TOLD as error:
-            raise _told(error) from error
+            raise told(error) from error
         rows = [[round(float(w), 6) for w in row[: i + 1]] for i, row in enumerate(seen.weights)]
         return {"tokens": seen.tokens, "weights": rows}
 
 
-def _told(error: Exception) -> gr.Error:
+def address_of(caller: gr.Request | None) -> str:
+    """Whose runs are counted together; behind a proxy, what the proxy says."""
+    client = getattr(caller, "client", None)
+    return client.host if client else ""
+
+
+def told(error: Exception) -> gr.Error:
+    """What a script is told: the sentence, without a trace in the log."""
     return gr.Error(str(error), print_exception=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-PANEL = Path(__file__).parents[2] / "assets" / "panel"
+from gpt2.assets_folder import ASSETS
+
+PANEL = ASSETS / "panel"
 
 
 def panel_text(name: str) -> str:
@@ -15,11 +15,15 @@ def panel_text(name: str) -> str:
     return (PANEL / name).read_text(encoding="utf-8")
 
 
-def mount_script(module: str) -> str:
-    """What Gradio runs when a view appears: load the module, which does the rest."""
+def mount_script(module: str, *events: str) -> str:
+    """What Gradio runs when a view appears: load the module, which does the rest.
+
+    `events` are those the view sends; Gradio allows a name only where it finds it here, in quotes.
+    """
     return (
         f'import(new URL("panel/{module}", document.baseURI))'
-        ".then((module) => module.mount(element, props, watch, server));"
+        ".then((module) => module.mount(element, props, watch, server, trigger));"
+        + "".join(f' "{event}";' for event in events)
     )
 
 

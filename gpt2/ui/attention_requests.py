@@ -1,18 +1,24 @@
-"""What the browser may ask about a run it knows: rows it misses, another layer, the example."""
+"""What the browser may ask about a run it knows: rows it misses, another map, roles."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gpt2.engine import Engine
+from gpt2.levels import Levels
 from gpt2.sampling import GREEDY
+from gpt2.ui.atlas import bins_for, pack_nibbles, pooled_map
 from gpt2.ui.frames import Value, attention_value
+from gpt2.ui.guesses import wire_guesses
+from gpt2.ui.maps import MapView, clamped, map_rows
 from gpt2.ui.playground import SORRY, TOLD, Playground
+from gpt2.ui.role_requests import RoleRequests
 from gpt2.ui.runs import Run
-from gpt2.ui.wire import pack_rows, wire_tokens
+from gpt2.ui.wire import encode_bytes, pack_rows, wire_tokens
 
 # What the panel shows before the first run. In the last layer the second " the" reads mostly from
 # " cat", the word that followed the first one.
@@ -29,39 +35,53 @@ _log = logging.getLogger(__name__)
 
 
 class AttentionRequests:
-    """Answers come from one thread: requests bypass Gradio's queue and must not pile up."""
+    """Answers come from two threads: requests bypass Gradio's queue and must not pile up.
+
+    One makes answers of what is kept, the other runs the model for what is not: nobody waits for
+    another text's forward pass.
+    """
 
     def __init__(self, playground: Playground) -> None:
         self._playground = playground
-        self._thread = ThreadPoolExecutor(1)
+        self._quick, self._slow = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
         self._room = threading.BoundedSemaphore(_MOST_PULLS)
-        self._newest: tuple[tuple[str, int, int], bytes] | None = None
         self._lock = threading.Lock()
         self._example: Run | None = None
+        self._roles = RoleRequests(self._rebuild)
 
     def warm_up(self) -> None:
         """Load the built-in model in the background, so that the first visitor finds it ready."""
-        self._thread.submit(self.example)
+        self._slow.submit(self.example)
+
+    def server_functions(self) -> list[Callable[[Any], Value]]:
+        """What the browser may call; Gradio marks them, and a bound method takes no mark."""
+
+        def pull(request: Any) -> Value:
+            return self.pull(request)
+
+        def watch(request: Any) -> Value:
+            return self.watch(request)
+
+        def roles(request: Any) -> Value:
+            return self.roles(request)
+
+        return [pull, watch, roles]
 
     def pull(self, request: Any) -> Value:
-        """Rows of a layer from `start` on and tokens from `tokens_from` on, or {error}."""
-        if not self._room.acquire(blocking=False):
-            return {"error": _BUSY}  # the browser asks again after a while
-        try:
-            return self._thread.submit(self._pull, request).result()
-        except TOLD as error:
-            return {"error": str(error)}
-        except Exception:
-            _log.exception("a pull failed")
-            return {"error": SORRY}
-        finally:
-            self._room.release()
+        """Rows of a map from `start` on, tokens from `tokens_from` on, the atlas; or {error}."""
+        return self._answer(self._pull, request)
 
-    def watch_layer(self, request: Any) -> Value:
-        """From now on push this layer's rows for this run."""
+    def roles(self, request: Any) -> Value:
+        """Every head's roles, on the text or on the probe; or {error}."""
+        return self._answer(self._measure, request)
+
+    def watch(self, request: Any) -> Value:
+        """From now on push this map's rows for this run: `on`, with all heads small: `atlas`."""
         run = self._run(request)
         if run is not None:
-            run.layer = _clamped(request, "layer", run.layers - 1)
+            run.look_at(MapView.of(request.get("view"), run.layers, run.heads))
+            run.watched = request.get("on") is not False
+            run.atlas = request.get("atlas") is not False
         return {}
 
     def example(self) -> Value:
@@ -72,37 +92,86 @@ class AttentionRequests:
                     self._example = _example_run(engine)
         # Added anew for every visitor, so that it is never the least recently used.
         self._playground.runs.add(self._example)
-        return attention_value(self._example, self._example.layer, 0, b"")
+        return attention_value(self._example, self._example.view, 0, b"")
 
-    def _pull(self, request: Any) -> Value:
-        run = self._run(request)
-        if run is None:
-            return {"error": _FORGOTTEN}
-        if not self._playground.runner.is_loaded(run.size):
-            return {"error": _UNLOADED}
-        layer = _clamped(request, "layer", run.layers - 1)
+    def _answer(self, work: Callable[[Run, Any], Value], request: Any) -> Value:
+        if not self._room.acquire(blocking=False):
+            return {"error": _BUSY}  # the browser asks again after a while
+        try:
+            run = self._run(request)
+            return {"error": _FORGOTTEN} if run is None else work(run, request)
+        except TOLD as error:
+            return {"error": str(error)}
+        except Exception:
+            _log.exception("a pull failed")
+            return {"error": SORRY}
+        finally:
+            self._room.release()
+
+    def _pull(self, run: Run, request: Any) -> Value:
+        view = MapView.of(request.get("view"), run.layers, run.heads)
         read = run.read
-        start = _clamped(request, "start", read)
-        tokens_from = _clamped(request, "tokens_from", len(run.ids))
-        with self._playground.runner.engine(run.size) as engine:
-            tokens = wire_tokens(engine.tokenizer, run.ids[tokens_from:])
-            packed = self._rows(engine, run, layer, read) if start < read else b""
-        before = run.heads * start * (start + 1) // 2
-        packed = packed[before : before + _whole_rows(start, read, run.heads)]
-        answer = attention_value(run, layer, start, packed)
+        start = clamped(request, "start", read)
+        tokens_from = clamped(request, "tokens_from", len(run.ids))
+        run.capture.touch()
+        rows = self._rows(run, view, start, read)
+        answer = attention_value(run, view, start, pack_rows(rows))
         # The run may have grown meanwhile: what follows is asked for again.
-        return answer | {"n": read, "tokens": tokens, "tokens_start": tokens_from}
+        answer |= {"n": read, **self._tokens(run, tokens_from)}
+        if request.get("atlas") is True and read:
+            answer |= {"maps": self._maps(run, read), "maps_n": read}
+        return answer
 
-    def _rows(self, engine: Engine, run: Run, layer: int, read: int) -> bytes:
-        """All rows of a layer; the newest stay, since long ones are asked for piece by piece."""
-        wanted = (run.id, layer, read)
-        if self._newest is None or self._newest[0] != wanted:
-            packed = pack_rows(engine.attention_rows(run.ids[:read], layer))
-            self._newest = (wanted, packed)
-        return self._newest[1]
+    def _tokens(self, run: Run, start: int) -> Value:
+        tokens: list[Any] = []
+        guesses: list[Any] = []
+        if start < len(run.ids):
+            with self._engine(run) as engine:
+                tokens = wire_tokens(engine.tokenizer, run.ids[start:])
+                guesses = wire_guesses(engine.tokenizer, run, start)
+        return {"tokens": tokens, "guesses": guesses, "tokens_start": start}
+
+    def _rows(self, run: Run, view: MapView, start: int, read: int) -> list[Levels]:
+        """As many rows from `start` on as one answer may carry: at least one."""
+        stop = _last_row(start, read)
+        rows = self._quick.submit(map_rows, run.capture, view, start, stop).result()
+        if rows is None:
+            self._rebuild(run, read)
+            rows = self._quick.submit(map_rows, run.capture, view, start, stop).result()
+        return rows or []
+
+    def _maps(self, run: Run, read: int) -> str:
+        rows = run.capture.rows(0, read)
+        if rows is None:
+            self._rebuild(run, read)
+            rows = run.capture.rows(0, read) or []
+        bins = bins_for(run.layers * run.heads)
+        return encode_bytes(pack_nibbles(self._quick.submit(pooled_map, rows, bins).result()))
+
+    def _measure(self, run: Run, request: Any) -> Value:
+        if request.get("probe") is True:
+            with self._engine(run) as engine:
+                return self._slow.submit(self._roles.on_probe, engine, run).result()
+        return self._quick.submit(self._roles.on_text, run).result()
+
+    def _rebuild(self, run: Run, read: int) -> None:
+        """All heads' rows by one forward pass, unless somebody was quicker."""
+        with self._engine(run) as engine:
+            self._slow.submit(_rebuilt, run, engine, read).result()
+
+    def _engine(self, run: Run) -> Any:
+        if not self._playground.runner.is_loaded(run.size):
+            raise ValueError(_UNLOADED)
+        return self._playground.runner.engine(run.size)
 
     def _run(self, request: Any) -> Run | None:
         return self._playground.runs.get(request.get("run") if isinstance(request, dict) else None)
+
+
+def _rebuilt(run: Run, engine: Engine, read: int) -> None:
+    capture = run.capture
+    if capture.rows(0, read) is None or capture.norms(read) is None:
+        capture.rebuild(engine, run.ids[:read])
 
 
 def _example_run(engine: Engine) -> Run:
@@ -121,17 +190,10 @@ def _example_run(engine: Engine) -> Run:
     )
 
 
-def _whole_rows(start: int, read: int, heads: int) -> int:
-    """Bytes of the rows from `start` on that one answer may carry: at least one row."""
-    size = 0
-    for row in range(start, read):
-        if size and size + heads * (row + 1) > _MOST_BYTES:
-            break
-        size += heads * (row + 1)
-    return size
-
-
-def _clamped(request: Any, field: str, most: int) -> int:
-    """A whole number from 0 to `most`, whatever the browser sent."""
-    value = request.get(field, 0)
-    return int(min(max(value, 0), most)) if isinstance(value, int) else 0
+def _last_row(start: int, read: int) -> int:
+    """Where the rows from `start` on that one answer may carry end: at least one row."""
+    size, stop = 0, start
+    while stop < read and (stop == start or size + stop + 1 <= _MOST_BYTES):
+        size += stop + 1
+        stop += 1
+    return stop

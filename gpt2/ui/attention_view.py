@@ -8,7 +8,22 @@ import gradio as gr
 
 from gpt2.ui.assets import mount_script, panel_text
 
-_STYLES = ("attention_view.css", "attention_map.css", "attention_side.css")
+_STYLES = (
+    "attention_view.css",
+    "attention_map.css",
+    "attention_side.css",
+    "attention_atlas.css",
+)
+
+
+def template() -> str:
+    """Its markup, for a page that shows more than one."""
+    return panel_text("attention_view.html")
+
+
+def style() -> str:
+    """Its style, which belongs inside an element of its own."""
+    return "".join(map(panel_text, _STYLES))
 
 
 class AttentionView(gr.HTML):
@@ -16,8 +31,8 @@ class AttentionView(gr.HTML):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            html_template=panel_text("attention_view.html"),
-            css_template="".join(map(panel_text, _STYLES)),
+            html_template=template(),
+            css_template=style(),
             js_on_load=mount_script("attention_view.js"),
             apply_default_css=False,
             **kwargs,

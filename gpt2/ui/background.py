@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -35,7 +36,9 @@ class Background(Generic[T]):
         self._patience = patience
         self._pause = pause
         self._items: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        # ZeroGPU asks Gradio's context variables which visitor wants a GPU.
+        run = copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), daemon=True)
         self._thread.start()
 
     def join(self, seconds: float) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from gpt2.ui.requests import MOST_CHARACTERS
-from gpt2.ui.sizes import choices, config_of
+from gpt2.ui.requests import MOST_CHARACTERS, OFF
+from gpt2.ui.sampling_fields import cuts, seed_field, sliders
+from gpt2.ui.sizes import choices, config_of, drafts_for, source_of
 from gpt2.ui.text_line import TextLine
 
 DEFAULT_SIZE = "tiny"
-DEFAULT_NEW_TOKENS = 120
 
 EXAMPLES = (
     "Once upon a time there was a little fox who lived",
@@ -32,6 +32,7 @@ class Controls:
     top_k: gr.Slider
     top_p: gr.Slider
     seed: gr.Textbox
+    draft: gr.Dropdown
     generate: gr.Button
     stop: gr.Button
     more: gr.Button
@@ -43,7 +44,7 @@ class Controls:
             prompt, count = _prompt()
             size = gr.Dropdown(choices(), value=DEFAULT_SIZE, label="Model size", elem_id="size")
             temperature, new_tokens = _sliders()
-            top_k, top_p, seed = _more_sampling()
+            top_k, top_p, seed, draft = _more_sampling()
             with gr.Row(elem_id="actions"):
                 generate = gr.Button("Generate", variant="primary", scale=3, min_width=120)
                 stop = gr.Button("Stop", min_width=70)
@@ -57,6 +58,7 @@ class Controls:
             top_k=top_k,
             top_p=top_p,
             seed=seed,
+            draft=draft,
             generate=generate,
             stop=stop,
             more=more,
@@ -73,7 +75,18 @@ class Controls:
             self.top_k,
             self.top_p,
             self.seed,
+            self.draft,
         ]
+
+    @property
+    def sliders(self) -> list[gr.Slider]:
+        """The number fields that can be emptied."""
+        return [self.temperature, self.new_tokens, self.top_k, self.top_p]
+
+
+def draft_choices(size: str) -> list[tuple[str, str]]:
+    """(label, name) pairs for **Draft with**: off, and what can draft for `size`."""
+    return [("Off", OFF), *((source_of(name).title, name) for name in drafts_for(size))]
 
 
 def _prompt() -> tuple[gr.Textbox, TextLine]:
@@ -98,30 +111,23 @@ def _prompt() -> tuple[gr.Textbox, TextLine]:
 
 
 def _sliders() -> tuple[gr.Slider, gr.Slider]:
-    most = config_of(DEFAULT_SIZE).max_seq_len - 1
     with gr.Row(elem_id="sliders"):
-        temperature = gr.Slider(
-            0, 2, 0.8, step=0.05, label="Temperature", min_width=140, buttons=[]
-        )
-        new_tokens = gr.Slider(
-            1, most, DEFAULT_NEW_TOKENS, step=1, label="New tokens", min_width=140, buttons=[]
-        )
-    return temperature, new_tokens
+        return sliders(config_of(DEFAULT_SIZE).max_seq_len - 1)
 
 
-def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox]:
+def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
     with (
         gr.Accordion("More sampling", open=False, elem_id="more-sampling"),
         gr.Row(elem_classes="fields"),
     ):
-        top_k = gr.Slider(
-            0, 200, 0, step=1, label="Top-k", min_width=140, info="0 keeps all", buttons=[]
+        top_k, top_p = cuts()
+        seed = seed_field()
+        draft = gr.Dropdown(
+            draft_choices(DEFAULT_SIZE),
+            value=OFF,
+            label="Draft with",
+            min_width=140,
+            info="A smaller size guesses ahead: the same text, often sooner",
+            elem_id="draft",
         )
-        top_p = gr.Slider(
-            0.05, 1, 1, step=0.05, label="Top-p", min_width=140, info="1 keeps all", buttons=[]
-        )
-        # A text field: a number field of Gradio's shows an empty value as 0, which is a seed too.
-        seed = gr.Textbox(
-            label="Seed", min_width=110, max_lines=1, placeholder="random", info="Empty draws one"
-        )
-    return top_k, top_p, seed
+    return top_k, top_p, seed, draft

@@ -8,8 +8,11 @@ from typing import Any
 from gpt2.checkpoint import Progress
 from gpt2.engine import Event, Finish
 from gpt2.tokenizer import Tokenizer
+from gpt2.ui.atlas import bins_for, packed_rows
+from gpt2.ui.guesses import draft_numbers, wire_guesses
+from gpt2.ui.maps import MapView, map_rows
 from gpt2.ui.runs import Run
-from gpt2.ui.wire import encode_rows, pack_rows, wire_tokens
+from gpt2.ui.wire import encode_bytes, pack_rows, wire_tokens
 
 Value = dict[str, Any]
 
@@ -20,13 +23,14 @@ def note(state: str, sentence: str) -> Value:
 
 
 def loading_sentence(title: str, progress: Progress) -> str:
-    """How far a download is, in megabytes, speed and time left."""
+    """How far a download is, in megabytes, speed and time left, and how often it was begun."""
+    again = f" Try {progress.attempt}." if progress.attempt > 1 else ""
     if progress.done == 0:
-        return f"{title}: asking the hub."
+        return f"{title}: asking the hub.{again}"
     done, total = progress.done / 1e6, progress.total / 1e6
     left = "" if progress.seconds_left is None else f", {_duration(progress.seconds_left)} left"
     speed = f"{progress.bytes_per_second / 1e6:.1f} MB/s"
-    return f"{title}: {done:,.0f} of {total:,.0f} MB, {speed}{left}"
+    return f"{title}: {done:,.0f} of {total:,.0f} MB, {speed}{left}{again and '.' + again}"
 
 
 def finish_sentence(finish: Finish, title: str, context: int) -> str:
@@ -36,6 +40,8 @@ def finish_sentence(finish: Finish, title: str, context: int) -> str:
             f"The context is full: {title} reads {context:,} tokens at most. The text is kept; "
             "to go on, start again from its last part."
         )
+    if finish == "time":
+        return "This took as long as one text may take here. The text is kept: Continue goes on."
     return f"{title} ended the text here itself." if finish == "end of text" else ""
 
 
@@ -58,34 +64,34 @@ class Frames:
     def frame(self, events: Iterable[Event]) -> tuple[Value, Value]:
         """(Output value, Attention value) after `events`."""
         run = self.run
-        layer = run.layer  # the browser may change it at any moment: one message, one layer
         state, sentence = "running", ""
-        start, packed = run.read, b""
         for event in events:
             if event.token is not None:
+                if event.guess is not None:
+                    run.guesses[len(run.ids)] = event.guess
+                run.speed_up = event.speed_up or run.speed_up
                 run.ids.append(event.token)
                 self._first = self._first or event.seconds
             self._speed = event.tokens_per_second
-            start, packed = self._add_rows(event, layer, start, packed)
+            run.capture.add(self._fed, event.attention, event.norms)
+            self._fed += event.fed
+            run.read = max(run.read, self._fed)
             if event.finish:
-                state = "stopped" if event.finish == "stopped" else "done"
+                state = "stopped" if event.finish in ("stopped", "time") else "done"
                 sentence = finish_sentence(event.finish, self._title, self._context)
-        return self._output(state, sentence), attention_value(run, layer, start, packed)
+        return self._output(state, sentence), self._attention()
 
-    def _add_rows(self, event: Event, layer: int, start: int, packed: bytes) -> tuple[int, bytes]:
-        """The unbroken stretch of the layer's rows that ends with this event.
-
-        The layer may change between two events; the browser asks for what it then misses.
-        """
-        run = self.run
-        first = self._fed
-        self._fed += event.fed
-        run.read = max(run.read, self._fed)
-        rows = event.attention.get(layer)
-        if rows is None:
-            return (self._fed, b"") if event.fed else (start, packed)
-        begin = max(first, self._known)
-        return (start if packed else begin), packed + pack_rows(rows[:, begin - first :])
+    def _attention(self) -> Value:
+        """The rows that came since the last frame; what is not at hand, the browser asks for."""
+        run, start = self.run, self._known
+        self._known = run.read
+        view = run.view  # the browser may change it at any moment: one message, one map
+        rows = map_rows(run.capture, view, start, run.read) if run.watched else None
+        value = attention_value(run, view, start, pack_rows(rows or []))
+        if rows and run.atlas:
+            heads = run.capture.rows(start, run.read) or []
+            value["atlas"] = encode_bytes(packed_rows(heads, value["bins"]))
+        return value
 
     def failed(self, sentence: str) -> Value:
         """The Output value when the run broke: the text so far stays."""
@@ -96,8 +102,11 @@ class Frames:
         self._sent = len(run.ids)
         return {
             "run": run.id,
+            "size": run.size,
             "start": start,
             "tokens": wire_tokens(self._tokenizer, run.ids[start:]),
+            "guesses": wire_guesses(self._tokenizer, run, start),
+            "draft": draft_numbers(run),
             "n": len(run.ids),
             "prompt": run.prompt,
             "state": state,
@@ -112,16 +121,17 @@ class Frames:
         }
 
 
-def attention_value(run: Run, layer: int, start: int, packed: bytes) -> Value:
-    """Rows of one layer, and how many rows there are in all."""
+def attention_value(run: Run, view: MapView, start: int, packed: bytes) -> Value:
+    """Rows of one map, and how many rows there are in all."""
     return {
         "run": run.id,
         "layers": run.layers,
         "heads": run.heads,
-        "layer": layer,
+        "view": view.as_value(),
         "start": start,
         "n": run.read,
-        "rows": encode_rows(packed),
+        "rows": encode_bytes(packed),
+        "bins": bins_for(run.layers * run.heads),
         "example": run.example,
     }
 

@@ -10,20 +10,25 @@ from typing import Any
 import gradio as gr
 
 from gpt2.ui.attention_view import AttentionView
-from gpt2.ui.controls import Controls
+from gpt2.ui.controls import Controls, draft_choices
 from gpt2.ui.frames import note
+from gpt2.ui.limits import MOST_VISITORS
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
-from gpt2.ui.requests import MOST_CHARACTERS, at_most, checked, count_tokens
-from gpt2.ui.sizes import choices, config_of, source_of
+from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens
+from gpt2.ui.runs import Run
+from gpt2.ui.sizes import choices, config_of, drafts_for, source_of
 from gpt2.ui.text_line import TextLine
 
 # A prompt that is too long anyway is cut before it travels to be counted.
 _CUT = f"(prompt, size) => [prompt.slice(0, {MOST_CHARACTERS + 1}), size]"
 
-# Runs wait in a line of our own (`gpt2.ui.turns`), each holding one of Gradio's 40 threads.
-RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": 32}
-_MOST_VISITORS = 1000
+# In the browser, where New tokens has what was typed while the server was asked.
+_FIT = "(tokens, most) => [tokens > most ? most : tokens]"
+
+# Runs wait in a line of our own (`gpt2.ui.line`), each holding one of Gradio's threads; it is also
+# our line that tells whom it cannot take.
+RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": None}
 
 Shown = tuple[Any, Any, Any]
 
@@ -49,6 +54,7 @@ class Handlers:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         # "multiple": a click while a text is being written ends that one and starts the next.
         runs: dict[str, Any] = {**RUNS, **quiet, "trigger_mode": "multiple"}
+        _speak_up(controls, quiet)
         for event in (
             # Named, or it would take the name of the public /generate.
             gr.on([controls.generate.click, controls.prompt.submit], self.generate,
@@ -57,14 +63,10 @@ class Handlers:
         ):  # fmt: skip
             # A size that was downloaded is "already here" from now on.
             event.then(lambda: gr.update(choices=choices()), outputs=controls.size, **quiet)
+            event.then(None, js=_said("answered()"), **quiet)
         page.load(self.arrive, controls.size, [controls.size, status], **quiet)
         controls.stop.click(self.stop, queue=False, **quiet)
-        controls.size.change(
-            self.size_changed,
-            [controls.size, controls.new_tokens],
-            [controls.new_tokens, status],
-            **quiet,
-        )
+        self._follow_size(controls, status, quiet)
         gr.on(
             [page.load, controls.prompt.change, controls.size.change],
             count_tokens,
@@ -75,6 +77,15 @@ class Handlers:
         )
         page.unload(self.forget)
 
+    def _follow_size(self, controls: Controls, status: TextLine, quiet: dict[str, Any]) -> None:
+        most = gr.Number(visible=False)
+        controls.size.change(
+            self.size_changed,
+            [controls.size, controls.draft],
+            [controls.new_tokens, most, controls.draft, status],
+            **quiet,
+        ).then(None, [controls.new_tokens, most], controls.new_tokens, js=_FIT, **quiet)
+
     def generate(
         self,
         prompt: str,
@@ -84,11 +95,12 @@ class Handlers:
         top_k: float,
         top_p: float,
         seed: str,
+        draft: str,
         request: gr.Request,
     ) -> Iterator[Shown]:
         """Start a new text."""
         try:
-            wish = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed)
+            wish = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed, draft)
         except TOLD as error:
             yield _complaint(error)
             return
@@ -103,6 +115,7 @@ class Handlers:
         top_k: float,
         top_p: float,
         seed: str,
+        draft: str,
         request: gr.Request,
     ) -> Iterator[Shown]:
         """Go on with the newest text, by the model that began it; its seed stays unless given."""
@@ -112,8 +125,9 @@ class Handlers:
             if run is None:
                 raise ValueError("There is no text to continue yet. Generate one first.")
             same = seed or run.options.seed
-            # The sliders may be set for another size than the one that goes on.
-            wish = checked("", run.size, temperature, 1, top_k, top_p, same)
+            # The controls may be set for another size than the one that goes on.
+            draft = draft if draft in drafts_for(run.size) else OFF
+            wish = checked("", run.size, temperature, 1, top_k, top_p, same, draft)
             wish = replace(wish, new_tokens=at_most(new_tokens, run.size))
         except TOLD as error:
             yield _complaint(error)
@@ -124,13 +138,13 @@ class Handlers:
         """What may have changed since the server started: which sizes are here, what is ready."""
         return gr.update(choices=choices()), self._playground.status(size)
 
-    def size_changed(self, size: str, new_tokens: float | None) -> tuple[Any, str]:
-        """New tokens up to what this size can read, and what stands at the top right."""
+    def size_changed(self, size: str, draft: str) -> tuple[Any, int, Any, str]:
+        """New tokens up to what this size can read, who can draft, and the words at the top."""
         most = config_of(source_of(size).name).max_seq_len - 1
-        # A value that fits is not sent back: it may have been changed meanwhile.
-        fits = new_tokens is None or new_tokens <= most
-        slider = gr.update(maximum=most) if fits else gr.update(maximum=most, value=most)
-        return slider, self._playground.status(size)
+        able = draft_choices(size)
+        kept = draft if draft in dict(able).values() else OFF
+        drafts = gr.update(choices=able, value=kept)
+        return gr.update(maximum=most), most, drafts, self._playground.status(size)
 
     def stop(self, request: gr.Request) -> None:
         """End this visitor's run within one token."""
@@ -140,13 +154,40 @@ class Handlers:
         """The tab is closed, or its connection broke: end its run, but keep it to be continued."""
         self._visitor(request).stop.set()
 
+    def adopt(self, run: Run | None, request: gr.Request) -> Run | None:
+        """Make a kept text this visitor's own, unless there is one already."""
+        visitor = self._visitor(request)
+        with visitor.lock:
+            if run is None or visitor.run is not None:
+                return None
+            visitor.run = run
+        self._playground.runs.add(run)
+        return run
+
     def _visitor(self, request: gr.Request) -> Visitor:
         name = request.session_hash or ""
         visitor = self._visitors.setdefault(name, Visitor())
         self._visitors.move_to_end(name)
-        while len(self._visitors) > _MOST_VISITORS:
+        while len(self._visitors) > MOST_VISITORS:
             self._visitors.popitem(last=False)[1].stop.set()
         return visitor
+
+
+def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:
+    """What the page says by itself; before the runs are wired, since who listens to one click is
+    called one after the other.
+    """
+    pressed = [controls.generate.click, controls.prompt.submit, controls.more.click]
+    gr.on(pressed, None, js=_said("asked()"), **quiet)
+    for slider in controls.sliders:
+        what = f"typed({slider.label!r}, value, {slider.minimum})"
+        slider.input(None, slider, js=_said(what), **quiet)
+
+
+def _said(what: str) -> str:
+    """JavaScript that tells the page itself what was done, without the server."""
+    module = 'import(new URL("panel/asked.js", document.baseURI))'
+    return f"(value) => {module}.then((said) => {{ said.{what}; return []; }})"
 
 
 def _shown(frame: Frame) -> Shown:

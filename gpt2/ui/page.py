@@ -2,78 +2,116 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 from gradio.events import api as api_endpoint  # gr.api, under the name that type checkers see
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from gpt2.residency import Residency, memory_budget
+from gpt2.serving.engines import engine_loader
 from gpt2.ui.api import Api
 from gpt2.ui.assets import panel_route, panel_text
 from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
+from gpt2.ui.compare.tab import add_compare
 from gpt2.ui.controls import Controls
-from gpt2.ui.frames import Value
+from gpt2.ui.guard import Guard
 from gpt2.ui.handlers import RUNS, Handlers
+from gpt2.ui.limits import MOST_VISITORS, Limits
+from gpt2.ui.operations import operations
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import Playground
+from gpt2.ui.restoring import wire_restoring
 from gpt2.ui.runner import Runner
 from gpt2.ui.text_line import TextLine
 from gpt2.ui.theme import page_theme
 
 TITLE = "GPT-2, from scratch"
 
-# Two cores advance two runs about as fast as one after the other; more would only slow each.
-_MOST_RUNNING = 2
+_MOST_IN_CLUSTER = 24  # each holds one of this process's threads
+# Every run in line holds a thread; beside them the page itself needs some.
+_SPARE_THREADS = 40
+
+# Routes of our own beside Gradio's, which takes them only when it is launched.
+_routes: WeakKeyDictionary[gr.Blocks, list[BaseRoute]] = WeakKeyDictionary()
 
 
-def build_page() -> gr.Blocks:
-    """Everything wired; the built-in model loads in the background."""
-    playground = Playground(Runner(Residency(memory_budget()), _MOST_RUNNING))
+def build_page(where: str = "local") -> gr.Blocks:
+    """Everything wired; the built-in model loads in the background. Raises ValueError."""
+    runner = build_runner(where)
+    playground = Playground(runner)
     asked = AttentionRequests(playground)
     api = Api(playground)
 
-    # Gradio marks what the browser may call, and a bound method takes no mark.
-    def pull(request: Any) -> Value:
-        return asked.pull(request)
-
-    def watch_layer(request: Any) -> Value:
-        return asked.watch_layer(request)
+    functions = asked.server_functions()
 
     page = gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False)
     with page:
         with gr.Row(elem_id="top"):
             gr.HTML(f"<h1>{TITLE}</h1>", apply_default_css=False)
             status = TextLine(elem_id="status")
-        with gr.Row(elem_id="columns"):
-            with gr.Column(elem_id="left"):
-                controls = Controls.build()
-                output = OutputView(elem_id="output", server_functions=[pull, watch_layer])
-            with gr.Column(elem_id="right"):
-                attention = AttentionView(elem_id="attention", server_functions=[pull, watch_layer])
-        Handlers(playground).wire(page, controls, output, attention, status)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Write"):
+                controls, output, attention = _write_tab(functions)
+            with gr.Tab("Compare"):
+                add_compare(page, playground, functions, RUNS)
+        handlers = Handlers(playground)
+        handlers.wire(page, controls, output, attention, status)
+        wire_restoring(page, handlers, controls, output, attention)
         page.load(
             asked.example, outputs=attention, show_progress="hidden", api_visibility="private"
         )
         api_endpoint(api.generate, api_name="generate", **RUNS)
         api_endpoint(api.attention, api_name="attention", concurrency_limit=2)
+    # On a Space Gradio would put a header over our own, with fonts and pictures from other hosts.
+    page.space_id = None
+    _routes[page] = [panel_route(), *operations(runner)]
     # The first visitor should find the built-in model loaded.
     asked.warm_up()
-    page.queue(default_concurrency_limit=4, max_size=128)
+    page.queue(default_concurrency_limit=4, max_size=512)
     return page
+
+
+def build_runner(where: str) -> Runner:
+    """The models in this process, or those of a Ray cluster, whose memory is its own affair."""
+    limits = Limits.from_environment()
+    if where == "ray":
+        return Runner(Residency(sys.maxsize, engine_loader(where)), _MOST_IN_CLUSTER, limits)
+    return Runner(Residency(memory_budget(), engine_loader()), limits.running, limits)
+
+
+def _write_tab(
+    functions: list[Callable[..., Any]],
+) -> tuple[Controls, OutputView, AttentionView]:
+    """The controls and the two views; `functions` are what a view may ask the server."""
+    with gr.Row(elem_id="columns"):
+        with gr.Column(elem_id="left"):
+            controls = Controls.build()
+            output = OutputView(elem_id="output", server_functions=functions)
+        with gr.Column(elem_id="right"):
+            attention = AttentionView(elem_id="attention", server_functions=functions)
+    return controls, output, attention
 
 
 def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
     """Serve the page; host and port come from Gradio's own environment variables."""
+    limits = Limits.from_environment()
     served: tuple[Any, str, str] = page.launch(
         theme=page_theme(),
-        css=panel_text("tokens.css") + panel_text("app.css"),
-        app_kwargs={"routes": [panel_route()]},
+        css="".join(map(panel_text, ("tokens.css", "app.css", "compare.css"))),
+        app_kwargs={"routes": _routes[page], "middleware": [Middleware(Guard)]},
         footer_links=["api"],
         ssr_mode=False,
         run_history=False,
         enable_monitoring=False,
         pwa=False,
+        state_session_capacity=MOST_VISITORS,
+        max_threads=limits.running + limits.waiting + _SPARE_THREADS,
         **options,
     )
     return served

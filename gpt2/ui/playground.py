@@ -7,17 +7,20 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from gpt2.batching import NotFinite
 from gpt2.checkpoint import Cancelled, CheckpointError, Progress, is_cached
 from gpt2.engine import Engine, Event
 from gpt2.residency import OutOfMemory
+from gpt2.serving.remote import Lost
 from gpt2.ui.frames import Frames, Value, loading_sentence, note
+from gpt2.ui.line import FullHouse, in_words
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import News, Runner, Started, Waiting
 from gpt2.ui.runs import Run, RunStore
-from gpt2.ui.sizes import source_of
+from gpt2.ui.sizes import precision_of, source_of
 
 # Errors whose message is a sentence for visitors.
-TOLD = (ValueError, CheckpointError, OutOfMemory)
+TOLD = (ValueError, CheckpointError, OutOfMemory, FullHouse, NotFinite, Lost)
 SORRY = "Something went wrong on the server. Nothing is lost; try again."
 
 Frame = tuple[Value | None, Value | None, str]  # Output, Attention, status line
@@ -57,8 +60,8 @@ class Playground:
         def start(engine: Engine) -> Run:
             run = new_run(engine, request)
             before = visitor.run
-            if before and before.layers == run.layers:
-                run.layer = before.layer  # keep looking where the visitor looked last
+            if before and (before.layers, before.heads) == (run.layers, run.heads):
+                run.look_as(before)
             self.runs.add(run)
             return run
 
@@ -68,7 +71,8 @@ class Playground:
         """More of the same text, by the same model."""
 
         def start(engine: Engine) -> Run:
-            run.options = request.options
+            run.options, run.speed_up = request.options, None
+            run.draft = _title_of(request.draft) or run.draft
             return run
 
         return self._frames(request, visitor, start)
@@ -82,17 +86,18 @@ class Playground:
             state = "built in · ready" if source.folder else "on this computer"
         else:
             state = "downloaded on first use"
-        return f"{source.title} · float32 · {state}"
+        return f"{source.title} · {precision_of(size)} · {state}"
 
-    def texts(self, request: Request) -> Iterator[str]:
+    def texts(self, request: Request, visitor: str = "") -> Iterator[str]:
         """The text so far, again and again, for a script. Raises what `TOLD` lists.
 
         The same text comes again while there is no news: that is how a script that has left is
-        noticed.
+        noticed. `visitor` tells callers apart, each of whom may have so many runs at a time.
         """
         text = ""
         stop = threading.Event()
-        for batch in self.runner.news(request, lambda engine: new_run(engine, request), stop):
+        news = self.runner.news(request, lambda engine: new_run(engine, request), stop, visitor)
+        for batch in news:
             text += "".join(item.text for item in batch if isinstance(item, Event))
             yield text
 
@@ -100,6 +105,7 @@ class Playground:
         self, request: Request, visitor: Visitor, start: Callable[[Engine], Run]
     ) -> Iterator[Frame]:
         title = source_of(request.size).title
+        precision = precision_of(request.size)
         stop = visitor.begin()
         frames: Frames | None = None
         last: Frame | None = None
@@ -119,7 +125,8 @@ class Playground:
                     if frames is None:
                         frame = _before_start(title, newest)
                     elif events:
-                        frame = *frames.frame(events), f"{title} · float32 · {_state(events)}"
+                        badge = f"{title} · {precision} · {_state(events)}"
+                        frame = *frames.frame(events), badge
                 if frame:
                     yield frame
         except Cancelled:
@@ -137,7 +144,13 @@ def new_run(engine: Engine, request: Request) -> Run:
     """A run over the prompt's ids, looking at a layer in the middle."""
     ids = engine.encode(request.prompt)
     layers, heads = engine.config.num_blocks, engine.config.num_heads
-    return Run(request.size, request.options, ids, len(ids), layers, heads, layers // 2)
+    run = Run(request.size, request.options, ids, len(ids), layers, heads, layers // 2)
+    run.draft = _title_of(request.draft)
+    return run
+
+
+def _title_of(draft: str | None) -> str:
+    return source_of(draft).title if draft else ""
 
 
 def _frames_for(started: Started, title: str, limit: int) -> Frames:
@@ -151,13 +164,19 @@ def _state(events: list[Event]) -> str:
 
 def _before_start(title: str, newest: News | None) -> Frame:
     if isinstance(newest, Waiting):
-        runs = "one run is" if newest.ahead == 1 else f"{newest.ahead} runs are"
-        waiting = note("waiting", f"Waiting in line: {runs} ahead of yours.")
-        return waiting, None, f"{title} · waiting in line"
+        sentence = waiting_sentence(newest.ahead, newest.seconds)
+        return note("waiting", sentence), None, f"{title} · waiting in line"
     sentence = f"Loading {title}."
     if isinstance(newest, Progress):
         sentence = loading_sentence(title, newest)
     return note("loading", sentence), None, f"{title} · loading"
+
+
+def waiting_sentence(ahead: int, seconds: float | None) -> str:
+    """How many must end first, and about how long that takes where it can be told."""
+    runs = "one run is" if ahead == 1 else f"{ahead} runs are"
+    when = f" Your turn in {in_words(seconds)}." if seconds else ""
+    return f"Waiting in line: {runs} ahead of yours.{when}"
 
 
 def _failure(frames: Frames | None, sentence: str) -> Value:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from functools import cache
 from reprlib import repr as shortened
 
+from gpt2.config import GPT2Config
 from gpt2.sampling import SamplingOptions
 from gpt2.tokenizer import Tokenizer
-from gpt2.ui.sizes import config_of, source_of
+from gpt2.ui.sizes import config_of, drafts_for, source_of
 
 # No prompt of 1,024 tokens is near this long, and counting tokens of more would be slow.
 MOST_CHARACTERS = 100_000
+OFF = "off"  # Draft with: no draft
 
-_tokenizer = cache(Tokenizer)  # building one takes longer than counting a prompt
+tokenizer_of = cache(Tokenizer)  # building one takes longer than counting a prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Request:
     size: str
     new_tokens: int
     options: SamplingOptions
+    draft: str | None = None  # the size that guesses ahead, if any
 
 
 def checked(
@@ -35,6 +38,7 @@ def checked(
     top_k: object,
     top_p: object,
     seed: object,
+    draft_with: object = OFF,
 ) -> Request:
     """The request in these fields; an empty seed draws one. Raises ValueError."""
     name = source_of(size).name
@@ -49,7 +53,7 @@ def checked(
     count = whole(f"New tokens must be a whole number from 1 to {most:,}", new_tokens)
     if not 1 <= count <= most:
         raise ValueError(f"New tokens must be from 1 to {most:,}, not {count:,}.")
-    return Request(text, name, count, options)
+    return Request(text, name, count, options, _draft(draft_with, name))
 
 
 def at_most(new_tokens: object, size: str) -> int:
@@ -78,10 +82,15 @@ def count_tokens(prompt: str, size: str) -> str:
     config = config_of(source_of(size).name)
     if len(prompt) > MOST_CHARACTERS:
         return f"more than {config.max_seq_len:,} tokens: too long"
-    count = len(_tokenizer(config.vocab_size).encode(prompt))
+    count = tokens_in(prompt, config)
     over = count - config.max_seq_len + 1
     warning = f": {over:,} too many" if over > 0 else ""
     return f"{count:,} of {config.max_seq_len:,} tokens{warning}"
+
+
+def tokens_in(text: str, config: GPT2Config) -> int:
+    """How many tokens a model of this vocabulary makes of `text`."""
+    return len(tokenizer_of(config.vocab_size).encode(text))
 
 
 def whole(rule: str, value: object) -> int:
@@ -90,6 +99,21 @@ def whole(rule: str, value: object) -> int:
     if isinstance(value, bool) or number != int(number):
         raise ValueError(f"{rule}, not {shortened(value)}.")
     return int(number)
+
+
+def _draft(value: object, size: str) -> str | None:
+    if value is None or value in ("", OFF):
+        return None
+    able = drafts_for(size)
+    if value in able:
+        return str(value)
+    sizes = ", ".join([OFF, *able])
+    raise ValueError(
+        f"Draft with must be {sizes} for {size}: a smaller size of the same vocabulary, "
+        f"not {shortened(value)}."
+        if able
+        else f"Draft with must be {OFF} for {size}: no smaller size has its vocabulary."
+    )
 
 
 def _seed(value: object) -> int:
@@ -103,6 +127,7 @@ def _seed(value: object) -> int:
 
 def _number(rule: str, value: object) -> float:
     # The bound keeps out infinity, NaN, and whole numbers that no float can hold.
-    if isinstance(value, int | float) and abs(value) < 1e300 and not isinstance(value, bool):
+    if isinstance(value, int | float) and abs(value) < 1e100 and not isinstance(value, bool):
         return float(value)
-    raise ValueError(f"{rule}, not {shortened(value)}.")
+    given = "; it is empty" if value is None or value == "" else f", not {shortened(value)}"
+    raise ValueError(f"{rule}{given}.")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import atexit
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from gpt2.checkpoint import Cancelled, Progress, fetch
+from gpt2.checkpoint import Cancelled, Progress, fetch, is_cached
 from gpt2.engine import Engine, Event
-from gpt2.residency import Residency
+from gpt2.residency import OutOfMemory, Residency, cache_bytes
+from gpt2.serving.journal import Entry, Journal
 from gpt2.ui.background import Background
+from gpt2.ui.limits import Limits
+from gpt2.ui.line import Line, Place
 from gpt2.ui.requests import Request
 from gpt2.ui.runs import Run
-from gpt2.ui.sizes import offered, source_of, weights_bytes
-from gpt2.ui.turns import Turns
+from gpt2.ui.sizes import config_of, offered, source_of, weights_bytes
 
 _PATIENCE = 0.25  # seconds without news before the page is told so
 _GRACE = 5.0  # seconds for a run to notice that the program ends
@@ -24,9 +28,10 @@ _PAUSE = 0.02  # seconds between two frames: nobody sees more than 50 a second
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """So many runs must end first."""
+    """So many runs must end first; `seconds` is about how long that takes, if it can be told."""
 
     ahead: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +42,26 @@ class Started:
     run: Run
 
 
+T = TypeVar("T")
 News = Progress | Waiting | Started | Event
 
 
 class Runner:
-    """The models, and the line of those who want to use them: at most `most_running` at once."""
+    """The models, and the line of those who want to use them."""
 
-    def __init__(self, residency: Residency, most_running: int) -> None:
-        self._residency = residency
-        self._turns = Turns(most_running)
-        self._running: dict[threading.Event, Background[News]] = {}
+    def __init__(
+        self, residency: Residency, most_running: int, limits: Limits | None = None
+    ) -> None:
+        self.residency = residency
+        self.journal = Journal()
+        self._line = Line(replace(limits or Limits(), running=most_running))
+        self._running: dict[threading.Event, Background[Any]] = {}
         atexit.register(self.close)
+
+    @property
+    def limits(self) -> Limits:
+        """How many may write, and how long."""
+        return self._line.limits
 
     def close(self) -> None:
         """Stop every run: a thread that is inside PyTorch when Python ends aborts the process."""
@@ -58,32 +72,93 @@ class Runner:
             work.join(_GRACE)
 
     def engine(
-        self, size: str, cancelled: Callable[[], bool] = lambda: False
+        self, size: str, cancelled: Callable[[], bool] = lambda: False, run_bytes: int = 0
     ) -> AbstractContextManager[Engine]:
         """The engine of an offered size, for as long as the `with` block lasts."""
-        return self._residency.engine(offered()[size], weights_bytes(size), cancelled)
+        name, weights = offered()[size], weights_bytes(size)
+        return self.residency.engine(name, weights, cancelled, run_bytes)
 
     def is_loaded(self, size: str) -> bool:
         """Whether a run of this size could start at once."""
-        return self._residency.is_loaded(offered()[size])
+        return self.residency.is_loaded(offered()[size])
 
-    def news(
-        self, request: Request, start: Callable[[Engine], Run], stop: threading.Event
-    ) -> Iterator[list[News]]:
-        """What happened since last asked; nothing at all is news too, four times a second.
+    def is_here(self, size: str) -> bool:
+        """Whether it could start without a download."""
+        return self.is_loaded(size) or is_cached(source_of(size))
 
-        `start` makes the run when its turn has come. Closing this early, as Gradio does for a
-        closed tab, stops the run.
+    def download(self, size: str, emit: Callable[[Progress], None], stop: threading.Event) -> None:
+        """Fetch a size that is not loaded, apart from loading: everybody sees how far it is."""
+        if not self.is_loaded(size):
+            fetch(source_of(size), emit, stop.is_set)
+
+    def background(
+        self, work: Callable[[Callable[[T], None]], None], stop: threading.Event
+    ) -> Iterator[list[T]]:
+        """What `work` has emitted since last asked; nothing too is news, four times a second.
+
+        Closing this early, as Gradio does for a closed tab, sets `stop`, which `work` must watch.
         """
-        work: Background[News] = Background(
-            lambda emit: self._work(request, start, stop, emit), _PATIENCE, _PAUSE
-        )
-        self._running[stop] = work
+        running: Background[T] = Background(work, _PATIENCE, _PAUSE)
+        self._running[stop] = running
         try:
-            yield from work.batches()
+            yield from running.batches()
         finally:
             stop.set()
             del self._running[stop]
+
+    @contextmanager
+    def turn(
+        self,
+        emit: Callable[[Waiting], None],
+        stop: threading.Event,
+        visitor: str = "",
+        tokens: int = 1,
+    ) -> Iterator[Place]:
+        """A place in the line; the block begins when it is its turn. Raises Cancelled, FullHouse.
+
+        `tokens` is what the block may write, and `Place.written` what it has: for the estimate.
+        """
+        place = self._line.join(visitor, tokens)
+        try:
+            while ahead := self._line.ahead(place):
+                emit(Waiting(ahead, self._line.seconds(place)))
+                if stop.wait(_PATIENCE):
+                    raise Cancelled
+            place.start()
+            yield place
+        finally:
+            self._line.leave(place)
+
+    def news(
+        self,
+        request: Request,
+        start: Callable[[Engine], Run],
+        stop: threading.Event,
+        visitor: str = "",
+    ) -> Iterator[list[News]]:
+        """What happened since last asked; `start` makes the run when its turn has come."""
+
+        def work(emit: Callable[[News], None]) -> None:
+            self._work(request, start, stop, emit, visitor)
+
+        with self.journal.entry(request.size) as entry:
+            for batch in self.background(work, stop):
+                for item in batch:
+                    self.note(entry, item)
+                yield batch
+
+    def note(self, entry: Entry, item: News) -> None:
+        """Keep account of what happened in a run."""
+        if isinstance(item, Progress):
+            self.journal.downloading(entry)
+        elif isinstance(item, Waiting):
+            entry.phase = "waiting"
+        elif isinstance(item, Started):
+            entry.start()
+        else:
+            if item.token is not None:
+                entry.count()
+            entry.ended = item.finish or entry.ended
 
     def _work(
         self,
@@ -91,39 +166,68 @@ class Runner:
         start: Callable[[Engine], Run],
         stop: threading.Event,
         emit: Callable[[News], None],
+        visitor: str,
     ) -> None:
-        # Before the line, so that a download keeps nobody waiting; and apart from loading, so that
-        # everybody who wants this size sees how far it is.
-        if not self.is_loaded(request.size):
-            fetch(source_of(request.size), emit, stop.is_set)
-        with self.engine(request.size, stop.is_set) as engine:
-            place = self._turns.join()
-            try:
-                self._wait(place, stop, emit)
-                self._write(engine, request, start(engine), stop, emit)
-            finally:
-                self._turns.leave(place)
+        sizes = [request.size, *([request.draft] if request.draft else [])]
+        # Before the line, so that a download keeps nobody waiting.
+        for size in sizes:
+            self.download(size, emit, stop)
+        with ExitStack() as held:
+            engines = [held.enter_context(self.engine(size, stop.is_set)) for size in sizes]
+            turn = self.turn(emit, stop, visitor, request.new_tokens)
+            place = held.enter_context(turn)
+            held.enter_context(self._room(sizes, emit, stop))
+            draft = engines[1] if request.draft else None
+            self._write(engines[0], draft, request, start(engines[0]), stop, emit, place)
 
-    def _wait(self, place: object, stop: threading.Event, emit: Callable[[News], None]) -> None:
-        while ahead := self._turns.ahead(place):
-            emit(Waiting(ahead))
-            if stop.wait(_PATIENCE):
-                raise Cancelled
+    @contextmanager
+    def _room(
+        self, sizes: list[str], emit: Callable[[News], None], stop: threading.Event
+    ) -> Iterator[None]:
+        """Memory for the caches of one run: waits while others have it. Raises OutOfMemory."""
+        with ExitStack() as held:
+            while True:
+                others = self.residency.running_bytes()
+                try:
+                    # All or nothing: two who wait for each other's half would wait for ever.
+                    with ExitStack() as taken:
+                        for size in sizes:
+                            taken.enter_context(self._with_cache(size, stop))
+                        held.push(taken.pop_all())
+                    break
+                except OutOfMemory:
+                    if not others:
+                        raise
+                emit(Waiting(1))
+                if stop.wait(_PATIENCE):
+                    raise Cancelled
+            yield
+
+    def _with_cache(self, size: str, stop: threading.Event) -> AbstractContextManager[Engine]:
+        config = config_of(size)
+        return self.engine(size, stop.is_set, cache_bytes(config, config.max_seq_len))
 
     def _write(
         self,
         engine: Engine,
+        draft: Engine | None,
         request: Request,
         run: Run,
         stop: threading.Event,
         emit: Callable[[News], None],
+        place: Place,
     ) -> None:
         emit(Started(engine, run))
+        end = time.monotonic() + self.limits.seconds
         for event in engine.stream(
             list(run.ids),
             request.options,
             request.new_tokens,
-            attention=lambda: (run.layer,),
-            stopped=stop.is_set,
+            attention=run.wanted,
+            stopped=lambda: stop.is_set() or time.monotonic() > end,
+            draft=draft,
         ):
+            place.written += event.token is not None
+            if event.finish == "stopped" and not stop.is_set():
+                event = replace(event, finish="time")
             emit(event)

@@ -8,6 +8,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from gpt2.sampling import SamplingOptions
+from gpt2.ui.capture import Capture
+from gpt2.ui.capture_budget import SERVER_BUDGET
+from gpt2.ui.maps import MapView, Mode
 
 _MOST_RUNS = 500
 
@@ -16,8 +19,9 @@ _MOST_RUNS = 500
 class Run:
     """One text. `ids` grows while it runs; `read` of them have an attention row.
 
-    Attention itself is not kept: the browser has what was sent, and `Engine.attention_rows` makes
-    any of it anew from the ids.
+    `layer`, `head` and `mode` are the map its reader looks at; `watched` is False when nobody looks
+    at any, `atlas` when nobody looks at all heads. What is kept of its attention is in `capture`,
+    and can be made anew from the ids.
     """
 
     size: str
@@ -29,7 +33,36 @@ class Run:
     layer: int = 0
     read: int = 0
     example: bool = False
+    draft: str = ""  # who guessed ahead, by the name people read
+    guesses: dict[int, int] = field(default_factory=dict)  # place -> what the draft guessed there
+    speed_up: float | None = None
+    head: int = 0
+    mode: Mode = "head"
+    watched: bool = True
+    atlas: bool = True
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    capture: Capture = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.capture = Capture(self.layers, self.heads)
+
+    @property
+    def view(self) -> MapView:
+        """The map its reader looks at."""
+        return MapView(self.layer, self.head, self.mode)
+
+    def look_at(self, view: MapView) -> None:
+        """From now on, this map."""
+        self.layer, self.head, self.mode = view.layer, view.head, view.mode
+
+    def look_as(self, other: Run) -> None:
+        """Where the reader of another text of this shape looks."""
+        self.look_at(other.view)
+        self.watched, self.atlas = other.watched, other.atlas
+
+    def wanted(self) -> range:
+        """The layers to watch: all, or none when nobody looks."""
+        return range(self.layers if self.watched else 0)
 
 
 class RunStore:
@@ -43,7 +76,7 @@ class RunStore:
         with self._lock:
             self._runs[run.id] = run
             while len(self._runs) > _MOST_RUNS:
-                self._runs.popitem(last=False)
+                SERVER_BUDGET.forget(self._runs.popitem(last=False)[1].capture)
 
     def get(self, run_id: object) -> Run | None:
         with self._lock:

@@ -9,6 +9,7 @@ from reprlib import repr as shortened
 
 from gpt2.checkpoint import Source, cached_folder, fetch, find_source, is_cached, read_config
 from gpt2.config import SIZES, GPT2Config
+from gpt2.precision import choose_precision, wanted_precision, weight_bytes
 
 # A folder or a hub repository, offered below the known sizes.
 OWN_MODEL_VARIABLE = "GPT2_MODEL"
@@ -56,9 +57,25 @@ def config_of(name: str) -> GPT2Config:
     return read_config(folder) if folder else GPT2Config()
 
 
+def drafts_for(name: str) -> list[str]:
+    """The offered sizes that can guess ahead for this one: smaller, of the same vocabulary."""
+    own = config_of(name)
+    return [
+        other
+        for other in offered()
+        if config_of(other).vocab_size == own.vocab_size
+        and config_of(other).num_parameters < own.num_parameters
+    ]
+
+
+def precision_of(name: str) -> str:
+    """The precision it is loaded in here: `int8`."""
+    return choose_precision(wanted_precision(), config_of(name))
+
+
 def weights_bytes(name: str) -> int:
-    """Memory the model needs in float32."""
-    return config_of(name).num_parameters * 4
+    """Memory the model needs in the precision it will be loaded in."""
+    return weight_bytes(config_of(name), precision_of(name))
 
 
 def label(name: str) -> str:

@@ -5,28 +5,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 
-import numpy as np
-import numpy.typing as npt
-
+from gpt2.levels import Levels
 from gpt2.tokenizer import END_OF_TEXT, Tokenizer
 
 WireToken = str | dict[str, str]
 
 
-def pack_rows(rows: npt.NDArray[np.float32]) -> bytes:
-    """The newest rows (H, T, S) of one layer, weights 0 to 1, as bytes.
-
-    Row after row, and in a row head after head, only what the row can see: its first i + 1 weights.
-    A byte is round(255 * sqrt(weight)): the square root keeps small weights apart, and no weight is
-    off by more than 0.004.
-    """
-    _, fed, attended = rows.shape
-    levels = np.rint(255 * np.sqrt(np.clip(rows, 0, 1))).astype(np.uint8)
-    first = attended - fed
-    return b"".join(levels[:, row, : first + row + 1].tobytes() for row in range(fed))
+def pack_rows(rows: Iterable[Levels]) -> bytes:
+    """Rows of a map one after another, (i + 1) bytes each as `gpt2.levels` makes them."""
+    return b"".join(row.tobytes() for row in rows)
 
 
-def encode_rows(packed: bytes) -> str:
+def encode_bytes(packed: bytes) -> str:
     """base64, the shortest text that JSON carries unchanged."""
     return base64.b64encode(packed).decode("ascii")
 
@@ -44,3 +34,18 @@ def _wire_token(tokenizer: Tokenizer, token: int) -> WireToken:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return {"hex": data.hex()}
+
+
+def token_ids(tokenizer: Tokenizer, tokens: Iterable[WireToken]) -> list[int]:
+    """`wire_tokens` undone. Raises ValueError for what it never makes."""
+    return [_token_id(tokenizer, token) for token in tokens]
+
+
+def _token_id(tokenizer: Tokenizer, token: WireToken) -> int:
+    if isinstance(token, str):
+        return tokenizer.token_of(token.encode("utf-8"))
+    if isinstance(token, dict) and token.get("special") == END_OF_TEXT:
+        return tokenizer.end_of_text
+    if isinstance(token, dict) and isinstance(token.get("hex"), str):
+        return tokenizer.token_of(bytes.fromhex(token["hex"]))
+    raise ValueError("this is no token")

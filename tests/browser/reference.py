@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from gpt2.engine import Engine, load
-from gpt2.sampling import SamplingOptions
+from gpt2.sampling import USUAL
 
 PROMPT = "Once upon a time there was a little fox who lived"
 
@@ -33,19 +32,13 @@ def one_thread() -> Iterator[None]:
 
 
 def text_of(seed: int, new_tokens: int, prompt: str = PROMPT) -> str:
-    """The whole text at temperature 0.8, prompt included."""
+    """The whole text at the usual settings, prompt included."""
     with one_thread():
-        return prompt + engine().complete(prompt, SamplingOptions(0.8, seed=seed), new_tokens)
+        return prompt + engine().complete(prompt, replace(USUAL, seed=seed), new_tokens)
 
 
 def ids_of(seed: int, new_tokens: int, prompt: str = PROMPT) -> list[int]:
     """The same text's tokens, its own end included."""
     with one_thread():
-        events = list(engine().stream(prompt, SamplingOptions(0.8, seed=seed), new_tokens))
+        events = list(engine().stream(prompt, replace(USUAL, seed=seed), new_tokens))
     return [*engine().encode(prompt), *(e.token for e in events if e.token is not None)]
-
-
-def levels_of(ids: list[int], layer: int) -> npt.NDArray[np.float64]:
-    """255 times the square root of every weight of one layer: bytes before they are rounded."""
-    rows = engine().attention_rows(ids, layer).astype(np.float64)
-    return 255 * np.sqrt(np.clip(rows, 0, 1))

@@ -22,16 +22,17 @@ _OURS = ("GRADIO_", "HF_", "GPT2_", "SPACE_")
 
 @dataclass(frozen=True)
 class App:
-    """A page being served, and what its process has said."""
+    """A page being served, and what its process has said; no process where another started it."""
 
     url: str
     log: Path
+    process: subprocess.Popen[bytes] | None
 
 
 @contextmanager
 def serve(folder: Path, command: tuple[str, ...] = ("app.py",), **variables: str) -> Iterator[App]:
     """Run the app with an empty hub cache under `folder` until the block ends."""
-    port = _free_port()
+    port = int(variables.get("GRADIO_SERVER_PORT", free_port()))
     log = folder / "app.log"
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -42,8 +43,8 @@ def serve(folder: Path, command: tuple[str, ...] = ("app.py",), **variables: str
             stderr=subprocess.STDOUT,
         )
     try:
-        app = App(f"http://127.0.0.1:{port}/", log)
-        _wait_for(app, process)
+        app = App(f"http://127.0.0.1:{port}/", log, process)
+        _wait_for(app)
         yield app
     finally:
         process.terminate()
@@ -61,6 +62,7 @@ def _environment(folder: Path, port: int, variables: Mapping[str, str]) -> dict[
         "HF_HOME": str(folder / "hub"),
         "GRADIO_SERVER_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
+        "GPT2_PRECISION": "float32",  # what the page says must not depend on the processor
         # Runs, a browser and the tests share few cores; threads that wait for each other would
         # each wait for a core first.
         "OMP_NUM_THREADS": "1",
@@ -68,18 +70,19 @@ def _environment(folder: Path, port: int, variables: Mapping[str, str]) -> dict[
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_for(app: App, process: subprocess.Popen[bytes]) -> None:
+def _wait_for(app: App) -> None:
+    # The warm-up page answers at once, but only where the page will be.
     ends = time.monotonic() + _SECONDS_TO_START
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < ends and process.poll() is None:
+    while time.monotonic() < ends and app.process.poll() is None:
         try:
-            with direct.open(app.url, timeout=5):
+            with direct.open(app.url + "config", timeout=5):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

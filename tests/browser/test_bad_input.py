@@ -8,31 +8,15 @@ import urllib.request
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
+
+from tests.hostile import HOSTILE
 
 from .reference import PROMPT, text_of
 from .server import App
 from .visit import PATIENCE, Visit
 
 pytestmark = pytest.mark.browser
-
-HOSTILE = (
-    "<img src=x onerror=\"document.body.setAttribute('x', '1')\">",
-    "${document.body.setAttribute('x', '1')}",
-    "{{value}} {{constructor.constructor('return 1')()}}",
-    "</script><script>document.body.setAttribute('x', '1')</script>",
-    "`\\${alert(1)}\\`",
-    "שלום עולם \u202ereversed\u202c العربية",
-    "bell \x07 escape \x1b[31m null \x00 tab \t end",
-    "\ud83e\udd8a\u200d\u2764\ufe0f 狐狸".encode("utf-16", "surrogatepass").decode("utf-16"),
-)
-
-
-def nothing_ran(visit: Visit) -> None:
-    assert visit.page.evaluate("document.body.getAttribute('x')") is None
-    assert visit.page.locator("img[src='x']").count() == 0
-    assert visit.page.locator("#output script, #attention script").count() == 0
-    expect(visit.page).to_have_title("GPT-2, from scratch")
 
 
 def test_hostile_prompts_are_only_text(visit: Visit) -> None:
@@ -43,7 +27,7 @@ def test_hostile_prompts_are_only_text(visit: Visit) -> None:
         for query in range(visit.rows()):
             visit.page.evaluate("(query) => store.select({ query, key: 0 })", query)
         expect(visit.note).to_have_text(re.compile(r"^Done\.|ended the text here itself\.$"))
-        nothing_ran(visit)
+        visit.nothing_ran()
     assert visit.prompt.input_value() == HOSTILE[-1]
 
 
@@ -79,6 +63,32 @@ def test_a_wrong_field_costs_a_sentence_and_nothing_else(
     assert visit.generate(prompt=PROMPT, seed=1) == text
 
 
+def test_an_emptied_number_says_so_and_its_return_puts_the_words_back(visit: Visit) -> None:
+    visit.generate(new_tokens=5, seed=1)
+    before = visit.note.inner_text()
+    for label, least in (("New tokens", 1), ("Temperature", 0)):
+        visit.number(label).fill("")
+        expect(visit.note).to_have_text(
+            f"{label} is empty. Type a number; left empty, it becomes {least}."
+        )
+        visit.number(label).fill("1")
+        expect(visit.note).to_have_text(before)
+    visit.number("New tokens").fill("")
+    visit.number("New tokens").press("Tab")
+    expect(visit.number("New tokens")).to_have_value("1")
+
+
+def test_a_server_that_does_not_answer_is_no_silence(visit: Visit) -> None:
+    held: list[Route] = []
+    visit.page.route("**/queue/join**", lambda route: held.append(route))
+    visit.button("Generate").click()
+    expect(visit.note).to_have_text(re.compile("^No answer yet. Browsers open six connections"))
+    for route in held:
+        route.continue_()
+    visit.until("() => store.run?.status")
+    visit.button("Stop").click()
+
+
 def test_ten_megabytes_are_refused_and_disturb_nobody(
     visits: Callable[..., Visit], app: App
 ) -> None:
@@ -102,7 +112,7 @@ def test_ten_megabytes_are_refused_and_disturb_nobody(
 def test_a_size_nobody_offers_is_refused(visit: Visit, app: App) -> None:
     for size in ("../../etc", "owner/other", "nope"):
         assert "Model size must be one of tiny, " in call(
-            app, "generate", ["A fox", size, 0.8, 5, 0, 1, 0]
+            app, "generate", ["A fox", size, 0.8, 5, 0, 1, 0, "off"]
         )
         assert "Model size must be one of tiny, " in call(app, "attention", [size, "A fox", 0, 0])
     assert visit.generate(new_tokens=5, seed=1) == text_of(1, 5)

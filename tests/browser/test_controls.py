@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from gpt2.config import SIZES
 from gpt2.tokenizer import Tokenizer
@@ -34,7 +34,9 @@ def test_everything_has_its_name(visit: Visit) -> None:
     expect(visit.size).to_have_value(re.compile("^Tiny"))
     expect(visit.status).to_have_text(re.compile(r"^Tiny · float32 · .*ready$"))
     expect(visit.layer.locator("option")).to_have_text([f"{i} of 6" for i in range(1, 7)])
-    expect(visit.head.locator("option")).to_have_text([f"{i} of 4" for i in range(1, 5)])
+    expect(visit.head.locator("option")).to_have_text(
+        [re.compile(f"^{i} of 4") for i in range(1, 5)]
+    )
 
 
 def test_sliders_have_their_range(visit: Visit) -> None:
@@ -84,7 +86,8 @@ def test_each_size_says_what_it_weighs_and_whether_it_is_here(visit: Visit) -> N
     for text, size in zip(texts[1:], list(SIZES.values())[1:], strict=False):
         count = size.download_bytes
         weight = f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
-        assert re.fullmatch(rf"{size.label} · [\d.,]+ [MB] · {weight} to download", text)
+        cost = "built in" if size.built_in else f"{weight} to download"
+        assert re.fullmatch(rf"{size.label} · [\d.,]+ [MB] · {cost}", text)
     assert texts[-1].endswith("deep · here")
 
 
@@ -101,19 +104,44 @@ def test_a_smaller_context_takes_the_slider_along(visit: Visit) -> None:
     expect(visit.count).to_have_text("12 of 512 tokens")
 
 
+def test_what_is_typed_while_the_server_is_asked_stays(visit: Visit) -> None:
+    visit.choose(size="Small")
+    slider = visit.page.get_by_role("slider", name="New tokens")
+    expect(slider).to_have_attribute("max", "1023")
+    visit.choose(new_tokens=1000)
+    held: list[Route] | None = []
+
+    def hold(route: Route) -> None:
+        if held is None:
+            route.continue_()
+        else:
+            held.append(route)
+
+    visit.page.route("**/queue/join**", hold)
+    visit.choose(size="Tiny")
+    visit.number("New tokens").fill("20")
+    for route in held:
+        route.continue_()
+    held = None
+    expect(slider).to_have_attribute("max", "511")
+    expect(visit.number("New tokens")).to_have_value("20")
+    visit.page.wait_for_timeout(300)
+    expect(visit.number("New tokens")).to_have_value("20")
+
+
 def test_the_worked_example_is_drawn_and_answers(visit: Visit) -> None:
     expect(visit.attention.get_by_text("Worked example")).to_be_visible()
     expect(visit.map).to_have_attribute("aria-label", re.compile(r"^Attention map, 18 rows"))
     # The second " the" reads from what followed the first.
     visit.map.hover(position=visit.cell(15, 7))
     expect(visit.attention).to_contain_text(re.compile(r'"·the" \(15\) reads "·cat" \(7\): 0\.\d'))
+    visit.until("() => store.run.atlas.count === 18")
+    visit.page.wait_for_timeout(100)
     painted = "(c) => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width,"
-    for i in range(4):
-        canvas = visit.thumbnails.nth(i).locator("canvas")
-        assert canvas.evaluate(f"{painted} c.height).data.buffer)).size") > 10
+    assert visit.atlas.evaluate(f"{painted} c.height).data.buffer)).size") > 10
     visit.layer.select_option("2 of 6")
-    visit.until("() => store.layer === 1 && store.drawable === 18")
-    visit.thumbnails.nth(2).click()
+    visit.until("() => store.look.layer === 1 && store.drawable === 18")
+    visit.atlas.click(position=visit.thumbnail(1, 2))
     expect(visit.head).to_have_value("2")
     expect(visit.output).to_contain_text("The text appears here, token by token.")
     visit.screenshot("start")

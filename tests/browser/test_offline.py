@@ -25,8 +25,9 @@ def note(event, arguments):
         host = arguments[1][0]
     else:
         return
-    with open(sys.argv[1], "a") as file:
+    with open(file_of_hosts, "a") as file:
         print(event, host, file=file)
+file_of_hosts = sys.argv.pop()
 sys.addaudithook(note)
 sys.path.insert(0, ".")
 runpy.run_path("app.py", run_name="__main__")

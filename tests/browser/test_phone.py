@@ -47,7 +47,7 @@ def test_a_tap_reads_a_cell_and_chooses_a_token(phone: Visit) -> None:
     expect(phone.text.locator(".selected")).to_have_attribute("data-from", "12")
     phone.text.locator(".token").nth(3).tap()
     expect(phone.text.locator(".selected")).to_have_attribute("data-from", "3")
-    phone.thumbnails.nth(2).tap()
+    phone.atlas.tap(position=phone.thumbnail(0, 2))
     expect(phone.head).to_have_value("2")
     phone.button("full screen").tap()
     expect(phone.button("close")).to_be_visible()

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from gpt2.config import SIZES
 
-from .reference import PROMPT, ids_of, levels_of, text_of
+from .reference import PROMPT, engine, ids_of, text_of
 from .visit import Visit
 
 pytestmark = pytest.mark.browser
@@ -19,9 +19,8 @@ pytestmark = pytest.mark.browser
 LAYERS = SIZES["tiny"].config.num_blocks
 HEADS = SIZES["tiny"].config.num_heads
 
-# Every row of the layer looked at, as lists of bytes: [row][head][key].
-ROWS = """() => Array.from({ length: store.drawable }, (_, i) =>
-  Array.from({ length: store.run.heads }, (_, head) => Array.from(store.row(i, head))))"""
+# Every row of the map looked at, as lists of weights.
+ROWS = "() => Array.from({ length: store.drawable }, (_, i) => Array.from(store.row(i)))"
 
 
 def test_text_and_map_grow_token_by_token(visit: Visit) -> None:
@@ -48,19 +47,26 @@ def test_the_map_is_what_the_model_computes(visit: Visit) -> None:
     visit.generate(seed=11, new_tokens=60)
     ids = ids_of(11, 60)
     assert visit.tokens() == len(ids)
-    for layer in range(LAYERS):
-        visit.layer.select_option(f"{layer + 1} of {LAYERS}")
-        visit.until("(layer) => store.layer === layer && store.missing() === null", layer)
-        rows = visit.page.evaluate(ROWS)
-        assert len(rows) == len(ids) - 1
-        expected = levels_of(ids[:-1], layer)
-        for i, heads in enumerate(rows):
-            shown = np.array(heads, dtype=np.float64)
-            assert shown.shape == (HEADS, i + 1)
-            np.testing.assert_allclose(shown, expected[:, i, : i + 1], rtol=0, atol=0.6)
-            # Each of the i + 1 roundings moves a weight by at most its root / 255.
-            sums = ((shown / 255) ** 2).sum(axis=1)
-            np.testing.assert_allclose(sums, 1, rtol=0, atol=(i + 1) ** 0.5 / 255 + 1e-3)
+    for layer, head in [(0, 0), (2, HEADS - 1), (LAYERS - 1, 1)]:
+        visit.layer.select_option(str(layer))
+        visit.head.select_option(str(head))
+        visit.until("([layer, head]) => store.look.layer === layer && store.look.head === head"
+                    " && store.missing() === null", [layer, head])  # fmt: skip
+        assert_rows(visit.page.evaluate(ROWS), ids, layer, head)
+    visit.page.get_by_label("Map", exact=True).select_option(label="Layer, mean")
+    visit.until("() => store.look.mode === 'mean' && store.missing() === null")
+    expected = engine().attention_rows(ids[:-1], LAYERS - 1).mean(axis=0)
+    for i, row in enumerate(visit.page.evaluate(ROWS)):
+        np.testing.assert_allclose(row, expected[i, : i + 1], rtol=0, atol=0.012)
+
+
+def assert_rows(rows: list[list[float]], ids: list[int], layer: int, head: int) -> None:
+    """As the model computes them, but for a byte's rounding; every one sums to 1."""
+    assert len(rows) == len(ids) - 1
+    expected = engine().attention_rows(ids[:-1], layer)[head]
+    for i, row in enumerate(rows):
+        np.testing.assert_allclose(row, expected[i, : i + 1], rtol=0, atol=0.012)
+        assert sum(row) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_same_seed_writes_the_same_text(visit: Visit) -> None:
@@ -70,16 +76,25 @@ def test_the_same_seed_writes_the_same_text(visit: Visit) -> None:
 
 
 def test_continue_goes_on_as_one_longer_run_would(visit: Visit) -> None:
-    visit.generate(seed="", new_tokens=30)
-    seed = int(visit.page.evaluate("store.run.status.stats.seed"))
+    seed = drawn_seed(visit)
     run = visit.run_id()
     assert visit.go_on(new_tokens=25) == text_of(seed, 55)
     assert visit.run_id() == run
     assert visit.rows() == visit.tokens() - 1
-    rows = visit.page.evaluate(ROWS)
-    expected = levels_of(ids_of(seed, 55)[:-1], visit.page.evaluate("store.layer"))
-    for i, heads in enumerate(rows):
-        np.testing.assert_allclose(heads, expected[:, i, : i + 1], rtol=0, atol=0.6)
+    layer, head = visit.page.evaluate("[store.look.layer, store.look.head]")
+    assert_rows(visit.page.evaluate(ROWS), ids_of(seed, 55), layer, head)
+
+
+def drawn_seed(visit: Visit) -> int:
+    """The seed of a new text of 30 tokens whose model would not end it within 55.
+
+    After an end, Continue goes on where one longer run would not.
+    """
+    while True:
+        visit.generate(seed="", new_tokens=30)
+        seed = int(visit.page.evaluate("store.run.status.stats.seed"))
+        if engine().tokenizer.end_of_text not in ids_of(seed, 55):
+            return seed
 
 
 def test_continue_without_a_text_says_what_to_do(visit: Visit) -> None:
@@ -119,16 +134,16 @@ def test_layer_and_head_change_while_it_writes(visit: Visit) -> None:
     visit.until("() => store.drawable > 15")
     visit.screenshot("midway")
     visit.layer.select_option("9 of 64")
-    visit.thumbnails.nth(1).click()
-    visit.until("() => store.layer === 8 && store.head === 1 && store.drawable > 25")
+    visit.head.select_option("2 of 2")
+    visit.until("() => store.look.layer === 8 && store.look.head === 1 && store.drawable > 25")
     visit.layer.select_option("64 of 64")
-    visit.until("() => store.layer === 63 && store.drawable > 35")
+    visit.until("() => store.look.layer === 63 && store.drawable > 35")
     assert visit.state() == "running"
     visit.button("Stop").click()
     visit.finished()
     assert visit.rows() == visit.tokens() - 1
     visit.layer.select_option("1 of 64")
-    visit.until("() => store.layer === 0 && store.drawable === store.run.tokens.ready - 1")
+    visit.until("() => store.look.layer === 0 && store.drawable === store.run.tokens.ready - 1")
     expect(visit.head).to_have_value("1")
 
 
@@ -167,11 +182,12 @@ def outlined(visit: Visit) -> set[int]:
     rows = visit.map.evaluate(
         """async (canvas) => {
           await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-          const plan = geometry.planOf(canvas.clientWidth, geometry.spanOf(store.drawable, false));
+          const size = geometry.spanOf(store.drawable, false);
+          const plan = geometry.planOf(canvas.clientWidth, { x: 0, y: 0, size }, store.splits);
           const c = canvas.getContext("2d");
           const accent = getComputedStyle(canvas).getPropertyValue("--accent").trim();
           return Array.from({ length: store.drawable }, (_, i) => i).filter((i) => {
-            const y = geometry.edgeOf(plan, i + 0.5);
+            const y = geometry.yOf(plan, i + 0.5);
             const [r, g, b] = c.getImageData(plan.gutter - 1, y, 1, 1).data;
             return "#" + [r, g, b].map((v) => v.toString(16).padStart(2, "0")).join("") === accent;
           });

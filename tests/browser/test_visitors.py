@@ -33,7 +33,8 @@ def test_leaving_or_reloading_frees_the_machine(visits: Callable[..., Visit], ap
         visit.start(size="deep", new_tokens=1000, seed=1)
     waiter.choose(new_tokens=20, seed=8)
     waiter.button("Generate").click()
-    expect(waiter.note).to_have_text("Waiting in line: one run is ahead of yours.")
+    expect(waiter.note).to_contain_text("Waiting in line: one run is ahead of yours.")
+    expect(waiter.note).to_contain_text(re.compile("Your turn in about \\d+ (seconds|minutes)\\."))
     expect(waiter.status).to_have_text("Tiny · waiting in line")
     waiter.screenshot("waiting")
     assert leaver.state() == "running"
@@ -47,6 +48,8 @@ def test_leaving_or_reloading_frees_the_machine(visits: Callable[..., Visit], ap
     reloader.ready()
     other = visits(app.url)
     other.start(size="deep", new_tokens=1000, seed=1)
+    reloader.choose(size="Tiny")
+    expect(reloader.number("New tokens")).not_to_have_value("1000")  # it has the new range
     assert reloader.generate(new_tokens=20, seed=9) == text_of(9, 20)
     expect(reloader.note).to_have_text(re.compile("^Done"))
     assert other.state() == "running"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Dialog, Locator, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Request, expect
 
 # Nothing here takes long; a machine that is busy with other work does.
 PATIENCE = 60_000
@@ -25,17 +25,13 @@ _STORE = """async () => {
 # Everything that is seen of a run while it grows: lengths of the text, rows told by the map's name.
 _WATCH = """() => {
   const text = document.querySelector("#output [role=group]");
-  const map = document.querySelector("#attention canvas[role=application]");
+  const map = document.querySelector('#attention [data-part=map]');
   window.seen = { lengths: new Set(), rows: new Set(), thumbs: new Set(), notes: new Set() };
   const look = () => {
     seen.lengths.add(text.textContent.length);
     seen.rows.add(Number(map.getAttribute("aria-label").match(/(\\d+) rows/)[1]));
     seen.notes.add(document.querySelector("#output [role=status]").textContent);
-    const thumb = document.querySelectorAll("#attention [role=group] canvas")[1];
-    if (thumb) {
-      const { data } = thumb.getContext("2d").getImageData(0, 0, thumb.width, thumb.height);
-      seen.thumbs.add(data.reduce((sum, v, i) => (sum * 31 + v * (i % 7)) % 1000003, 7));
-    }
+    seen.thumbs.add(window.store?.run?.atlas?.count);
   };
   const observer = new MutationObserver(look);
   const all = { subtree: true, childList: true, characterData: true, attributes: true };
@@ -58,6 +54,7 @@ class Visit:
         self.dialogs: list[str] = []
         self.hosts: set[str] = set()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._console)
         self.page.on("dialog", self._dialog)
         self.page.on("request", self._request)
         self.open()
@@ -70,10 +67,18 @@ class Visit:
     def ready(self) -> None:
         expect(self.map).to_have_attribute("aria-label", re.compile(r"[1-9]\d* rows"))
         expect(self.count).to_have_text(re.compile(r"^\d[\d,]* of [\d,]+ tokens"))
+        self.see_store()
+
+    def see_store(self) -> None:
+        """Find the page's own store, for the questions below; anew after every load."""
         self.page.evaluate(_STORE)
 
     def close(self) -> None:
         self.context.close()
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            self.errors.append(message.text)
 
     def _dialog(self, dialog: Dialog) -> None:
         self.dialogs.append(dialog.message)
@@ -123,11 +128,24 @@ class Visit:
 
     @property
     def map(self) -> Locator:
-        return self.attention.get_by_role("application")
+        return self.attention.get_by_role("application", name=re.compile("^Attention map"))
 
     @property
-    def thumbnails(self) -> Locator:
-        return self.attention.get_by_role("group", name="All heads").get_by_role("button")
+    def atlas(self) -> Locator:
+        return self.attention.get_by_role("application", name=re.compile("^Atlas of all heads"))
+
+    def thumbnail(self, layer: int, head: int) -> dict[str, float]:
+        """The middle of a head's thumbnail in the atlas, as Playwright's `position`."""
+        layers, heads = self.page.evaluate("[store.run.layers, store.run.heads]")
+        return dict(
+            self.atlas.evaluate(
+                """(canvas, [layers, heads, layer, head]) => {
+                  const step = (canvas.clientWidth - 24) / heads;
+                  return { x: 24 + (head + 0.5) * step, y: 18 + (layer + 0.5) * step };
+                }""",
+                [layers, heads, layer, head],
+            )
+        )
 
     @property
     def layer(self) -> Locator:
@@ -231,13 +249,24 @@ class Visit:
     def seen(self, what: str) -> list[Any]:
         return list(self.page.evaluate("(what) => [...seen[what]]", what))
 
+    def nothing_ran(self) -> None:
+        """Fails when one of the texts in tests/hostile.py was more than text."""
+        assert self.page.evaluate("document.body.getAttribute('x')") is None
+        assert self.page.locator("img[src='x'], svg[onload], iframe").count() == 0
+        assert self.page.locator("#output script, #attention script").count() == 0
+        expect(self.page).to_have_title("GPT-2, from scratch")
+
     def cell(self, query: int, key: int) -> dict[str, float]:
         """The middle of a cell on the map, as Playwright's `position`."""
-        plan = "geometry.planOf(canvas.clientWidth, geometry.spanOf(store.drawable, store.running))"
         return dict(
             self.map.evaluate(
-                f"(canvas, [query, key]) => {{ const plan = {plan}; return {{"
-                " x: geometry.edgeOf(plan, key + 0.5), y: geometry.edgeOf(plan, query + 0.5) }; }",
+                """(canvas, [query, key]) => {
+                  const size = geometry.spanOf(store.drawable, store.running);
+                  const window = { x: 0, y: 0, size };
+                  const plan = geometry.planOf(canvas.clientWidth, window, store.splits);
+                  const x = key < plan.shift ? plan.gutter + 3 : geometry.xOf(plan, key + 0.5);
+                  return { x, y: geometry.yOf(plan, query + 0.5) };
+                }""",
                 [query, key],
             )
         )

@@ -32,13 +32,16 @@ const load = async (name, styles, server) => {
 };
 window.calls = [];
 window.pull = async () => ({ error: "No rows." });
+window.roles = async () => ({ error: "No roles." });
 const server = {
   pull: (request) => { calls.push(["pull", request]); return window.pull(request); },
-  watch_layer: async (request) => { calls.push(["watch_layer", request]); },
+  roles: (request) => window.roles(request),
+  watch: async (request) => { calls.push(["watch", request]); },
 };
 window.output = await load("output_view", ["output_view.css"], server);
 window.attention = await load(
-  "attention_view", ["attention_view.css", "attention_map.css", "attention_side.css"], server);
+  "attention_view",
+  ["attention_view.css", "attention_map.css", "attention_side.css", "attention_atlas.css"], server);
 window.runs = (await import("/runs.js")).runsOf();
 window.ready = true;
 </script></body></html>"""

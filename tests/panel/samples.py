@@ -1,23 +1,37 @@
 """Attention rows and messages as the server would send them."""
 
 import base64
-import math
 from typing import Any
 
+import numpy as np
 
-def row(i: int, heads: int, layer: int = 0) -> bytes:
-    """Row i for every head: a weight on the first token, the rest on the one `head` back."""
-    out = bytearray()
-    for head in range(heads):
-        weights = [0.0] * (i + 1)
-        weights[0] += 0.36
-        weights[max(0, i - head - layer)] += 0.64
-        out += bytes(round(255 * math.sqrt(weight)) for weight in weights)
-    return bytes(out)
+from gpt2.levels import to_levels
+from gpt2.ui.atlas import packed_rows
 
 
-def pack(start: int, stop: int, heads: int, layer: int = 0) -> str:
-    return base64.b64encode(b"".join(row(i, heads, layer) for i in range(start, stop))).decode()
+def row(i: int, head: int = 0, layer: int = 0) -> bytes:
+    """Row i of a head: 0.36 on the first token, the rest on the one `head + layer` back."""
+    weights = np.zeros(i + 1, np.float32)
+    weights[0] += 0.36
+    weights[max(0, i - head - layer)] += 0.64
+    return to_levels(weights).tobytes()
+
+
+def pack(start: int, stop: int, head: int = 0, layer: int = 0) -> str:
+    return base64.b64encode(b"".join(row(i, head, layer) for i in range(start, stop))).decode()
+
+
+def view(layer: int = 1, head: int = 0, mode: str = "head") -> dict[str, Any]:
+    return {"mode": mode, "layer": layer, "head": head, "plain": False}
+
+
+def atlas(start: int, stop: int, heads: int, bins: int = 32) -> str:
+    """Rows of all heads small, as a running text sends them: all alike."""
+    rows = [
+        np.broadcast_to(np.frombuffer(row(i, 1), np.uint8), (1, heads, i + 1))
+        for i in range(start, stop)
+    ]
+    return base64.b64encode(packed_rows(rows, bins)).decode()
 
 
 def attention(
@@ -27,10 +41,12 @@ def attention(
         "run": run,
         "layers": layers,
         "heads": heads,
-        "layer": layer,
+        "view": view(layer),
         "start": start,
         "n": stop,
-        "rows": pack(start, stop, heads, layer),
+        "rows": pack(start, stop, 0, layer),
+        "bins": 32,
+        "atlas": atlas(start, stop, layers * heads),
         "example": False,
     }
 

@@ -62,25 +62,69 @@ def test_the_map_grows_in_steps_and_fits_at_the_end(panel: Page) -> None:
     assert spans == [12, 40, 1024, 33]
 
 
+@pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize("span", [12, 31, 300, 1024])
-def test_a_point_in_a_cell_is_that_cell(panel: Page, span: int) -> None:
+def test_a_point_in_a_cell_is_that_cell(panel: Page, span: int, split: bool) -> None:
     wrong = panel.evaluate(
-        """async (span) => {
-          const { cellAt, edgeOf, planOf } = await import("/geometry.js");
-          const plan = planOf(488, span);
-          const middle = (i) => edgeOf(plan, i + 0.5);
-          const outside = [cellAt(plan, 1, 1, span), cellAt(plan, middle(span), middle(0), span),
-                           cellAt(plan, middle(0), middle(5), 5)];
-          let wrong = outside.filter((cell) => cell !== null).length;
-          for (let i = 0; i < span; i++) {
-            const cell = cellAt(plan, middle(span - 1 - i), middle(i), span);
-            if (cell.query !== i || cell.key !== span - 1 - i) wrong += 1;
+        """async ([span, split]) => {
+          const { cellAt, planOf, xOf, yOf } = await import("/geometry.js");
+          let wrong = 0;
+          for (const window of [{x: 0, y: 0, size: span}, {x: 2, y: span / 2, size: span / 4}]) {
+            const plan = planOf(488, window, split);
+            const last = yOf(plan, span - 1);
+            const outside = [cellAt(plan, 1, 1, span), cellAt(plan, 600, last, span)];
+            wrong += outside.filter((cell) => cell !== null).length;
+            for (let i = Math.ceil(window.y); i < window.y + window.size; i++) {
+              const from = Math.ceil(window.x) + plan.shift;
+              for (const key of [from, Math.floor(window.x + window.size) - 1]) {
+                const cell = cellAt(plan, xOf(plan, key + 0.5), yOf(plan, i + 0.5), span);
+                if (cell?.query !== i || cell?.key !== key) wrong += 1;
+              }
+              const strip = cellAt(plan, plan.gutter + 1, yOf(plan, i + 0.5), span);
+              if (split && strip?.key !== 0) wrong += 1;
+            }
           }
           return wrong;
         }""",
-        span,
+        [span, split],
     )
     assert wrong == 0
+
+
+def test_zooming_keeps_the_point_under_the_pointer_and_stays_in_the_text(panel: Page) -> None:
+    found = panel.evaluate(
+        """async () => {
+          const { whole, zoomed, panned, revealing, isWhole } = await import("/viewport.js");
+          const near = zoomed(whole(1024), 4, { x: 100, y: 800 }, 1024);
+          const again = zoomed(near, 1 / 8, { x: 100, y: 800 }, 1024);
+          return [near, isWhole(again, 1024), zoomed(near, 1e9, near, 1024).size,
+                  panned(near, -5000, 5000, 1024), revealing(near, { query: 10, key: 5 }, 1024)];
+        }"""
+    )
+    assert found[0] == {"x": 75, "y": 600, "size": 256}
+    assert found[1] is True
+    assert found[2] == 8
+    assert found[3] == {"x": 0, "y": 768, "size": 256}
+    assert found[4] == {"x": 5, "y": 10, "size": 256}
+
+
+@pytest.mark.parametrize("scale", ["sqrt", "linear", "log", "row"])
+def test_a_scale_is_monotone_and_ends_where_the_ramp_does(panel: Page, scale: str) -> None:
+    levels = panel.evaluate(
+        """async (scale) => {
+          const { indexOf, indexRow } = await import("/color.js");
+          const weights = Float32Array.from({ length: 101 }, (_, i) => i / 100);
+          return [[...indexRow(weights, scale, new Uint8Array(101))], indexOf(0.25, scale),
+                  [...indexRow(weights.map((w) => w / 5), scale, new Uint8Array(101))]];
+        }""",
+        scale,
+    )
+    whole, quarter, fifth = levels
+    assert whole[0] == 0
+    assert whole[-1] == 255
+    assert all(a <= b for a, b in pairwise(whole))
+    assert quarter == {"sqrt": 128, "linear": 64, "log": 204, "row": 64}[scale]
+    assert (fifth == whole) == (scale == "row")
 
 
 def test_arrow_keys_stay_on_what_can_be_seen(panel: Page) -> None:
@@ -103,11 +147,13 @@ def test_pooling_keeps_the_largest_weight_and_leaves_the_future_empty(panel: Pag
         """async () => {
           const { fill } = await import("/raster.js");
           const ramp = Uint32Array.from({ length: 256 }, (_, i) => 0xff000000 + i);
-          const weights = (i) => Uint8Array.from({ length: i + 1 }, (_, j) => 10 * i + j);
-          const view = { span: 8, limit: 4, pixels: ramp, count: 8, rowOf: weights };
+          const levels = (i) => Uint8Array.from({ length: i + 1 }, (_, j) => 10 * i + j);
+          const levelsOf = (i) => ({ levels: levels(i), first: 0 });
+          const window = { x: 0, y: 0, size: 8 };
+          const view = { span: 8, window, limit: 4, pixels: ramp, shift: 0, count: 8, levelsOf };
           const raster = fill(null, view);
           raster.paint();
-          const { data } = raster.context.getImageData(0, 0, 4, 4);
+          const { data } = raster.canvas.getImageData(0, 0, 4, 4);
           const red = Array.from({ length: 16 }, (_, i) => data[4 * i + 3] ? data[4 * i] : null);
           return [raster.pool, red];
         }"""
@@ -125,13 +171,13 @@ def test_the_strongest_come_first_and_ties_keep_their_order(panel: Page) -> None
     found = panel.evaluate(
         """async () => {
           const { strongest, readersOf, number } = await import("/reading.js");
-          const row = Uint8Array.from([9, 200, 9, 250, 200, 0]);
+          const row = Float32Array.from([9, 200, 9, 250, 200, 0]);
           const rows = [[255], [200, 10], [100, 20, 5], [0, 90, 1, 1]];
           return [strongest(row, 3).map((e) => e.index), strongest(row, 9, 2).map((e) => e.index),
-                  readersOf(1, 4, (i) => rows[i], 2), [255, 128, 9, 0].map(number)];
+                  readersOf(1, 4, (i) => rows[i], 2), [1, 0.25, 0.001, 0].map(number)];
         }"""
     )
     assert found[0] == [3, 1, 4]
     assert found[1] == [3, 4, 2, 5]
-    assert found[2] == [{"index": 3, "byte": 90}, {"index": 2, "byte": 20}]
+    assert found[2] == [{"index": 3, "weight": 90}, {"index": 2, "weight": 20}]
     assert found[3] == ["1.00", "0.25", "<0.01", "0.00"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from .conftest import PANEL
 from .samples import attention, output, words
@@ -33,12 +33,16 @@ HOSTILE = [
 def show(panel: Page, n: int = 12, state: str = "done") -> None:
     send(panel, output(words(n), state=state), attention(0, n - 1))
     settled(panel, n - 1, n)
-    expect(panel.locator(".token")).to_have_count(n)
+    expect(panel.locator(".token[data-from]")).to_have_count(n)
+
+
+def map_of(panel: Page) -> Locator:
+    return panel.get_by_role("application", name=re.compile("^Attention map"))
 
 
 def test_hostile_tokens_are_only_text(panel: Page) -> None:
     send(panel, output(HOSTILE, state="done"), attention(0, 12))
-    expect(panel.locator(".token")).to_have_count(12)
+    expect(panel.locator(".token[data-from]")).to_have_count(12)
     text = panel.get_by_role("group", name="Text, token by token")
     expect(text).to_contain_text(HOSTILE[0])
     expect(text).to_contain_text(HOSTILE[3])
@@ -51,18 +55,18 @@ def test_hostile_tokens_are_only_text(panel: Page) -> None:
 
 def test_a_character_of_two_tokens_is_one_span_once_it_is_whole(panel: Page) -> None:
     send(panel, output(["It", {"hex": "e280"}]))
-    expect(panel.locator(".token.chip")).to_have_text("⟨e2 80⟩")
+    expect(panel.locator(".token[data-from].chip")).to_have_text("⟨e2 80⟩")
     send(panel, output([{"hex": "99"}, "s"], start=2))
-    expect(panel.locator(".token")).to_have_text(["It", "\u2019", "s"])
+    expect(panel.locator(".token[data-from]")).to_have_text(["It", "\u2019", "s"])
 
 
 def test_spans_are_appended_and_never_made_again(panel: Page) -> None:
     show(panel, 6, "running")
-    panel.evaluate("window.first = document.querySelector('.token')")
+    panel.evaluate("window.first = document.querySelector('.token[data-from]')")
     for n in range(6, 60):
         send(panel, output([f" w{n}"], start=n), attention(n - 1, n))
-    expect(panel.locator(".token")).to_have_count(60)
-    assert panel.evaluate("window.first === document.querySelector('.token')")
+    expect(panel.locator(".token[data-from]")).to_have_count(60)
+    assert panel.evaluate("window.first === document.querySelector('.token[data-from]')")
 
 
 def test_the_panels_keep_their_height_while_text_streams(panel: Page) -> None:
@@ -70,7 +74,7 @@ def test_the_panels_keep_their_height_while_text_streams(panel: Page) -> None:
     show(panel, 6, "running")
     before = panel.evaluate(heights)
     send(panel, output(words(400)[6:], start=6), attention(5, 399))
-    expect(panel.locator(".token")).to_have_count(400)
+    expect(panel.locator(".token[data-from]")).to_have_count(400)
     assert panel.evaluate(heights) == before
 
 
@@ -101,19 +105,21 @@ def test_a_word_in_the_text_is_a_row_in_the_map(panel: Page) -> None:
     panel.get_by_text("w7", exact=True).first.click()
     panel.mouse.move(5, 5)
     assert panel.evaluate("runs.selection") == {"query": 7, "key": None, "follows": False}
-    expect(panel.locator(".token.selected")).to_have_text("w7")
+    expect(panel.locator(".token[data-from].selected")).to_have_text("w7")
     expect(panel.locator(".readout")).to_have_text('"·w7" (7) reads most from "·w6" (6): 0.64')
     table = panel.get_by_role("table", name='"·w7" (7) reads from')
-    expect(table.get_by_role("row").nth(1)).to_have_text(re.compile("·w6 6.*0.64"))
+    expect(table.get_by_role("row").nth(1)).to_have_text(re.compile("·w6 6.*1.00"))
     expect(panel.get_by_text("36 % of this row rests on the first token")).to_be_visible()
-    panel.get_by_role("button", name="list it too").click()
+    expect(panel.get_by_text("share out the other 64 %")).to_be_visible()
+    panel.get_by_role("checkbox", name="first token apart").uncheck()
+    expect(table.get_by_role("row").nth(1)).to_have_text(re.compile("·w6 6.*0.64"))
     expect(table.get_by_role("row").nth(2)).to_have_text(re.compile("·w0 0.*0.36"))
-    expect(panel.locator(".token.read-by")).to_have_text("w8")
+    expect(panel.locator(".token[data-from].read-by")).to_have_text("w8")
 
 
 def test_the_map_is_worked_by_keys_and_escape_follows_again(panel: Page) -> None:
     show(panel)
-    atlas = panel.get_by_role("application")
+    atlas = map_of(panel)
     atlas.focus()
     atlas.press("ArrowUp")
     atlas.press("ArrowLeft")
@@ -128,13 +134,14 @@ def test_the_map_is_worked_by_keys_and_escape_follows_again(panel: Page) -> None
 
 def test_the_map_is_worked_by_the_mouse(panel: Page) -> None:
     show(panel)
-    panel.get_by_role("application").scroll_into_view_if_needed()
-    box = panel.get_by_role("application").bounding_box()
+    map_of(panel).scroll_into_view_if_needed()
+    box = map_of(panel).bounding_box()
     assert box is not None
-    cell = (box["width"] - 63) / 11
-    panel.mouse.move(box["x"] + 62 + 2.5 * cell, box["y"] + 62 + 8.5 * cell)
+    left = 62 + 22 + 4  # labels, the first token's strip, a gap; columns begin with token 1
+    cell = (box["width"] - left - 1) / 11
+    panel.mouse.move(box["x"] + left + 1.5 * cell, box["y"] + 62 + 8.5 * cell)
     expect(panel.locator(".readout")).to_have_text('"·w8" (8) reads "·w2" (2): 0.00')
-    panel.mouse.move(box["x"] + 62 + 9.5 * cell, box["y"] + 62 + 8.5 * cell)
+    panel.mouse.move(box["x"] + left + 8.5 * cell, box["y"] + 62 + 8.5 * cell)
     expect(panel.locator(".readout")).to_contain_text("cannot see")
     panel.mouse.move(5, 5)
     assert panel.evaluate("runs.selection.follows")
@@ -145,25 +152,85 @@ def test_text_keys_walk_from_token_to_token(panel: Page) -> None:
     text = panel.get_by_role("group", name="Text, token by token")
     text.focus()
     text.press("ArrowLeft")
-    expect(panel.locator(".token.selected")).to_have_text("w10")
+    expect(panel.locator(".token[data-from].selected")).to_have_text("w10")
     text.press("Home")
-    expect(panel.locator(".token.selected")).to_have_text("w0")
+    expect(panel.locator(".token[data-from].selected")).to_have_text("w0")
 
 
-def test_every_head_has_its_button(panel: Page) -> None:
+def atlas_of(panel: Page) -> Locator:
+    return panel.get_by_role("application", name=re.compile("^Atlas of all heads"))
+
+
+def test_the_atlas_opens_any_head_by_mouse_and_by_keys(panel: Page) -> None:
     show(panel)
-    first, second = (panel.get_by_role("button", name=f"Head {i}") for i in (1, 2))
-    expect(first).to_have_attribute("aria-pressed", "true")
-    second.click()
-    expect(second).to_have_attribute("aria-pressed", "true")
+    atlas_of(panel).scroll_into_view_if_needed()
+    step = panel.evaluate("document.querySelector('[data-part=atlas]').clientWidth - 24") / 2
+    atlas_of(panel).click(position={"x": 24 + 1.5 * step, "y": 18 + 2.5 * step})
+    assert panel.evaluate("[runs.look.layer, runs.look.head]") == [2, 1]
+    expect(panel.get_by_label("Layer", exact=True)).to_have_value("2")
     expect(panel.get_by_label("Head", exact=True)).to_have_value("1")
+    expect(panel.get_by_role("table", name="Layer 3, head 2")).to_be_visible()
+    atlas_of(panel).press("ArrowUp")
+    atlas_of(panel).press("Home")
+    expect(panel.locator("[data-part=live]")).to_have_text("Layer 2, head 1")
+    expect(atlas_of(panel)).to_have_attribute("aria-label", re.compile("Layer 2, head 1"))
+
+
+ROLES = """() => { window.roles = async ({ run, probe }) => ({
+  run, n: 11, probe: !!probe, repeats: 0,
+  role: ["", "induction", "previous", "", "", ""],
+  scores: Object.fromEntries(["previous", "self", "first", "duplicate", "induction",
+    "previous_of_rest", "effective", "distance"].map((name, i) =>
+      [name, [0, 1, 2, 3, 4, 5].map((n) => name === "duplicate" ? null : (i + n) / 10)])),
+  }); }"""
+
+
+def test_roles_are_named_and_no_evidence_is_said(panel: Page) -> None:
+    panel.evaluate(ROLES)
+    show(panel)
+    expect(panel.get_by_role("button", name="I induction 1")).to_be_visible()
+    panel.get_by_label("Layer", exact=True).select_option("0")
+    panel.get_by_label("Head", exact=True).select_option(label="2 of 2 · induction")
+    card = panel.get_by_role("table", name="Layer 1, head 2")
+    expect(card.get_by_role("row", name="Induction")).to_have_text(re.compile("Induction0.50"))
+    expect(card.get_by_role("row", name="Duplicate")).to_have_text(re.compile("Duplicate\u2013"))
+    expect(panel.get_by_text("No evidence about duplicates")).to_be_visible()
+    panel.get_by_role("button", name="measure on the probe").click()
+    expect(card.get_by_role("columnheader", name="probe")).to_be_visible()
+    chip = panel.get_by_role("button", name="I induction 1")
+    chip.click()
+    expect(chip).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_server_that_answers_the_probe_with_nothing_is_said(panel: Page) -> None:
+    panel.evaluate(ROLES)
+    show(panel)
+    expect(panel.get_by_role("button", name="I induction 1")).to_be_visible()
+    panel.evaluate("() => { window.roles = async () => undefined; }")
+    panel.get_by_role("button", name="measure on the probe").click()
+    expect(panel.get_by_text("The server did not answer. Try again.")).to_be_visible()
+
+
+def test_keys_zoom_and_the_minimap_shows_where(panel: Page) -> None:
+    show(panel, 200)
+    map_of(panel).focus()
+    for _ in range(5):
+        map_of(panel).press("+")
+    expect(panel.locator("[data-part=minimap]")).to_be_visible()
+    expect(panel.get_by_role("button", name="whole map")).to_be_visible()
+    map_of(panel).press("Home")
+    map_of(panel).press("PageUp")
+    assert panel.evaluate("runs.selection.query") == 188
+    panel.locator("[data-part=minimap]").click(position={"x": 5, "y": 20})
+    map_of(panel).press("0")
+    expect(panel.locator("[data-part=minimap]")).to_be_hidden()
 
 
 def test_the_map_is_drawn_in_both_themes(panel: Page) -> None:
     show(panel)
     corner = """() => {
       const canvas = document.querySelector('[data-part=map]');
-      return [...canvas.getContext('2d').getImageData(68, 68, 1, 1).data];
+      return [...canvas.getContext('2d').getImageData(66, 66, 1, 1).data];
     }"""
     panel.wait_for_timeout(100)
     assert panel.evaluate(corner) == [0x09, 0x2C, 0x58, 255]
@@ -174,7 +241,7 @@ def test_the_map_is_drawn_in_both_themes(panel: Page) -> None:
 
 def test_copy_falls_back_and_save_keeps_the_text(panel: Page) -> None:
     send(panel, output([{"special": "<|endoftext|>"}, "It", {"hex": "e280"}, {"hex": "99"}, "s\n"]))
-    expect(panel.locator(".token")).to_have_count(4)
+    expect(panel.locator(".token[data-from]")).to_have_count(4)
     with panel.expect_download() as download:
         panel.get_by_role("button", name="save").click()
     assert download.value.suggested_filename == "gpt2-a.txt"
@@ -199,7 +266,7 @@ def test_axe_finds_nothing(panel: Page, width: int, dark: bool) -> None:
 
 @pytest.mark.parametrize("path", sorted(PANEL.glob("*.*")), ids=lambda path: path.name)
 def test_files_hold_what_the_page_allows(path: Path) -> None:
-    source = path.read_text()
+    source = path.read_text().replace("http://www.w3.org/2000/svg", "")  # a name, not a request
     assert not re.search(r"https?://|(inner|outer|insertAdjacent)HTML|document\.write", source)
     if path.suffix != ".js":  # Gradio fills html and css in as templates
         assert not re.search(r"\{\{|\$\{|`|\\", source)

@@ -1,63 +1,114 @@
 """What travels: bytes made here, rows read there."""
 
 import base64
+import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import playwright
 import pytest
 from playwright.sync_api import Page
 
+from gpt2.levels import to_levels, to_weights
+from gpt2.ui.atlas import packed_rows, pooled_map
+
+from .conftest import PANEL
 from .samples import pack, row
+
+NODE = Path(playwright.__file__).parent / "driver" / "node"
 
 pytestmark = pytest.mark.browser
 
 
-def split(panel: Page, rows: str, start: int, heads: int) -> Any:
+def split(panel: Page, rows: str, start: int) -> Any:
     return panel.evaluate(
-        """async ([rows, start, heads]) => {
+        """async ([rows, start]) => {
           const wire = await import("/wire.js");
           try {
-            return wire.splitRows(wire.decodeBase64(rows), start, heads).map((r) => [...r]);
+            return wire.splitRows(wire.decodeBase64(rows), start).map((r) => [...r]);
           } catch (error) { return error.message; }
         }""",
-        [rows, start, heads],
+        [rows, start],
     )
 
 
-@pytest.mark.parametrize(
-    ("start", "stop", "heads"), [(0, 1, 1), (0, 9, 4), (7, 8, 12), (30, 40, 25)]
-)
-def test_rows_are_cut_where_packed(panel: Page, start: int, stop: int, heads: int) -> None:
-    expected = [list(row(i, heads)) for i in range(start, stop)]
-    assert split(panel, pack(start, stop, heads), start, heads) == expected
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (0, 9), (7, 8), (30, 40)])
+def test_rows_are_cut_where_packed(panel: Page, start: int, stop: int) -> None:
+    expected = [list(row(i)) for i in range(start, stop)]
+    assert split(panel, pack(start, stop), start) == expected
 
 
 def test_every_byte_value_survives(panel: Page) -> None:
     rows = base64.b64encode(bytes(range(256))).decode()
-    assert split(panel, rows, 255, 1) == [list(range(256))]
+    assert split(panel, rows, 255) == [list(range(256))]
 
 
 def test_no_rows_is_no_rows(panel: Page) -> None:
-    assert split(panel, "", 5, 4) == []
+    assert split(panel, "", 5) == []
 
 
 def test_bytes_that_do_not_end_on_a_row_are_refused(panel: Page) -> None:
-    short = base64.b64encode(row(3, 2)[:-1]).decode()
-    assert split(panel, short, 3, 2) == "row 3 needs 8 bytes and 7 are left"
-    assert "cannot be" in split(panel, short, -1, 2)
-    assert "cannot be" in split(panel, short, 3, 0)
+    short = base64.b64encode(row(3)[:-1]).decode()
+    assert split(panel, short, 3) == "row 3 needs 4 bytes and 3 are left"
+    assert "cannot be" in split(panel, short, -1)
 
 
-def test_heads_lie_one_after_another_and_weights_are_squares(panel: Page) -> None:
-    packed = base64.b64encode(row(4, 3)).decode()
-    weights = panel.evaluate(
-        """async (packed) => {
-          const wire = await import("/wire.js");
-          const bytes = wire.headOf(wire.decodeBase64(packed), 2, 4);
-          return [...bytes].map(wire.weightOf);
-        }""",
-        packed,
-    )
-    assert weights == pytest.approx([0.36, 0, 0.64, 0, 0], abs=0.004)
+DECODE = """async (url, { rows, atlas, heads, bins, count }) => {
+  const wire = await import(`${url}/wire.js`);
+  const { AtlasStore } = await import(`${url}/atlas_store.js`);
+  const store = new AtlasStore(heads, bins);
+  store.push(0, wire.decodeBase64(atlas));
+  return {
+    weights: rows.map((row) => [...wire.weightsOf(Uint8Array.from(row))]),
+    plain: [...wire.weightsOf(Uint8Array.from([0, 255, 51]), true)],
+    count: store.count,
+    thumbs: Array.from({ length: heads * store.side }, (_, line) => {
+      const at = Math.floor(line / store.side) * bins + (line % store.side);
+      return [store.first[at], ...store.rest.slice(at * bins, at * bins + store.side)];
+    }),
+  };
+}"""
+
+
+def decoded(where: str, panel: Page, argument: dict[str, Any]) -> Any:
+    if where == "browser":
+        return panel.evaluate(f"(argument) => ({DECODE})('', argument)", argument)
+    # Playwright brings a node of its own.
+    script = f"({DECODE})(process.argv[1], JSON.parse(process.argv[2]))"
+    done = subprocess.run(
+        [NODE, "-e", f"{script}.then((found) => console.log(JSON.stringify(found)))",
+         PANEL.as_uri(), json.dumps(argument)],
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("where", ["node", "browser"])
+@pytest.mark.parametrize(("count", "bins"), [(1, 4), (9, 4), (40, 8), (70, 32)])
+def test_what_is_encoded_here_is_decoded_there(
+    panel: Page, where: str, count: int, bins: int
+) -> None:
+    """Every row sums to 1 and is what Python reads in it; thumbnails grow into the pooled map."""
+    random = np.random.default_rng(count)
+    rows = []
+    for i in range(count):
+        weights = np.exp(4 * random.standard_normal((2, 3, i + 1))).astype(np.float32)
+        rows.append(to_levels(weights / weights.sum(-1, keepdims=True)))
+    first = [row[0, 0] for row in rows]
+    found = decoded(where, panel, {
+        "rows": [levels.tolist() for levels in first],
+        "atlas": base64.b64encode(packed_rows(rows, bins)).decode(),
+        "heads": 6, "bins": bins, "count": count,
+    })  # fmt: skip
+    for levels, weights in zip(first, found["weights"], strict=True):
+        np.testing.assert_allclose(weights, to_weights(levels), atol=2e-5)
+        assert sum(weights) == pytest.approx(1, abs=1e-5)
+    assert found["plain"] == pytest.approx([0, 1, 0.04])
+    assert found["count"] == count
+    pooled = pooled_map(rows, bins)
+    np.testing.assert_array_equal(found["thumbs"], pooled.reshape(-1, pooled.shape[-1]))
 
 
 def test_arrivals_close_gaps_in_any_order_and_drop_repeats(panel: Page) -> None:

@@ -6,6 +6,7 @@ import http.client
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -14,20 +15,12 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from gpt2 import Engine, SamplingOptions, load
-from gpt2.ui import build_page, launch
+from gpt2 import Engine, load
+from gpt2.sampling import USUAL
 from gpt2.ui.assets import PANEL
 
 PROMPT = "Once upon a time"
 SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    page = build_page()
-    _, address, _ = launch(page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-    yield address
-    page.close()
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +41,10 @@ def generate(client: Client, **fields: object) -> list[str]:
     return job.outputs()
 
 
-def test_only_two_calls_are_public(client: Client) -> None:
+def test_only_these_calls_are_public(client: Client) -> None:
     endpoints = client.view_api(return_format="dict")
-    assert set(endpoints["named_endpoints"]) == {"/generate", "/attention"}
+    named = {"/generate", "/attention", "/compare", "/score"}
+    assert set(endpoints["named_endpoints"]) == named
     assert endpoints["unnamed_endpoints"] == {}
 
 
@@ -65,18 +59,19 @@ def test_the_calls_are_typed_with_their_defaults(client: Client) -> None:
     assert parameters["/generate"] == [
         ("prompt", "str", None),
         ("size", "str", "tiny"),
-        ("temperature", "float", 0.8),
+        ("temperature", "float", USUAL.temperature),
         ("new_tokens", "int", 120),
         ("top_k", "int", 0),
-        ("top_p", "float", 1.0),
+        ("top_p", "float", USUAL.top_p),
         ("seed", "int", 0),
+        ("draft_with", "str", "off"),
     ]
     assert [name for name, _, _ in parameters["/attention"]] == ["size", "text", "layer", "head"]
 
 
 def test_the_text_streams_and_grows_to_the_engine_s_own(client: Client, engine: Engine) -> None:
-    texts = generate(client, new_tokens=60, temperature=0.8, seed=1)
-    assert texts[-1] == engine.complete(PROMPT, SamplingOptions(0.8, seed=1), 60)
+    texts = generate(client, new_tokens=60, seed=1)
+    assert texts[-1] == engine.complete(PROMPT, replace(USUAL, seed=1), 60)
     assert len(texts) > 2
     assert all(later.startswith(text) for text, later in pairwise(texts))
 
@@ -110,8 +105,8 @@ def test_attention_is_the_engine_s_and_sums_to_1(
         ({"prompt": None}, "Prompt must be text."),
         ({"prompt": "x" * 10**6}, "Prompt has 1,000,000 characters; at most 100,000 can be read."),
         ({"prompt": "a b c " * 300}, "this model reads at most 511. Shorten it by"),
-        ({"size": "../tiny"}, "Model size must be one of tiny, distil, small"),
-        ({"size": None}, "Model size must be one of tiny, distil, small"),
+        ({"size": "../tiny"}, "Model size must be one of tiny, mini, distil, small"),
+        ({"size": None}, "Model size must be one of tiny, mini, distil, small"),
         ({"temperature": 3}, "Temperature must be from 0 to 2, not 3.0."),
         ({"temperature": "hot"}, "Temperature must be a number from 0 to 2, not 'hot'."),
         ({"temperature": 10**400}, "Temperature must be a number from 0 to 2"),

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from gpt2 import SamplingOptions
 from gpt2.checkpoint import Progress
 from gpt2.engine import Event
+from gpt2.levels import to_levels
+from gpt2.ui.atlas import packed_rows
 from gpt2.ui.frames import Frames, Value, finish_sentence, loading_sentence, note
 from gpt2.ui.runs import Run
-from gpt2.ui.wire import pack_rows, wire_tokens
+from gpt2.ui.wire import wire_tokens
 from tests.small import CONFIG, small_engine
 
 ENGINE = small_engine()
@@ -32,12 +34,7 @@ def frames_of(run: Run, limit: int = 12) -> Frames:
     return Frames(run, ENGINE.tokenizer, "Tiny", CONFIG.max_seq_len, limit)
 
 
-def events_of(ids: Sequence[int] = PROMPT, layers: Sequence[int] = (1,)) -> list[Event]:
-    return list(ENGINE.stream(ids, WARM, 12, attention=layers))
-
-
-EVENTS = events_of()
-BOTH_LAYERS = events_of(layers=(0, 1))
+EVENTS = list(ENGINE.stream(PROMPT, WARM, 12, attention=range(LAYERS)))
 ALL_IDS = PROMPT + [event.token for event in EVENTS if event.token is not None]
 
 
@@ -46,30 +43,30 @@ class Browser:
 
     def __init__(self) -> None:
         self.tokens: dict[int, object] = {}
-        self.rows: dict[tuple[int, int], bytes] = {}
-        self.last_row: dict[int, int] = {}
+        self.rows: dict[tuple[int, int], bytes] = {}  # (layer, row): head 0's bytes
+        self.atlas = b""
 
     def take(self, output: Value, attention: Value) -> None:
         for place, token in enumerate(output["tokens"], output["start"]):
             self.tokens.setdefault(place, token)
         assert len(self.tokens) == output["n"]
         packed = base64.b64decode(attention["rows"])
-        row, at = attention["start"], 0
+        row, at, layer = attention["start"], 0, attention["view"]["layer"]
         while at < len(packed):
-            end = at + HEADS * (row + 1)
-            assert (attention["layer"], row) not in self.rows, "sent twice"
-            self.rows[attention["layer"], row] = packed[at:end]
-            row, at = row + 1, end
+            assert (layer, row) not in self.rows, "sent twice"
+            self.rows[layer, row] = packed[at : at + row + 1]
+            row, at = row + 1, at + row + 1
         assert at == len(packed)
-        assert row <= attention["n"]
+        assert row == attention["n"]
+        self.atlas += base64.b64decode(attention.get("atlas", ""))
 
     def map_of(self, layer: int) -> dict[int, bytes]:
         return {row: data for (at, row), data in self.rows.items() if at == layer}
 
 
 def true_rows(ids: Sequence[int], layer: int) -> list[bytes]:
-    rows = ENGINE.attention_rows(ids, layer)
-    return [pack_rows(rows[:, i : i + 1, : i + 1]) for i in range(len(ids))]
+    rows = ENGINE.attention_rows(ids, layer)[0]
+    return [to_levels(rows[i, : i + 1]).tobytes() for i in range(len(ids))]
 
 
 TRUE_ROWS = [true_rows(ALL_IDS[:-1], layer) for layer in range(LAYERS)]
@@ -100,6 +97,8 @@ def test_any_grouping_brings_the_same_tokens_and_rows(groups: list[list[Event]])
     assert list(browser.tokens.values()) == wire_tokens(ENGINE.tokenizer, ALL_IDS)
     assert sorted(browser.map_of(1)) == list(range(len(ALL_IDS) - 1))
     assert_close(browser.map_of(1), TRUE_ROWS[1])
+    rows = run.capture.rows(0, run.read) or []
+    assert browser.atlas == packed_rows(rows, attention["bins"])
 
 
 def test_the_newest_token_has_no_row_yet() -> None:
@@ -116,26 +115,21 @@ def test_the_newest_token_has_no_row_yet() -> None:
 def test_a_layer_change_never_mislabels_a_row(
     groups: list[list[Event]], choices: list[int]
 ) -> None:
-    """The browser changes the layer between messages; the engine follows an event later."""
-    run, browser, at = new_run(), Browser(), 0
+    """The browser changes the layer at any moment; a message is of one layer."""
+    run, browser = new_run(), Browser()
     frames = frames_of(run)
     for group, choice in zip(groups, choices, strict=False):
-        sent = []
-        for event in BOTH_LAYERS[at : at + len(group)]:
-            one = {run.layer: event.attention[run.layer]} if event.attention else {}
-            sent.append(Event(event.token, event.fed, event.text, one, 0.1, None, event.finish))
-        at += len(group)
         run.layer = choice
-        output, attention = frames.frame(sent)
-        assert attention["layer"] == choice
+        output, attention = frames.frame(group)
+        assert attention["view"]["layer"] == choice
         before = len(browser.rows)
         browser.take(output, attention)
-        assert len(browser.rows) - before <= sum(event.fed for event in group)
+        assert len(browser.rows) - before == sum(event.fed for event in group)
     for layer in range(LAYERS):
         assert_close(browser.map_of(layer), TRUE_ROWS[layer])
 
 
-def test_a_layer_change_in_the_middle_of_a_message_waits_for_the_next() -> None:
+def test_a_layer_change_in_the_middle_of_a_message_holds_for_all_of_it() -> None:
     run = new_run(layer=1)
 
     def changing() -> Iterator[Event]:
@@ -143,16 +137,26 @@ def test_a_layer_change_in_the_middle_of_a_message_waits_for_the_next() -> None:
         run.layer = 0
 
     _, attention = frames_of(run).frame(changing())
-    assert attention["layer"] == 1
-    rows = base64.b64decode(attention["rows"])
-    assert rows == pack_rows(EVENTS[0].attention[1])
+    assert attention["view"]["layer"] == 0
+    assert base64.b64decode(attention["rows"])[:6] == b"".join(TRUE_ROWS[0][:3])
+
+
+def test_who_does_not_look_is_sent_no_rows() -> None:
+    run, unwatched = new_run(), new_run()
+    run.atlas, unwatched.watched = False, False
+    _, attention = frames_of(run).frame(EVENTS)
+    assert attention["rows"]
+    assert "atlas" not in attention
+    _, attention = frames_of(unwatched).frame(EVENTS)
+    assert (attention["rows"], attention["n"]) == ("", unwatched.read)
+    assert list(unwatched.wanted()) == []
 
 
 def test_going_on_sends_only_rows_that_are_new() -> None:
     run, browser = new_run(), Browser()
     browser.take(*frames_of(run).frame(EVENTS))
     read = run.read
-    again = list(ENGINE.stream(run.ids, WARM, 7, attention=[1]))
+    again = list(ENGINE.stream(run.ids, WARM, 7, attention=range(LAYERS)))
     frames = frames_of(run, limit=7)
     starts = []
     for event in again:
@@ -224,6 +228,8 @@ def test_a_note_touches_no_text() -> None:
             "Small: 1,000 of 2,000 MB, 12.3 MB/s, 81 s left",
         ),
         (Progress(1, 2, 1e6, 600.0), "Small: 0 of 0 MB, 1.0 MB/s, 10 min left"),
+        (Progress(0, 9, 0, None, 3), "Small: asking the hub. Try 3."),
+        (Progress(1, 2, 1e6, 600.0, 2), "Small: 0 of 0 MB, 1.0 MB/s, 10 min left. Try 2."),
     ],
 )
 def test_a_download_is_said_in_megabytes_and_time_left(progress: Progress, sentence: str) -> None:

@@ -1,0 +1,37 @@
+// What the page says before the server is heard: that nobody answers, that a field is empty.
+
+const PATIENCE = 4000; // ms
+const SILENCE =
+  "No answer yet. Browsers open six connections to one address: " +
+  "if this page writes in other tabs too, close one or wait for it.";
+
+let line = null; // the StatusLine of the Output panel
+let timer = null;
+let before = null; // what stood there when a field was emptied
+
+export function speakThrough(status) {
+  line = status;
+}
+
+// Generate or Continue was pressed.
+export function asked() {
+  clearTimeout(timer);
+  timer = setTimeout(() => line?.say({ state: "waiting", note: SILENCE }), PATIENCE);
+}
+
+export function answered() {
+  clearTimeout(timer);
+  before = null;
+}
+
+// A number field has changed; Gradio puts `least` into an empty one when it is left.
+export function typed(label, value, least) {
+  const empty = value === null || value === undefined || Number.isNaN(value);
+  if (empty) {
+    before ??= line?.status ?? {};
+    line?.say({ state: "error", note: `${label} is empty. Type a number; left empty, it becomes ${least}.` });
+  } else if (before) {
+    line?.say(before);
+    before = null;
+  }
+}

@@ -1,0 +1,170 @@
+// Draws all heads small: a row of thumbnails per layer, marks of their roles, the chosen one framed.
+
+import { indexOf } from "./color.js";
+import { ROLES } from "./roles.js";
+
+const GUTTER = { left: 24, top: 18 };
+const GAP = 3;
+const MOST = 84; // CSS pixels a thumbnail is wide at most
+const LEAST = 20; // below that fingers and eyes give up: the picture grows wider than its box
+const LEVELS = 16;
+
+/** Where the thumbnails of `layers` x `heads` lie in a box `width` CSS pixels wide. */
+export function atlasPlan(width, layers, heads) {
+  const step = Math.max(LEAST, Math.min(MOST, Math.floor((width - GUTTER.left) / heads)));
+  return {
+    ...GUTTER, step, layers, heads, cell: step - GAP,
+    width: GUTTER.left + heads * step, height: GUTTER.top + layers * step,
+  };
+}
+
+/** The head under a point, or null between and around them. */
+export function headAt({ left, top, step, layers, heads }, x, y) {
+  const [head, layer] = [Math.floor((x - left) / step), Math.floor((y - top) / step)];
+  return head >= 0 && head < heads && layer >= 0 && layer < layers ? { layer, head } : null;
+}
+
+export class AtlasPicture {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.cells = document.createElement("canvas").getContext("2d"); // a pixel a bin
+    this.image = null;
+  }
+
+  /** view: {plan, atlas, split, scale, pixels, colors, mono, ratio, look, roles, pointed, cursor} */
+  draw(view) {
+    const { plan, ratio, atlas } = view;
+    const { canvas, context: c } = this;
+    const [width, height] = [Math.round(plan.width * ratio), Math.round(plan.height * ratio)];
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
+      canvas.height = height;
+      canvas.style.width = `${plan.width}px`;
+      canvas.style.height = `${plan.height}px`;
+    }
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    c.clearRect(0, 0, plan.width, plan.height);
+    this.drawNumbers(view);
+    if (atlas.count > 0) this.drawCells(view);
+    this.drawMarks(view);
+    this.drawFrame(view);
+  }
+
+  // Every head as side x side pixels, then all of them at once, blown up, and gaps drawn over.
+  drawCells({ plan, atlas, split, scale, pixels, colors, dim, roles }) {
+    const { side } = atlas;
+    const wide = side + (split ? 1 : 0);
+    const { cells } = this;
+    const [across, down] = [plan.heads * wide, plan.layers * side];
+    if (!this.image || this.image.width !== across || this.image.height !== down) {
+      cells.canvas.width = across;
+      cells.canvas.height = down;
+      this.image = cells.createImageData(across, down);
+    }
+    const out = new Uint32Array(this.image.data.buffer);
+    const palette = paletteOf(scale, pixels);
+    for (let n = 0; n < plan.layers * plan.heads; n++) {
+      const at = Math.floor(n / plan.heads) * side * across + (n % plan.heads) * wide;
+      paintHead(out, at, across, atlas, n, split, scale, palette, colors.maskedPixel);
+    }
+    cells.putImageData(this.image, 0, 0);
+    const { context: c } = this;
+    const [width, height] = [plan.heads * plan.step, plan.layers * plan.step];
+    c.imageSmoothingEnabled = false;
+    c.drawImage(cells.canvas, plan.left, plan.top, width, height);
+    c.fillStyle = colors.card;
+    for (let h = 1; h <= plan.heads; h++) c.fillRect(plan.left + h * plan.step - GAP, plan.top, GAP, height);
+    for (let l = 1; l <= plan.layers; l++) c.fillRect(plan.left, plan.top + l * plan.step - GAP, width, GAP);
+    if (dim) this.dimOthers(plan, roles, dim, colors);
+  }
+
+  dimOthers(plan, roles, role, colors) {
+    const { context: c } = this;
+    c.save();
+    c.globalAlpha = 0.78;
+    c.fillStyle = colors.card;
+    for (let n = 0; n < plan.layers * plan.heads; n++) {
+      if (roles?.role[n] === role) continue;
+      const { x, y } = corner(plan, n);
+      c.fillRect(x, y, plan.step, plan.step);
+    }
+    c.restore();
+  }
+
+  drawNumbers({ plan, colors, mono, look }) {
+    const { context: c } = this;
+    c.textBaseline = "middle";
+    const write = (text, x, y, chosen, align) => {
+      c.font = `${chosen ? "700 " : ""}11px ${mono}`;
+      c.fillStyle = chosen ? colors.accent : colors.quiet;
+      c.textAlign = align;
+      c.fillText(text, x, y);
+    };
+    for (let h = 0; h < plan.heads; h++) {
+      write(String(h + 1), plan.left + h * plan.step + plan.cell / 2, 8, h === look.head, "center");
+    }
+    for (let l = 0; l < plan.layers; l++) {
+      write(String(l + 1), plan.left - 6, plan.top + l * plan.step + plan.cell / 2, l === look.layer, "right");
+    }
+  }
+
+  drawMarks({ plan, roles, colors, mono }) {
+    if (!roles) return;
+    const { context: c } = this;
+    const high = plan.cell >= 30 ? 13 : 9;
+    c.font = `700 ${high - 3}px ${mono}`;
+    c.textAlign = "center";
+    c.textBaseline = "middle";
+    roles.role.forEach((role, n) => {
+      const mark = ROLES[role]?.mark;
+      if (!mark) return;
+      const { x, y } = corner(plan, n);
+      c.fillStyle = colors.card;
+      c.fillRect(x + plan.cell - high, y, high, high);
+      c.fillStyle = colors.ink;
+      c.fillText(mark, x + plan.cell - high / 2, y + high / 2 + 0.5);
+    });
+  }
+
+  drawFrame({ plan, look, used, pointed, colors }) {
+    const { context: c } = this;
+    const frame = ({ layer, head }, color, thick) => {
+      const { x, y } = corner(plan, layer * plan.heads + head);
+      c.strokeStyle = color;
+      c.lineWidth = thick;
+      c.strokeRect(x - 1, y - 1, plan.cell + 2, plan.cell + 2);
+    };
+    if (pointed) frame(pointed, colors.quiet, 1.5);
+    if (used) frame(look, colors.accent, 3);
+  }
+}
+
+function corner({ left, top, step, heads }, n) {
+  return { x: left + (n % heads) * step, y: top + Math.floor(n / heads) * step };
+}
+
+// The ramp's pixel for each of the 16 levels a bin can have.
+function paletteOf(scale, pixels) {
+  return Uint32Array.from({ length: LEVELS }, (_, n) => pixels[indexOf((n / (LEVELS - 1)) ** 2, scale)]);
+}
+
+function paintHead(out, at, across, atlas, n, split, scale, palette, masked) {
+  const { bins, side, rest, first } = atlas;
+  const shift = split ? 1 : 0;
+  for (let y = 0; y < side; y++) {
+    const from = (n * bins + y) * bins;
+    const to = at + y * across;
+    const sink = first[n * bins + y];
+    if (split) out[to] = palette[sink];
+    // Raw weights are the shares of the rest times what is left for it.
+    const left = split ? 1 : Math.sqrt(Math.max(0, 1 - (sink / (LEVELS - 1)) ** 2));
+    let most = split ? 1e-9 : sink;
+    if (scale === "row") for (let x = 0; x <= y; x++) most = Math.max(most, rest[from + x] * left);
+    const scaled = scale === "row" ? (LEVELS - 1) / Math.max(most, 1e-9) : 1;
+    for (let x = 0; x < side; x++) {
+      const level = x === 0 && !split ? Math.max(sink, rest[from] * left) : rest[from + x] * left;
+      out[to + shift + x] = x > y ? masked : palette[Math.round(Math.min(LEVELS - 1, level * scaled))];
+    }
+  }
+}

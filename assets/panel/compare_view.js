@@ -1,0 +1,117 @@
+// The columns of a comparison: one per size, each a store and an Output panel of its own.
+
+import { mount as mountAttention } from "./attention_view.js";
+import { CompareColumn } from "./compare_column.js";
+import { shareColumns } from "./comparison.js";
+import { partsOf, setText } from "./dom.js";
+import { partingOf, partingSentence } from "./parting.js";
+import { runsOf } from "./runs.js";
+
+const FULL = "compare-full"; // the store that the full map follows one column with
+
+export function mount(element, props, watch, server) {
+  const view = new CompareView(element, server);
+  watch("value", () => view.take(props.value));
+  view.take(props.value);
+  return view;
+}
+
+export class CompareView {
+  constructor(element, server) {
+    this.parts = partsOf(element);
+    this.template = (name) => element.querySelector(`[data-template="${name}"]`).content;
+    this.server = server;
+    this.id = null;
+    this.columns = [];
+    this.opened = null;
+    this.full = runsOf(FULL);
+    this.parts.close.addEventListener("click", () => this.open(null));
+  }
+
+  // value: {id, columns: [{size, title, memory}], updates: {"0": {output, attention}}}, or {note}
+  take(value) {
+    setText(this.parts.general, value?.note ?? "");
+    if (!value?.columns) return;
+    if (value.id !== this.id) this.begin(value);
+    for (const [at, update] of Object.entries(value.updates)) this.columns[at].take(update);
+    this.comparePartings();
+    shareColumns(this.columns);
+  }
+
+  begin({ id, columns }) {
+    this.id = id;
+    const { parts } = this;
+    parts.invite.hidden = true;
+    parts.columns.hidden = parts.turns.hidden = false;
+    while (this.columns.length > columns.length) this.columns.pop().element.remove();
+    columns.forEach((about, at) => {
+      this.columns[at] ??= this.add(at);
+      this.columns[at].begin(about);
+    });
+    if (this.opened !== null && this.opened >= columns.length) this.open(null);
+  }
+
+  add(at) {
+    const element = document.createElement("div");
+    element.className = "column";
+    element.append(this.template("output").cloneNode(true));
+    this.parts.columns.append(element);
+    const column = new CompareColumn(element, at, this.server, () => {
+      this.open(this.opened === at ? null : at);
+    });
+    column.runs.subscribe((kind) => {
+      if (this.opened !== at || kind === "selection") return;
+      if (this.full.run !== column.runs.run) this.follow(at);
+      else this.full.tell(kind);
+      this.full.healer.poke();
+      this.full.roles.poke();
+    });
+    return column;
+  }
+
+  // Where each column leaves the first one; the first shows where it is left first of all.
+  comparePartings() {
+    const [first, ...others] = this.columns;
+    const found = others.map((other) => partingOf(first.progress, other.progress));
+    others.forEach((other, k) => {
+      other.markParting(found[k]?.second, partingSentence(found[k], first, other));
+    });
+    const places = found.flatMap((parting) => (parting?.first >= 0 ? [parting.first] : []));
+    first.markParting(places.length ? Math.min(...places) : undefined, "");
+  }
+
+  // --- the full map ---------------------------------------------------------------------------
+
+  open(at) {
+    const { parts } = this;
+    const before = this.opened;
+    this.opened = at;
+    this.columns.forEach((column, k) => {
+      column.map.expand(k === at);
+      column.runs.wantAtlas(k === at); // small heads travel only for the map that is open
+    });
+    parts.panel.hidden = at === null;
+    if (at === null) return this.columns[before]?.map.button.focus();
+    if (!parts.attention.hasChildNodes()) {
+      parts.attention.append(this.template("attention").cloneNode(true));
+      mountAttention(parts.attention, { channel: FULL, value: null }, () => {}, this.server);
+    }
+    setText(parts.opened, `Attention of ${this.columns[at].title}`);
+    this.follow(at);
+    parts.opened.focus({ preventScroll: true });
+    parts.panel.scrollIntoView({ block: "nearest" });
+  }
+
+  // The full map's store shows the column's own run: nothing is sent or kept twice.
+  follow(at) {
+    const { run, look } = this.columns[at].runs;
+    const { full } = this;
+    full.run = run;
+    full.look = { ...look };
+    full.pick = full.hover = null;
+    full.roles.reset();
+    full.roles.poke();
+    full.tell("run");
+    full.tell("view");
+  }
+}

@@ -1,0 +1,52 @@
+// What a draft guessed: kept tokens dotted under, corrected ones with the refused guess before them.
+
+import { setText } from "./dom.js";
+import { labelOf } from "./token_label.js";
+
+export class DraftMarks {
+  constructor(flow, parts) {
+    this.flow = flow;
+    this.parts = parts;
+    this.clear();
+    const { marks, text } = parts;
+    marks.addEventListener("change", () => text.classList.toggle("unmarked", !marks.checked));
+  }
+
+  clear() {
+    this.marked = 0; // tokens looked at so far
+  }
+
+  // guesses: an Arrivals of null, true or a token; draft: {title, right, wrong, speed_up} or null
+  show(guesses, draft) {
+    const settled = Math.min(this.flow.stable, guesses.ready);
+    for (; this.marked < settled; this.marked++) this.mark(this.marked, guesses.at(this.marked));
+    this.parts.draft.hidden = draft === null;
+    if (draft !== null) this.count(draft);
+  }
+
+  mark(i, guess) {
+    if (guess === null || guess === undefined) return;
+    const span = this.flow.spanOf(i);
+    if (guess === true) return span.classList.add("kept");
+    span.classList.add("corrected");
+    const refused = document.createElement("del");
+    refused.className = "refused";
+    refused.textContent = labelOf(guess).replace(/^·(?=.)/u, "");
+    refused.title = `The draft guessed ${labelOf(guess)}`;
+    span.before(refused);
+  }
+
+  count({ title, right, wrong, speed_up: speedUp }) {
+    const { parts } = this;
+    setText(parts.drafter, title);
+    setText(parts.right, String(right));
+    setText(parts.judged, String(right + wrong));
+    setText(parts.gain, gainOf(speedUp));
+  }
+}
+
+export function gainOf(speedUp) {
+  if (speedUp === null || speedUp === undefined) return "";
+  const times = `${speedUp.toFixed(2)} times as fast as without`;
+  return speedUp < 0.995 ? `${times}: it costs more than it saves` : times;
+}

@@ -1,0 +1,98 @@
+// The table of a comparison, its picture, and both as files.
+
+import { bytes } from "./comparison.js";
+import { linkLabels, partsOf, setText } from "./dom.js";
+import { saveFile } from "./keep_text.js";
+import { drawPlot, pictureOf } from "./plot.js";
+import { onThemeChange } from "./theme.js";
+
+const unknown = (value, text) => (value === null || value === undefined ? "–" : text(value));
+const millions = (count) => `${(count / 1e6).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} M`;
+
+export const COLUMNS = [
+  { key: "title", name: "Size", show: (row) => row.title },
+  { key: "parameters", name: "Parameters", show: (row) => millions(row.parameters) },
+  { key: "layers", name: "Layers", show: (row) => String(row.layers) },
+  { key: "heads", name: "Heads", show: (row) => String(row.heads) },
+  { key: "width", name: "Width", show: (row) => row.width.toLocaleString("en") },
+  { key: "file", name: "File", show: (row) => bytes(row.file) },
+  { key: "memory", name: "Memory", show: (row) => bytes(row.memory) },
+  { key: "precision", name: "Precision", show: (row) => row.precision },
+  { key: "speed", name: "Tokens/s", show: (row) => unknown(row.speed, (v) => v.toFixed(v < 10 ? 1 : 0)) },
+  { key: "first", name: "First token", show: (row) => unknown(row.first, (v) => `${Math.round(1000 * v)} ms`) },
+  { key: "bits_per_byte", name: "Bits per byte of the prompt", show: (row) => unknown(row.bits_per_byte, (v) => v.toFixed(4)) },
+];
+
+const PLOTS = [
+  { key: "bits_per_byte", title: "Bits per byte of the prompt", hint: "lower is better", format: (v) => v.toFixed(3) },
+  { key: "speed", title: "Tokens per second", hint: "higher is faster", zero: true, format: (v) => v.toFixed(v < 10 ? 1 : 0) },
+];
+
+export function mount(element, props, watch) {
+  linkLabels(element);
+  const view = new FiguresView(partsOf(element));
+  watch("value", () => view.take(props.value));
+  view.take(props.value);
+  return view;
+}
+
+export class FiguresView {
+  constructor(parts) {
+    this.parts = parts;
+    this.rows = [];
+    parts.head.append(...COLUMNS.map(({ name }) => cellOf("th", name, "col")));
+    parts.csv.addEventListener("click", () => saveFile(csvOf(this.rows), "gpt2-sizes.csv", "text/csv"));
+    parts.json.addEventListener("click", () => {
+      saveFile(JSON.stringify(this.rows, null, 2), "gpt2-sizes.json", "application/json");
+    });
+    parts.picture.addEventListener("click", () => {
+      saveFile(pictureOf(parts.plots), "gpt2-sizes.svg", "image/svg+xml");
+    });
+    onThemeChange(() => this.draw());
+    new ResizeObserver(() => this.draw()).observe(parts.plots);
+  }
+
+  take(value) {
+    if (!value?.rows) return;
+    this.rows = value.rows;
+    this.parts.all.hidden = false;
+    const rows = this.rows.map((row) => {
+      const line = document.createElement("tr");
+      line.append(...COLUMNS.map(({ show }, at) => (at ? cellOf("td", show(row)) : cellOf("th", show(row), "row"))));
+      return line;
+    });
+    this.parts.rows.replaceChildren(...rows);
+    this.draw();
+  }
+
+  draw() {
+    const { plots } = this.parts;
+    const width = Math.min(560, Math.max(300, plots.clientWidth));
+    const drawn = PLOTS.flatMap((plot) => {
+      const points = this.rows
+        .filter((row) => row[plot.key] !== null && row[plot.key] !== undefined)
+        .map((row) => ({ x: row.parameters, y: row[plot.key], name: row.title, label: plot.format(row[plot.key]) }));
+      return points.length ? [drawPlot({ ...plot, points, width, style: getComputedStyle(plots) })] : [];
+    });
+    plots.replaceChildren(...drawn);
+  }
+}
+
+function cellOf(kind, text, scope) {
+  const cell = document.createElement(kind);
+  if (scope) cell.scope = scope;
+  setText(cell, text);
+  return cell;
+}
+
+// Numbers as they were measured, not as they are shown.
+export function csvOf(rows) {
+  const keys = Object.keys(rows[0] ?? {});
+  const quoted = (value) => {
+    const text = value === null || value === undefined ? "" : String(value);
+    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [keys, ...rows.map((row) => keys.map((key) => row[key]))]
+    .map((line) => line.map(quoted).join(",") + "\n")
+    .join("");
+}

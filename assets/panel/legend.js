@@ -1,0 +1,42 @@
+// The colour scale in numbers, which scale it is, and whether the first token is shown apart.
+
+import { indexOf, rampColors, SCALES, themeOf } from "./color.js";
+import { isPlain } from "./map_view.js";
+
+export class Legend {
+  constructor(parts, runs) {
+    this.parts = parts;
+    this.runs = runs;
+    const { scales, apart } = parts;
+    scales.replaceChildren(...Object.entries(SCALES).map(([value, { name }]) => new Option(name, value)));
+    scales.addEventListener("change", () => runs.draw({ scale: scales.value }));
+    apart.addEventListener("change", () => runs.draw({ apart: apart.checked }));
+  }
+
+  show() {
+    const { parts, runs } = this;
+    const scale = SCALES[runs.scale];
+    parts.scales.value = runs.scale;
+    parts.apart.checked = runs.splits;
+    parts.apart.disabled = isPlain(runs.look.mode);
+    const most = runs.scale === "row" ? "the row's largest" : "1";
+    parts.scale.setAttribute("aria-label", `Colour scale from weight ${scale.marks[0]} to ${most}, ${scale.name}`);
+    const marks = scale.marks.map((weight) => {
+      const mark = document.createElement("span");
+      mark.style.left = `${(100 * indexOf(weight, runs.scale)) / 255}%`;
+      mark.textContent = runs.scale === "row" && weight === 1 ? "max" : String(weight);
+      return mark;
+    });
+    parts.marks.replaceChildren(...marks);
+  }
+
+  /** Paint the ramp in the colours of the theme. */
+  dress() {
+    const context = this.parts.ramp.getContext("2d");
+    rampColors(themeOf(document.body)).forEach((rgb, x) => {
+      context.fillStyle = `rgb(${rgb.join(",")})`;
+      context.fillRect(x, 0, 1, 1);
+    });
+    this.show();
+  }
+}

@@ -1,0 +1,67 @@
+// A small live map of one head, and the button that opens the full one.
+
+import { indexRow } from "./color.js";
+import { atMostEvery, setText } from "./dom.js";
+import { spanOf } from "./geometry.js";
+import { titleOf } from "./map_view.js";
+import { fill } from "./raster.js";
+import { onThemeChange, readTheme } from "./theme.js";
+import { whole } from "./viewport.js";
+
+const SIDE = 72; // CSS pixels
+const GAP = 100; // ms between two drawings
+
+export class MiniMap {
+  constructor(runs, onOpen) {
+    this.runs = runs;
+    this.title = "";
+    this.raster = null;
+    this.shown = "";
+    this.button = document.createElement("button");
+    this.button.type = "button";
+    this.button.hidden = true;
+    this.canvas = document.createElement("canvas");
+    this.words = document.createElement("span");
+    this.button.append(this.canvas, this.words);
+    this.button.addEventListener("click", onOpen);
+    this.expand(false);
+    this.drawSoon = atMostEvery(GAP, () => this.draw());
+    runs.subscribe((kind) => kind !== "selection" && this.drawSoon());
+    onThemeChange(() => this.drawSoon());
+  }
+
+  name(title) {
+    this.title = title;
+  }
+
+  expand(open) {
+    this.button.setAttribute("aria-expanded", String(open));
+  }
+
+  draw() {
+    const { runs, canvas, button } = this;
+    const count = runs.drawable;
+    button.hidden = count === 0;
+    if (count === 0 || !button.isConnected) return;
+    const theme = readTheme(button);
+    const looked = `${runs.run.id} ${runs.key} ${runs.splits} ${theme.colors.card}`;
+    if (looked !== this.shown) this.raster = null;
+    this.shown = looked;
+    setText(this.words, `Attention, ${titleOf(runs.look).replace("One head: ", "")}`);
+    const size = Math.round(SIDE * Math.max(1, devicePixelRatio));
+    if (canvas.width !== size) canvas.width = canvas.height = size;
+    const context = canvas.getContext("2d");
+    const span = spanOf(count, runs.running);
+    context.clearRect(0, 0, size, size);
+    context.fillStyle = theme.colors.masked;
+    context.fillRect(0, 0, (size * count) / span, (size * count) / span);
+    const window = whole(span);
+    const levelsOf = (i) => {
+      const row = runs.shownRow(i);
+      return { levels: indexRow(row, runs.scale, new Uint8Array(row.length)), first: 0 };
+    };
+    const shift = runs.splits ? 1 : 0;
+    this.raster = fill(this.raster, { span, window, limit: 64, pixels: theme.pixels, shift, count, levelsOf });
+    this.raster.drawOn(context, window, 0, 0, size);
+  }
+}

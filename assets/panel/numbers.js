@@ -1,0 +1,37 @@
+// The map looked at as numbers: CSV, one line a weight, and JSON with all there is to know.
+
+import { explain, titleOf } from "./map_view.js";
+import { labelOf } from "./token_label.js";
+
+/** Every weight of the map, whether the first token is shown apart or not. */
+export function asCsv(runs) {
+  const lines = ["query,query_token,key,key_token,weight"];
+  const names = runs.run.tokens.items.map((token) => quoted(labelOf(token)));
+  for (let i = 0; i < runs.drawable; i++) {
+    runs.row(i).forEach((weight, j) => lines.push(`${i},${names[i]},${j},${names[j]},${short(weight)}`));
+  }
+  return `${lines.join("\r\n")}\r\n`;
+}
+
+export function asJson(runs) {
+  const { run, look, roles } = runs;
+  const rows = Array.from({ length: runs.drawable }, (_, i) => Array.from(runs.row(i), short));
+  const { layer, head, mode } = look;
+  return JSON.stringify({
+    title: titleOf(look), about: explain(mode), mode, layer: layer + 1, head: head + 1,
+    layers: run.layers, heads: run.heads, size: run.status?.size ?? null,
+    seed: run.status?.stats?.seed ?? null, prompt_tokens: run.status?.prompt ?? null,
+    tokens: run.tokens.items, weights: rows, rounding: "a weight is off by at most 0.012",
+    roles: roles.text && { ...roles.text, run: undefined }, probe: roles.probe && { ...roles.probe, run: undefined },
+  });
+}
+
+function short(weight) {
+  return Number(weight.toFixed(6));
+}
+
+// A spreadsheet takes a cell that begins like this for a formula; an apostrophe prevents that.
+function quoted(text) {
+  const safe = /^[=+\-@]/.test(text) ? `'${text}` : text;
+  return `"${safe.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,103 @@
+// One HTML file with the two panels, their code and a text's rows: it opens without any server.
+
+import { keyOf } from "./map_view.js";
+
+const MOST_BYTES = 8_000_000; // of rows in the file; beyond that only some maps are put in
+const STYLES = ["tokens.css", "output_view.css", "attention_view.css", "attention_map.css",
+  "attention_side.css", "attention_atlas.css"];
+const IMPORTS = /(from\s+|import\s+)"\.\/([\w.]+)"/g;
+
+/** say(words) tells how far it is. @returns {Promise<Blob>} */
+export async function offlinePage(runs, say) {
+  const data = await gather(runs, say);
+  const [modules, styles, output, attention] = await Promise.all([
+    allModules("offline.js"), Promise.all(STYLES.map(textOf)),
+    textOf("output_view.html"), textOf("attention_view.html"),
+  ]);
+  const map = { imports: {} };
+  for (const [name, source] of modules) map.imports[`panel/${name}`] = `data:text/javascript;base64,${base64(source)}`;
+  const dark = document.body.classList.contains("dark") ? ' class="dark"' : "";
+  return new Blob([`<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>GPT-2: attention</title>
+<style>${styles.join("\n")} body { margin: 0 auto; max-width: 1100px; padding: 16px; background: var(--paper); }
+main { display: grid; gap: 16px; }</style>
+<script type="importmap">${JSON.stringify(map)}</${"script"}></head><body${dark}><main>
+<div id="output">${output}</div><div id="attention">${attention}</div></main>
+<script type="application/json" id="data">${JSON.stringify(data).replaceAll("<", "\\u003c")}</${"script"}>
+<script type="module">import { open } from "panel/offline.js"; open(document);</${"script"}>
+</body></html>`], { type: "text/html;charset=utf-8" });
+}
+
+// The panel's modules by name, each reachable from the first, imports under the map's names.
+async function allModules(first) {
+  const found = new Map();
+  const add = async (name) => {
+    if (found.has(name)) return;
+    found.set(name, "");
+    const source = await textOf(name);
+    found.set(name, source.replace(IMPORTS, '$1"panel/$2"'));
+    await Promise.all(Array.from(source.matchAll(IMPORTS), ([, , next]) => add(next)));
+  };
+  await add(first);
+  return found;
+}
+
+async function textOf(name) {
+  const answer = await fetch(new URL(name, import.meta.url));
+  if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+  return answer.text();
+}
+
+/** The text, and as many of its maps as fit, as the server's own answers. */
+async function gather(runs, say) {
+  const { run, look } = runs;
+  const size = (run.rowCount * (run.rowCount + 1)) / 2;
+  const views = viewsOf(run, look, Math.floor(MOST_BYTES / size));
+  const maps = {};
+  for (const [i, view] of views.entries()) {
+    say(`Fetching map ${i + 1} of ${views.length}.`);
+    maps[keyOf(view)] = await wholeMap(runs, view);
+  }
+  const atlas = await asked(runs, { view: look, start: run.rowCount, atlas: true });
+  return {
+    status: run.status, tokens: run.tokens.items, look, maps, atlas, example: run.example,
+    scale: runs.scale, apart: runs.apart, roles: runs.roles.text, probe: runs.roles.probe,
+  };
+}
+
+// The one looked at first, then its layer's heads, what all make together, and every other head.
+function viewsOf({ layers, heads }, look, most) {
+  const head = (layer) => (_, h) => ({ mode: "head", layer, head: h });
+  const all = [
+    look, ...Array.from({ length: heads }, head(look.layer)),
+    ...["mean", "max", "all_mean", "all_max", "rollout", "value"].map((mode) => ({ ...look, mode })),
+    ...Array.from({ length: layers }, (_, layer) => Array.from({ length: heads }, head(layer))).flat(),
+  ];
+  return [...new Map(all.map((view) => [keyOf(view), view])).values()].slice(0, Math.max(1, most));
+}
+
+async function wholeMap(runs, view) {
+  const pieces = [];
+  let ready = 0;
+  while (ready < runs.run.rowCount) {
+    const answer = await asked(runs, { view, start: ready });
+    let left = atob(answer.rows).length;
+    if (left === 0) throw new Error("no rows");
+    pieces.push({ start: ready, rows: answer.rows });
+    while (left > 0) left -= ++ready;
+  }
+  return pieces;
+}
+
+async function asked(runs, request) {
+  const { run, server } = runs;
+  const answer = await server.pull({ run: run.id, tokens_from: run.tokenCount, ...request });
+  if (answer.error) throw new Error(answer.error);
+  return answer;
+}
+
+function base64(text) {
+  let binary = "";
+  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}

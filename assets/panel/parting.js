@@ -1,0 +1,69 @@
+// Where two texts part: compared byte by byte, since two vocabularies cut one text differently. Pure.
+
+import { bytesOf, labelOf, plainText } from "./token_label.js";
+
+const known = new Map(); // "run run" -> parting that later tokens cannot change
+
+// a, b: {run, tokens, ended} or null. {first, second, same}: the token in each from which they
+// differ (-1: that text ends there), after `same` tokens of b; null while they agree.
+export function partingOf(a, b) {
+  if (!a || !b) return null;
+  const key = `${a.run} ${b.run}`;
+  if (known.has(key)) return known.get(key);
+  const parting = firstDifference(a, b);
+  if (parting) {
+    if (known.size > 50) known.clear();
+    known.set(key, parting);
+  }
+  return parting;
+}
+
+function firstDifference(a, b) {
+  const left = spelled(a.tokens);
+  const right = spelled(b.tokens);
+  const most = Math.min(left.bytes.length, right.bytes.length);
+  let at = 0;
+  while (at < most && left.bytes[at] === right.bytes[at]) at += 1;
+  const leftOver = at < left.bytes.length;
+  const rightOver = at < right.bytes.length;
+  // One that goes on may still say the same.
+  if (!leftOver && !rightOver) return null;
+  if ((!leftOver && !a.ended) || (!rightOver && !b.ended)) return null;
+  const place = (text, over) => (over ? text.owner[at] : -1);
+  const second = place(right, rightOver);
+  return {
+    first: place(left, leftOver),
+    second,
+    same: second >= 0 ? second : b.tokens.length,
+    words: [wordAt(a, place(left, leftOver)), wordAt(b, second)],
+  };
+}
+
+// All bytes of the tokens, and to which token each belongs. A marker counts as its name.
+function spelled(tokens) {
+  const bytes = [];
+  const owner = [];
+  tokens.forEach((token, i) => {
+    const own = token?.special === undefined ? bytesOf(token) : bytesOf(token.special);
+    for (const byte of own) {
+      bytes.push(byte);
+      owner.push(i);
+    }
+  });
+  return { bytes, owner };
+}
+
+function wordAt({ tokens }, at) {
+  if (at < 0) return null;
+  const token = tokens[at];
+  const text = typeof token === "string" ? token : plainText([token]) || labelOf(token);
+  return text.trim() === "" ? labelOf(token) : text.trim();
+}
+
+export function partingSentence(parting, first, second) {
+  if (!parting) return "";
+  const { same, words } = parting;
+  const after = same === 0 ? "at once" : same === 1 ? "after 1 token" : `after ${same} tokens`;
+  const [theirs, own] = words.map((word) => (word === null ? "the end" : `“${word}”`));
+  return `Parts from ${first.title} ${after}: ${own}, not ${theirs}.`;
+}

@@ -1,0 +1,46 @@
+// What the scores of gpt2/head_roles.py are called, what they say, and whose they are.
+
+/** Roles a head can be named after; the mark stands in the atlas. */
+export const ROLES = {
+  previous: {
+    name: "Previous token", mark: "P",
+    help: "how much of a row goes to the token just before, on average (HeadVis)",
+  },
+  self: { name: "Itself", mark: "S", help: "how much goes to the token itself (HeadVis)" },
+  first: {
+    name: "First token", mark: "1",
+    help: "how much rests on the first token, the attention sink (Gu et al. 2024, arXiv 2410.10781)",
+  },
+  duplicate: {
+    name: "Duplicate", mark: "D",
+    help: "how much goes to earlier copies of the token, where it has any (TransformerLens)",
+  },
+  induction: {
+    name: "Induction", mark: "I",
+    help:
+      "how much goes to what followed earlier copies: the head looks up how the text went on last " +
+      "time (Olsson et al. 2022, arXiv 2209.11895)",
+  },
+};
+
+/** Scores that name nothing. */
+export const MEASURES = {
+  previous_of_rest: {
+    name: "Previous, of the rest",
+    help: "the token before, as a share of what is neither first token nor self (TransformerLens)",
+  },
+  effective: {
+    name: "Tokens read",
+    help: "over how many tokens a row is spread: e to the power of its mean entropy (HeadVis)",
+  },
+  distance: {
+    name: "Distance",
+    help: "how many tokens back a row looks on average (after Vig & Belinkov 2019, arXiv 1906.04284)",
+  },
+};
+
+/** Two decimals, or one beyond 10; a dash where a text gives no evidence. */
+export function scoreText(value) {
+  if (value === null || value === undefined) return "–";
+  return value < 9.995 ? value.toFixed(2) : value.toFixed(1);
+}

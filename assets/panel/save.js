@@ -1,0 +1,63 @@
+// Ways to take a map along: picture, drawing, numbers, a page that opens offline, a link.
+
+import { setText } from "./dom.js";
+import { saveBlob } from "./keep_text.js";
+import { linkTo } from "./link.js";
+import { titleOf } from "./map_view.js";
+import { asCsv, asJson } from "./numbers.js";
+import { offlinePage } from "./offline_page.js";
+import { asPng, asSvg } from "./pictures.js";
+
+/** @type {[string, string, (runs, theme, say) => (Promise<Blob> | Blob | null)][]} */
+const WAYS = [
+  ["PNG", "png", (runs, theme) => asPng(runs, theme)],
+  ["SVG", "svg", (runs, theme) => new Blob([asSvg(runs, theme)], { type: "image/svg+xml" })],
+  ["CSV", "csv", (runs) => new Blob([asCsv(runs)], { type: "text/csv;charset=utf-8" })],
+  ["JSON", "json", (runs) => new Blob([asJson(runs)], { type: "application/json" })],
+  ["page that opens offline", "html", (runs, theme, say) => offlinePage(runs, say)],
+];
+
+/** Put the buttons into `box`; `theme()` gives the colours a picture is drawn in. */
+export function offerSaving(box, said, runs, theme) {
+  const buttons = WAYS.map(([title, ending, make]) =>
+    button(title, async () => {
+      if (!runs.drawable) return setText(said, "There is no map yet.");
+      setText(said, "Making it.");
+      const made = await make(runs, theme(), (words) => setText(said, words));
+      saveBlob(made, `${fileName(runs)}.${ending}`);
+      setText(said, `Saved: ${titleOf(runs.look)}.`);
+    }, said));
+  buttons.push(button("copy link", async () => {
+    const link = await linkTo(runs);
+    try {
+      await navigator.clipboard.writeText(link);
+      setText(said, "Copied: text, settings and map are in the link itself.");
+    } catch {
+      location.hash = new URL(link).hash;
+      setText(said, "The link is in the address bar now.");
+    }
+  }, said));
+  box.replaceChildren(...buttons);
+}
+
+function button(title, work, said) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "plain";
+  made.textContent = title;
+  made.addEventListener("click", async () => {
+    made.disabled = true;
+    try {
+      await work();
+    } catch (error) {
+      console.warn(error);
+      setText(said, "That did not work; nothing was saved. Try again.");
+    }
+    made.disabled = false;
+  });
+  return made;
+}
+
+function fileName({ run, key }) {
+  return `gpt2-${run.id.slice(0, 8)}-${key.replace(/\//g, "-")}`;
+}

@@ -1,0 +1,111 @@
+"""Every head's rows of one text, a byte a weight, within what this server keeps of all texts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gpt2.engine import Engine
+from gpt2.levels import Levels, Weights, to_levels
+from gpt2.ui.capture_budget import SERVER_BUDGET, CaptureBudget
+from gpt2.ui.rollout import Rollout
+
+
+class Capture:
+    """Rows by token: row i is (L, H, i + 1), and (L, H) says how much a token offers each head.
+
+    Rows may be missing: nobody watched, or other texts needed the room. `rebuild` makes them anew.
+    """
+
+    def __init__(self, layers: int, heads: int, budget: CaptureBudget = SERVER_BUDGET) -> None:
+        self.layers, self.heads = layers, heads
+        self._budget = budget
+        self._lock = threading.Lock()
+        self._rows: list[Levels | None] = []
+        self._norms: list[Weights | None] = []
+        self._bytes = 0
+        self.rollout = Rollout(layers)
+
+    def add(
+        self, first: int, attention: Mapping[int, Weights], norms: Mapping[int, Weights]
+    ) -> None:
+        """The rows (H, fed, S) of every layer for the tokens from `first` on; fewer are passed by.
+
+        A row that is there already stays.
+        """
+        if len(attention) < self.layers:
+            return
+        fed = attention[0].shape[1]
+        rows = [np.empty((self.layers, self.heads, i + 1), np.uint8) for i in _range(first, fed)]
+        if fed == 1:
+            rows[0][:] = to_levels(np.stack([attention[n] for n in range(self.layers)])[:, :, 0])
+        else:
+            for layer, weights in attention.items():
+                for row in rows:
+                    i = row.shape[-1] - 1
+                    row[layer] = to_levels(weights[:, i - first, : i + 1])
+        lengths: list[Weights | None] = [None] * fed
+        if len(norms) == self.layers:
+            stacked = np.stack([norms[n] for n in range(self.layers)])  # (L, H, fed)
+            lengths = [stacked[..., t] for t in range(fed)]
+        self._put(first, rows, lengths)
+
+    def rebuild(self, engine: Engine, ids: Sequence[int]) -> None:
+        """All rows of `ids`, by one forward pass. Raises ValueError as `Engine.read` does."""
+        rows = [np.empty((self.layers, self.heads, i + 1), np.uint8) for i in range(len(ids))]
+        norms = np.empty((self.layers, self.heads, len(ids)), np.float32)
+
+        def see(layer: int, maps: Weights, lengths: Weights) -> None:
+            norms[layer] = lengths
+            for i, row in enumerate(rows):
+                row[layer] = to_levels(maps[:, i, : i + 1])
+
+        engine.read(ids, see)
+        self._put(0, rows, [norms[..., i] for i in range(len(ids))])
+
+    def rows(self, start: int, stop: int) -> list[Levels] | None:
+        """Rows `start` to `stop`, or None when any is missing."""
+        with self._lock:
+            rows = [row for row in self._rows[start:stop] if row is not None]
+        return rows if len(rows) == max(0, stop - start) else None
+
+    def norms(self, stop: int) -> list[Weights] | None:
+        """What the first `stop` tokens offer, (L, H) each, or None when any is unknown."""
+        with self._lock:
+            norms = [each for each in self._norms[:stop] if each is not None]
+        return norms if len(norms) == stop else None
+
+    @property
+    def size_bytes(self) -> int:
+        """What the rows take, and what a rollout over them does."""
+        return self._bytes + self.rollout.nbytes
+
+    def touch(self) -> None:
+        """It is looked at: others are dropped before it."""
+        self._budget.use(self)
+
+    def clear(self) -> None:
+        """Give the room back."""
+        with self._lock:
+            self._rows, self._norms, self._bytes = [], [], 0
+        self.rollout.clear()
+
+    def _put(self, first: int, rows: list[Levels], norms: Sequence[Weights | None]) -> None:
+        with self._lock:
+            end = first + len(rows)
+            missing = max(0, end - len(self._rows))
+            self._rows += [None] * missing
+            self._norms += [None] * missing
+            for i in range(first, end):
+                if self._rows[i] is None:
+                    self._rows[i] = rows[i - first]
+                    self._bytes += rows[i - first].nbytes
+                if self._norms[i] is None:
+                    self._norms[i] = norms[i - first]
+        self.touch()
+
+
+def _range(first: int, count: int) -> range:
+    return range(first, first + count)

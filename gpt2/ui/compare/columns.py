@@ -1,0 +1,93 @@
+"""From what happens in the columns to what one update of the Compare tab says."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from gpt2.checkpoint import Cancelled, Progress
+from gpt2.engine import Event
+from gpt2.scoring import Score
+from gpt2.ui.compare.facts import facts_of, file_bytes
+from gpt2.ui.compare.work import ColumnNews, Failed
+from gpt2.ui.frames import Frames, Value, loading_sentence, note
+from gpt2.ui.playground import SORRY, TOLD, waiting_sentence
+from gpt2.ui.requests import Request
+from gpt2.ui.runner import Started, Waiting
+from gpt2.ui.sizes import source_of
+
+_TOO_LONG = "This took as long as one comparison may take here. The text is kept."
+_log = logging.getLogger(__name__)
+
+
+class Column:
+    """One size: its text so far, and what was measured of it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.title = source_of(request.size).title
+        self.facts = facts_of(request)
+        self.score: Score | None = None
+        self._frames: Frames | None = None
+
+    def update(self, news: list[ColumnNews]) -> Value:
+        """{output, attention}, each only where something is new."""
+        value: Value = {}
+        events = [entry.news for entry in news if isinstance(entry.news, Event)]
+        for item in (entry.news for entry in news):
+            if isinstance(item, Started):
+                self._frames = self._begin(item)
+            elif isinstance(item, Score):
+                self.score = item
+                self.facts["bits_per_byte"] = item.bits_per_byte
+            elif isinstance(item, Progress | Waiting):
+                value["output"] = self._before(item)
+        if events and self._frames:
+            value["output"], value["attention"] = self._frames.frame(events)
+            if events[-1].finish == "time":
+                value["output"]["note"] = _TOO_LONG
+            self._measure(value["output"])
+        for item in (entry.news for entry in news):
+            if isinstance(item, Failed):
+                value["output"] = self._failed(item.error, value.get("output"))
+        return value
+
+    def _begin(self, started: Started) -> Frames:
+        self.facts["file"] = file_bytes(self.request.size)  # it may just have been downloaded
+        engine, limit = started.engine, self.request.new_tokens
+        context = engine.config.max_seq_len
+        return Frames(started.run, engine.tokenizer, self.title, context, limit)
+
+    def _measure(self, output: Value) -> None:
+        self.facts["speed"] = output["stats"]["speed"]
+        self.facts["first"] = output["stats"]["first"]
+
+    def _before(self, item: Progress | Waiting) -> Value:
+        if isinstance(item, Progress):
+            return note("loading", loading_sentence(self.title, item))
+        return note("waiting", waiting_sentence(item.ahead, item.seconds))
+
+    def _failed(self, error: Exception, output: Value | None) -> Value:
+        """Laid over the last output: the text so far stays."""
+        if isinstance(error, Cancelled):
+            end = note("stopped", "Stopped before the first token.")
+        else:
+            end = note("error", told(error))
+        if output is None and self._frames:
+            output = self._frames.failed("")
+        return end | (output or {}) | {"state": end["state"], "note": end["note"]}
+
+
+def told(error: Exception) -> str:
+    """The sentence for visitors; what is no sentence for them goes to the log."""
+    if isinstance(error, TOLD):
+        return str(error)
+    _log.error("a column failed", exc_info=error)
+    return SORRY
+
+
+def described(columns: list[Column]) -> list[dict[str, Any]]:
+    """What the page needs to lay the columns out; in every message, since any may be lost."""
+    return [
+        {"size": c.request.size, "title": c.title, "memory": c.facts["memory"]} for c in columns
+    ]

@@ -1,0 +1,132 @@
+"""A comparison from its wish to the frames of the page, or to the records of a script."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from gpt2.checkpoint import Cancelled
+from gpt2.engine import Engine, Event
+from gpt2.scoring import Score
+from gpt2.serving.journal import Entry
+from gpt2.ui.compare.columns import Column, described, told
+from gpt2.ui.compare.surprise import surprise_value
+from gpt2.ui.compare.wish import needs
+from gpt2.ui.compare.work import ColumnNews, CompareNews, CompareWork, Failed, RoundEnd
+from gpt2.ui.frames import Value
+from gpt2.ui.playground import Playground, new_run
+from gpt2.ui.requests import Request
+from gpt2.ui.runs import Run
+
+Frame = tuple[Value, Value | None, Value | None]  # columns, surprise, figures
+
+
+class Comparison:
+    """Texts side by side, over the models and the line that the whole page shares."""
+
+    def __init__(self, playground: Playground) -> None:
+        self._runner = playground.runner
+        self._runs = playground.runs
+
+    def frames(self, requests: list[Request], stop: threading.Event) -> Iterator[Frame]:
+        """What the page shows, again and again until the last column ends or `stop` is set.
+
+        Raises OutOfMemory, before anything is loaded, for sizes that never fit together.
+        """
+        columns = [Column(request) for request in requests]
+        name = uuid.uuid4().hex
+        for batch in self._news(requests, stop, self._started):
+            # By key, not in a list: Gradio's diff of a list mixes up deletions deeper inside it.
+            updates = {
+                str(at): column.update(
+                    [n for n in batch if isinstance(n, ColumnNews) and n.column == at]
+                )
+                for at, column in enumerate(columns)
+            }
+            value = {"id": name, "columns": described(columns), "updates": updates}
+            scored = any(isinstance(n, ColumnNews) and isinstance(n.news, Score) for n in batch)
+            yield value, None, _figures(columns) if scored else None
+        scores: dict[str, Score | Exception] = {
+            column.request.size: column.score for column in columns if column.score
+        }
+        value = {"id": name, "columns": described(columns), "updates": {}}
+        surprise = surprise_value(requests[0].prompt, scores) if scores else None
+        yield value, surprise, _figures(columns)
+
+    def records(self, requests: list[Request], visitor: str = "") -> Iterator[dict[str, Any]]:
+        """{step, sizes: {name: what this step brought it}} for a script, one for every round.
+
+        While nothing happens, a record without sizes comes again and again: that is how a script
+        that has left is noticed. `visitor` is whose texts these are, for `gpt2.ui.line`.
+        """
+        step, sizes = 0, dict[str, Any]()
+        stop = threading.Event()
+        for batch in self._news(requests, stop, new_run, visitor):
+            for news in batch:
+                if isinstance(news, ColumnNews):
+                    sizes |= _record(requests[news.column].size, news.news)
+                if isinstance(news, RoundEnd):
+                    step += 1
+                    yield {"step": step, "sizes": sizes}
+                    sizes = {}
+            if not batch:
+                yield {"step": step, "sizes": {}}
+        if sizes:
+            yield {"step": step + 1, "sizes": sizes}
+
+    def _news(
+        self,
+        requests: list[Request],
+        stop: threading.Event,
+        start: Callable[[Engine, Request], Run],
+        visitor: str = "",
+    ) -> Iterator[list[CompareNews]]:
+        self._runner.residency.check(needs(requests))
+
+        def work(emit: Callable[[CompareNews], None]) -> None:
+            CompareWork(self._runner, requests, start, stop, emit, visitor).run()
+
+        with ExitStack() as journal:
+            entries = [journal.enter_context(self._runner.journal.entry(r.size)) for r in requests]
+            for batch in self._runner.background(work, stop):
+                for news in batch:
+                    if isinstance(news, ColumnNews):
+                        self._note(entries[news.column], news)
+                yield batch
+
+    def _note(self, entry: Entry, news: ColumnNews) -> None:
+        if isinstance(news.news, Failed):
+            entry.ended = type(news.news.error).__name__
+        elif not isinstance(news.news, Score):
+            self._runner.note(entry, news.news)
+
+    def _started(self, engine: Engine, request: Request) -> Run:
+        run = new_run(engine, request)
+        self._runs.add(run)  # its rows can be asked for, as those of the main tab
+        return run
+
+
+def _figures(columns: list[Column]) -> Value:
+    return {"rows": [dict(column.facts) for column in columns]}
+
+
+def _record(size: str, news: object) -> dict[str, Any]:
+    if isinstance(news, Event):
+        text: dict[str, Any] = {
+            "token": news.token,
+            "text": news.text,
+            "seconds": news.seconds,
+            "tokens_per_second": news.tokens_per_second,
+            "finish": news.finish,
+        }
+        return {size: text}
+    if isinstance(news, Failed):
+        error = news.error
+        cancelled = isinstance(error, Cancelled)
+        return {size: {"error": "Stopped." if cancelled else told(error)}}
+    if isinstance(news, Score):
+        return {size: {"bits_per_byte": news.bits_per_byte}}
+    return {}

@@ -1,0 +1,190 @@
+"""What happens on a click in the Compare tab."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+
+from gpt2.checkpoint import Cancelled
+from gpt2.residency import Residency
+from gpt2.sampling import SamplingOptions
+from gpt2.ui.compare.comparison import Comparison
+from gpt2.ui.compare.surprise import Scoring
+from gpt2.ui.compare.wish import checked_sizes, compared, memory_line
+from gpt2.ui.frames import Value
+from gpt2.ui.playground import SORRY, TOLD
+from gpt2.ui.requests import check_text, checked
+
+_MOST_VISITORS = 1000
+_log = logging.getLogger(__name__)
+
+Shown = tuple[Any, Any, Any]
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a visitor has asked what comes next: the sliders move its bars."""
+
+    text: str
+    sizes: list[str]
+
+
+@dataclass(slots=True)
+class CompareVisitor:
+    """One open page: what ends its comparison and what is being scored, and its cursor."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    scoring: threading.Event = field(default_factory=threading.Event)
+    place: Place | None = None
+
+
+class CompareHandlers:
+    """One per page; a visitor is told apart by Gradio's session hash."""
+
+    def __init__(self, comparison: Comparison, scoring: Scoring, residency: Residency) -> None:
+        self._comparison = comparison
+        self._scoring = scoring
+        self._residency = residency
+        self._visitors: OrderedDict[str, CompareVisitor] = OrderedDict()
+
+    def compare(
+        self,
+        prompt: str,
+        sizes: list[str],
+        temperature: float,
+        new_tokens: float,
+        top_k: float,
+        top_p: float,
+        seed: str,
+        same_noise: bool,
+        request: gr.Request,
+    ) -> Iterator[Shown]:
+        """All columns, until the last one ends."""
+        visitor = self._visitor(request)
+        visitor.stop.set()
+        stop = visitor.stop = threading.Event()
+        try:
+            wish = compared(prompt, sizes, temperature, new_tokens, top_k, top_p, seed, same_noise)
+            for columns, surprise, figures in self._comparison.frames(wish, stop):
+                yield columns, surprise or gr.skip(), figures or gr.skip()
+        except Cancelled:
+            yield _complaint("Stopped before the first token.")
+        except TOLD as error:
+            yield _complaint(str(error))
+        except Exception:
+            _log.exception("a comparison failed")
+            yield _complaint(SORRY)
+
+    def stop(self, request: gr.Request) -> None:
+        """End every column within one token, and what is scored. Also for a tab that was closed."""
+        visitor = self._visitor(request)
+        visitor.stop.set()
+        visitor.scoring.set()
+
+    def memory(self, prompt: str, sizes: list[str], new_tokens: float) -> str:
+        """What the chosen sizes need, before anything is loaded."""
+        try:
+            return memory_line(compared(prompt, sizes, 1, new_tokens, 0, 1, 0), self._residency)
+        except TOLD as error:
+            return str(error)
+
+    def score(
+        self, prompt: str, sizes: list[str], request: gr.Request, event: gr.EventData
+    ) -> Iterator[Value]:
+        """The surprise strip of the text in the event, or of the prompt where it names none."""
+        text = getattr(event, "text", None)
+        try:
+            text = check_text(prompt if text is None else text, "Text")
+            names = checked_sizes(sizes)
+            if not text:
+                raise ValueError("There is no text to score.")
+        except TOLD as error:
+            yield {"note": str(error)}
+            return
+        yield from _newest(
+            self._visitor(request), "note", lambda stop: self._scoring.scores(text, names, stop)
+        )
+
+    def expect(
+        self,
+        temperature: float,
+        top_k: float,
+        top_p: float,
+        request: gr.Request,
+        event: gr.EventData,
+    ) -> Iterator[Value]:
+        """What may follow the text in the event."""
+        try:
+            text = check_text(getattr(event, "text", None), "Text")
+            place = Place(text, checked_sizes(getattr(event, "sizes", None)))
+        except TOLD as error:
+            yield {"next_note": str(error)}
+            return
+        visitor = self._visitor(request)
+        visitor.place = place
+        yield from self._next(visitor, place, temperature, top_k, top_p)
+
+    def sampling_changed(
+        self, temperature: float, top_k: float, top_p: float, request: gr.Request
+    ) -> Iterator[Any]:
+        """The same place under other options."""
+        visitor = self._visitor(request)
+        if visitor.place is None:
+            yield gr.skip()
+        else:
+            yield from self._next(visitor, visitor.place, temperature, top_k, top_p)
+
+    def _next(
+        self,
+        visitor: CompareVisitor,
+        place: Place,
+        temperature: object,
+        top_k: object,
+        top_p: object,
+    ) -> Iterator[Value]:
+        try:
+            options = _options(temperature, top_k, top_p)
+        except TOLD as error:
+            yield {"next_note": str(error)}
+            return
+        yield from _newest(
+            visitor,
+            "next_note",
+            lambda stop: self._scoring.expected(place.text, place.sizes, options, stop),
+        )
+
+    def _visitor(self, request: gr.Request) -> CompareVisitor:
+        name = request.session_hash or ""
+        visitor = self._visitors.setdefault(name, CompareVisitor())
+        self._visitors.move_to_end(name)
+        while len(self._visitors) > _MOST_VISITORS:
+            self._visitors.popitem(last=False)[1].stop.set()
+        return visitor
+
+
+def _newest(
+    visitor: CompareVisitor, note: str, work: Callable[[threading.Event], Iterator[Value]]
+) -> Iterator[Value]:
+    """What `work` says, until Stop or until the visitor asks for something newer."""
+    visitor.scoring.set()
+    stop = visitor.scoring = threading.Event()
+    try:
+        yield from work(stop)
+    except Cancelled:
+        # Who is stopped is told; who has asked for something newer sees that.
+        yield {note: "Stopped."} if visitor.scoring is stop else gr.skip()
+
+
+def _options(temperature: object, top_k: object, top_p: object) -> SamplingOptions:
+    return checked("", "tiny", temperature, 1, top_k, top_p, 0).options
+
+
+def _complaint(sentence: str) -> Shown:
+    """What is shown stays as it is; the sentence stands above it."""
+    return {"note": sentence}, gr.skip(), gr.skip()

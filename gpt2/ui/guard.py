@@ -1,0 +1,101 @@
+"""Around every request: which routes are open, how much may be sent, and what the browser is told.
+
+Content Security Policy level 3 (https://www.w3.org/TR/CSP3/). Gradio compiles its components'
+JavaScript with `new Function`, which needs 'unsafe-eval', and writes style attributes, which need
+'unsafe-inline' for styles. The scripts that stand in the page are named by their sha256, so that
+one smuggled in with a text would not run, nor would an `onerror`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# What the page and `gradio_client` use. Gradio has more, which take files, fetch addresses, write
+# to the disk or show other visitors' runs.
+_OPEN = re.compile(
+    r"/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|health|metrics)?/?"
+    r"|/(assets|static|panel)/.+"
+    r"|/gradio_api/(api|app_id|call|cancel|component_server|heartbeat|info|login_check"
+    r"|openapi\.json|queue|reset|run|startup-events|theme\.css|token|user)(/.*)?"
+)
+MOST_BYTES = 4_000_000  # of one request; the longest prompt takes 0.6 MB as JSON
+
+_INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+# Spaces are shown inside huggingface.co, and from a host of hf.space.
+_FRAMED_BY = "'self' https://huggingface.co https://*.hf.space"
+_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
+    f"form-action 'self'; frame-ancestors {_FRAMED_BY}; script-src 'self' 'unsafe-eval'"
+)
+
+
+class Guard:
+    """ASGI middleware; innermost, so that it sees pages before they are compressed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        app = refusal(scope["method"], scope["path"], Headers(scope=scope)) or self._app
+        await app(scope, receive, _Answer(send))
+
+
+def refusal(method: str, path: str, headers: Headers) -> PlainTextResponse | None:
+    """The answer to a request that is not let in."""
+    if not _OPEN.fullmatch(path):
+        return PlainTextResponse("Not found", 404)
+    if method not in ("POST", "PUT", "PATCH"):
+        return None
+    length = headers.get("content-length", "")
+    if not length.isdecimal():
+        return PlainTextResponse("Say how long the request is.", 411)
+    if int(length) > MOST_BYTES:
+        return PlainTextResponse(f"A request may have {MOST_BYTES:,} bytes.", 413)
+    if headers.get("content-type", "").startswith("multipart/"):
+        return PlainTextResponse("Files are not taken.", 415)
+    return None
+
+
+class _Answer:
+    """Sends an answer on, with our headers; a page is held back until its scripts are known."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message = {}
+        self._page: list[bytes] | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers["Referrer-Policy"] = "same-origin"
+            headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+            if headers.get("content-type", "").startswith("text/html"):
+                self._start, self._page = message, []
+                return
+            headers["Content-Security-Policy"] = _POLICY
+        elif self._page is not None:
+            self._page.append(message.get("body", b""))
+            if message.get("more_body"):
+                return
+            body = b"".join(self._page)
+            MutableHeaders(scope=self._start)["Content-Security-Policy"] = page_policy(body)
+            await self._send(self._start)
+            message = {**message, "body": body}
+        await self._send(message)
+
+
+def page_policy(page: bytes) -> str:
+    """The policy for a page in which exactly the scripts that stand in it now may run."""
+    digests = (hashlib.sha256(script).digest() for script in _INLINE.findall(page))
+    return _POLICY + "".join(f" 'sha256-{base64.b64encode(d).decode()}'" for d in digests)

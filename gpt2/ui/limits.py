@@ -1,0 +1,42 @@
+"""How many may use this server, and how much: set by its owner, in the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+
+from gpt2.engine import SLOTS
+
+# Open pages and callers that are remembered: Gradio keeps 0.13 MB of each, by itself of 10,000.
+MOST_VISITORS = 500
+_MOST = {"running": SLOTS, "seconds": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`running` texts are written at once, at most as many as share a pass.
+
+    `waiting` more may stand in line. A visitor may have `per_visitor` runs, in line or running, and
+    a run may write for `seconds`.
+    """
+
+    running: int = SLOTS
+    waiting: int = 32
+    per_visitor: int = 4
+    seconds: int = 900
+
+    @classmethod
+    def from_environment(cls) -> Limits:
+        """GPT2_RUNNING, GPT2_WAITING, GPT2_PER_VISITOR, GPT2_SECONDS. Raises ValueError."""
+        given = {}
+        for limit in fields(cls):
+            name = f"GPT2_{limit.name.upper()}"
+            text = os.environ.get(name, "")
+            if not text:
+                continue
+            least = 0 if limit.name == "waiting" else 1
+            most = _MOST.get(limit.name, 1000)
+            if not text.isdecimal() or not least <= int(text) <= most:
+                raise ValueError(f"{name} must be a whole number from {least} to {most:,}.")
+            given[limit.name] = int(text)
+        return cls(**given)

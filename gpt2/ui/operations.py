@@ -1,0 +1,54 @@
+"""For whoever keeps the server: /health, and /metrics where GPT2_METRICS asks for it."""
+
+from __future__ import annotations
+
+import os
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from gpt2.serving.log import log_as_json
+from gpt2.serving.metrics import CONTENT_TYPE, Metrics
+from gpt2.ui.controls import DEFAULT_SIZE
+from gpt2.ui.runner import Runner
+from gpt2.ui.sizes import offered
+
+METRICS_VARIABLE = "GPT2_METRICS"
+LOG_VARIABLE = "GPT2_LOG"
+
+
+def operations(runner: Runner) -> list[BaseRoute]:
+    """The routes. Raises ValueError when metrics are asked for and prometheus-client is missing."""
+
+    def loaded() -> dict[str, int]:
+        held = runner.residency.loaded()
+        return {shown: held[name] for shown, name in offered().items() if name in held}
+
+    def health(_: Request) -> JSONResponse:
+        ready = runner.is_loaded(DEFAULT_SIZE)
+        state = {
+            "status": "ready" if ready else "loading",
+            "loaded": loaded(),
+            "requests": runner.journal.phases(),
+        }
+        return JSONResponse(state, 200 if ready else 503, {"Cache-Control": "no-store"})
+
+    routes: list[BaseRoute] = [Route("/health", health)]
+    if _asked_for(METRICS_VARIABLE):
+        try:
+            metrics = Metrics(runner.journal, loaded, lambda: runner.residency.evictions)
+        except ImportError as error:
+            raise ValueError(
+                f"{METRICS_VARIABLE} needs prometheus-client: pip install prometheus-client"
+            ) from error
+        routes.append(
+            Route("/metrics", lambda _: Response(metrics.text(), media_type=CONTENT_TYPE))
+        )
+    if _asked_for(LOG_VARIABLE):
+        log_as_json()
+    return routes
+
+
+def _asked_for(variable: str) -> bool:
+    return os.environ.get(variable, "").lower() not in ("", "0", "false", "no", "off")

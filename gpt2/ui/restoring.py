@@ -1,0 +1,124 @@
+"""Puts back, after a reload, what the tab has kept: the text so far and every control.
+
+The browser keeps it (`assets/panel/kept.js`), not the server: so it outlives a server that was
+killed, slept or moved. What comes back is read like anything else a stranger sends.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+
+from gpt2.sampling import SamplingOptions
+from gpt2.ui.attention_view import AttentionView
+from gpt2.ui.controls import Controls, draft_choices
+from gpt2.ui.frames import Value, attention_value
+from gpt2.ui.handlers import Handlers
+from gpt2.ui.output_view import OutputView
+from gpt2.ui.requests import MOST_CHARACTERS, OFF, checked, tokenizer_of
+from gpt2.ui.runs import Run
+from gpt2.ui.sizes import config_of, source_of
+from gpt2.ui.wire import token_ids, wire_tokens
+
+RELOADED = "The page was loaded again while this was written. Continue goes on from here."
+_PARTS = ("text", "controls")
+_MOST_CHARACTERS = 1_000_000  # a full context of the longest tokens, and a prompt, are far below
+
+_KEEP = """(...values) => {
+  import(new URL("panel/kept.js", document.baseURI)).then((kept) => kept.keepControls(values));
+  return [];
+}"""
+_READ = 'async () => [await (await import(new URL("panel/link.js", document.baseURI))).read()]'
+
+
+def wire_restoring(
+    page: gr.Blocks,
+    handlers: Handlers,
+    controls: Controls,
+    output: OutputView,
+    attention: AttentionView,
+) -> None:
+    """Keep the controls in the browser as they change; put them and the text back on load."""
+
+    def restore(kept: str, request: gr.Request) -> list[Any]:
+        text, values = _parsed(kept)
+        run = handlers.adopt(_run_of(text), request)
+        views = _shown(run, text) if run else (gr.skip(), gr.skip())
+        return [*_controls_of(values, controls), *views]
+
+    kept = gr.Textbox(visible=False)
+    fields: list[Any] = [*controls.request]  # Gradio adds `change` to them where no checker sees it
+    for control in fields:
+        # In the browser alone, so that it works while the server is busy.
+        control.change(None, controls.request, js=_KEEP, api_visibility="private")
+    page.load(
+        restore,
+        kept,
+        [*controls.request, output, attention],
+        js=_READ,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def _parsed(kept: object) -> tuple[dict[str, Any], list[Any]]:
+    """The kept text and control values; empty where there are none, or none that can be read."""
+    try:
+        found = json.loads(kept) if isinstance(kept, str) and len(kept) < _MOST_CHARACTERS else {}
+    except (ValueError, RecursionError):
+        found = {}
+    text, values = (found.get(name) if isinstance(found, dict) else None for name in _PARTS)
+    return text if isinstance(text, dict) else {}, values if isinstance(values, list) else []
+
+
+def _run_of(text: dict[str, Any]) -> Run | None:
+    """A run with the kept tokens, to be looked at and continued; None when it cannot be one."""
+    try:
+        size, tokens, prompt = source_of(text.get("size")).name, text["tokens"], text["prompt"]
+        config = config_of(size)
+        options = SamplingOptions(seed=int(text["seed"]))
+        ids = token_ids(tokenizer_of(config.vocab_size), tokens[: config.max_seq_len])
+        if not (isinstance(prompt, int) and 0 < prompt <= len(ids)):
+            return None
+    except (KeyError, TypeError, ValueError):
+        return None
+    layers, heads = config.num_blocks, config.num_heads
+    read = len(ids) - 1 if len(ids) > prompt else 0  # the newest token was never fed
+    return Run(size, options, ids, prompt, layers, heads, layers // 2, read)
+
+
+def _shown(run: Run, text: dict[str, Any]) -> tuple[Value, Value]:
+    """The Output and Attention values that show the whole run; its rows are pulled."""
+    done = text.get("state") == "done"
+    stats = {"new": len(run.ids) - run.prompt, "limit": None, "speed": None, "first": None}
+    output = {
+        "run": run.id,
+        "size": run.size,
+        "start": 0,
+        "tokens": wire_tokens(tokenizer_of(config_of(run.size).vocab_size), run.ids),
+        "n": len(run.ids),
+        "prompt": run.prompt,
+        "state": "done" if done else "stopped",
+        "note": RELOADED if text.get("state") == "running" else "",
+        "stats": stats | {"seed": str(run.options.seed)},
+    }
+    return output, attention_value(run, run.view, 0, b"")
+
+
+def _controls_of(values: list[Any], controls: Controls) -> list[Any]:
+    """The controls as they were left; the prompt alone where they make no request."""
+    fields = controls.request
+    try:
+        given = dict(zip(fields, values, strict=True))
+        request = checked(*values)
+    except (TypeError, ValueError):
+        prompt = values[0] if values and isinstance(values[0], str) else ""
+        keep = 0 < len(prompt) <= MOST_CHARACTERS
+        return [prompt if keep and field is controls.prompt else gr.skip() for field in fields]
+    most = config_of(request.size).max_seq_len - 1
+    able = draft_choices(request.size)
+    given[controls.new_tokens] = gr.update(maximum=most, value=request.new_tokens)
+    given[controls.draft] = gr.update(choices=able, value=request.draft or OFF)
+    return list(given.values())

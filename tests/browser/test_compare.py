@@ -1,0 +1,210 @@
+"""The Compare tab: columns together, one noise, the strip, what comes next, the figures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from gpt2.engine import load
+from gpt2.sampling import USUAL
+from gpt2.scoring import score
+
+from .comparing import Comparing
+from .reference import PROMPT, one_thread, text_of
+from .server import App
+from .test_accessibility import check
+from .visit import Visit
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def tab(visit: Visit) -> Comparing:
+    return Comparing(visit)
+
+
+def test_a_comparison_from_the_click_to_the_figures(tab: Comparing, deep: Path) -> None:
+    tab.choose("Tiny", "deep", new_tokens=40)
+    tab.seed(3)
+    expect(tab.memory).to_have_text(re.compile(r"^Memory: Tiny \d+ MB \+ deep \d+ MB = \d+ MB of"))
+    tab.start()
+    tab.finish()
+    assert tab.text(0) == text_of(3, 40)
+    with one_thread():
+        other = load(str(deep))
+        expected = other.complete(PROMPT, replace(USUAL, seed=3), 40)
+        bits = {"Tiny": score(load("tiny"), PROMPT), "deep": score(other, PROMPT)}
+    assert tab.text(1) == PROMPT + expected
+    assert tab.store(0, "runs.missing() === null && runs.drawable > 40")
+    for at in (0, 1):
+        expect(tab.columns.nth(at)).to_contain_text(re.compile(r"\d+ MB of memory"))
+        expect(tab.columns.nth(at)).to_contain_text("seed 3")
+        expect(tab.columns.nth(at)).to_contain_text(re.compile(r"first token \d\.\d\d s"))
+    expect(tab.columns.locator(".parted")).to_have_count(2)
+    expect(tab.columns.nth(1)).to_contain_text(re.compile("Parts from Tiny (at once|after)"))
+    for title, found in bits.items():
+        expect(tab.surprise).to_contain_text(f"{title} {found.bits_per_byte:.4f} bits per byte")
+    row = tab.figures.get_by_role("row").nth(1)
+    assert row.get_by_role("cell").all_inner_texts()[:5] == ["2.3 M", "6", "4", "128", "5 MB"]
+    tab.visit.screenshot("compare")
+
+
+def test_the_columns_grow_together_and_one_stop_stops_all(tab: Comparing) -> None:
+    tab.choose("Tiny", "deep", new_tokens=1000)
+    tab.page.evaluate(
+        """() => {
+          window.gaps = [];
+          const made = () => [...document.querySelectorAll("#compare-columns [data-part=made]")]
+            .map((node) => Number(node.textContent) || 0);
+          new MutationObserver(() => {
+            const [a, b] = made();
+            if (a && b) gaps.push(Math.abs(a - b));
+          }).observe(document.querySelector("#compare-columns"),
+            { subtree: true, childList: true });
+        }"""
+    )
+    tab.start()
+    tab.visit.until("() => window.gaps.length > 20")
+    tab.visit.screenshot("compare-midway")
+    tab.button("Stop").click()
+    tab.finish("Stopped")
+    assert max(tab.page.evaluate("gaps")) <= 1
+    counts = [int(tab.store(at, "run.tokens.ready - run.status.prompt")) for at in (0, 1)]  # type: ignore[call-overload]  # numbers come as objects
+    assert abs(counts[0] - counts[1]) <= 1
+    assert 10 < counts[0] < 490
+
+
+def test_a_small_map_opens_the_full_one_and_closes_it(tab: Comparing) -> None:
+    tab.choose("Tiny", "deep", new_tokens=12)
+    tab.start()
+    tab.finish()
+    small = tab.columns.nth(0).get_by_role("button", name=re.compile("^Attention, layer"))
+    expect(small).to_have_attribute("aria-expanded", "false")
+    small.click()
+    full = tab.page.get_by_role("region", name="Attention", exact=True).filter(visible=True)
+    rows = int(tab.store(0, "runs.drawable"))  # type: ignore[call-overload]  # numbers come as objects
+    map_of_it = full.get_by_role("application", name=re.compile("^Attention map"))
+    expect(map_of_it).to_have_attribute("aria-label", re.compile(rf"\b{rows} rows"))
+    full.get_by_role("combobox", name="Layer", exact=True).select_option("5")
+    tab.page.get_by_role("button", name="close", exact=True).click()
+    expect(full).to_be_hidden()
+    expect(small).to_be_focused()
+
+
+def test_what_comes_next_at_the_cursor(tab: Comparing) -> None:
+    tab.choose("Tiny", "deep", new_tokens=5)
+    tab.start()
+    tab.finish()
+    tables = tab.surprise.get_by_role("table")
+    expect(tables).to_have_count(2)
+    expect(tables.nth(0).get_by_role("row")).to_have_count(11)
+    pieces = tab.surprise.locator(".strip .piece[data-at]")
+    pieces.nth(3).click()
+    expect(tab.surprise).to_contain_text("before “·time”")
+    first = tables.nth(0).get_by_role("row").first
+    expect(first).to_contain_text("·time written")
+    first.hover()
+    expect(first).to_have_class("lit")
+    warm = first.inner_text()
+    field = tab.page.get_by_role("spinbutton", name="number input for Temperature").filter(
+        visible=True
+    )
+    field.fill("0")
+    field.press("Tab")
+    expect(first).to_contain_text("→ 100 %")
+    assert first.inner_text() != warm
+    pieces.nth(3).locator("xpath=..").press("Home")
+    expect(tab.surprise).to_contain_text("before “Once”")
+
+
+def test_any_text_can_be_scored(tab: Comparing) -> None:
+    tab.choose("Tiny", "deep")
+    hostile = "<img src=x onerror=alert(1)> ${alert(1)} {{x}}"
+    tab.surprise.get_by_role("combobox", name="Text").select_option("pasted")
+    tab.surprise.get_by_role("textbox", name="Your text").fill(hostile)
+    tab.surprise.get_by_role("button", name="Score").click()
+    with one_thread():
+        expected = score(load("tiny"), hostile)
+    expect(tab.surprise).to_contain_text(f"Tiny {expected.bits_per_byte:.4f} bits per byte")
+    assert "".join(tab.surprise.locator(".strip .text").all_inner_texts()).startswith("<img·src")
+    tab.surprise.get_by_role("textbox", name="Your text").fill("x " * 600)
+    tab.surprise.get_by_role("button", name="Score").click()
+    expect(tab.surprise).to_contain_text("Tiny: The text has 601 tokens and this model reads at")
+
+
+def test_the_figures_as_files(tab: Comparing, tmp_path: Path) -> None:
+    tab.choose("Tiny", "deep", new_tokens=5)
+    tab.start()
+    tab.finish()
+    expect(tab.figures.locator("svg")).to_have_count(2)
+    saved = {}
+    for name in ("CSV", "JSON", "picture"):
+        with tab.page.expect_download() as download:
+            tab.figures.get_by_role("button", name=name, exact=True).click()
+        saved[name] = tmp_path / name
+        download.value.save_as(saved[name])
+    rows = json.loads(saved["JSON"].read_text())
+    assert [row["title"] for row in rows] == ["Tiny", "deep"]
+    with saved["CSV"].open() as file:
+        table = list(csv.DictReader(file))
+    assert [float(row["bits_per_byte"]) for row in table] == [r["bits_per_byte"] for r in rows]
+    assert saved["picture"].read_text().startswith("<svg")
+
+
+def test_a_wish_that_cannot_be_loses_nothing(tab: Comparing) -> None:
+    tab.choose("Tiny", "deep", new_tokens=5)
+    tab.start()
+    tab.finish()
+    before = tab.text(0)
+    tab.choose("Tiny")
+    tab.button("Compare").click()
+    expect(tab.page.locator("#compare-columns .general")).to_have_text(
+        "Choose 2 to 4 different sizes under Sizes, not tiny."
+    )
+    assert tab.text(0) == before
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_before_midway_and_after(visit: Visit, theme: str) -> None:
+    visit.open(f"?__theme={theme}")
+    tab = Comparing(visit)
+    check(visit, "start")
+    tab.choose("Tiny", "deep", new_tokens=1000)
+    tab.seed(3)
+    tab.start()
+    expect(tab.columns.locator(".parted")).to_have_count(2)
+    visit.screenshot(f"compare-midway-{theme}")
+    check(visit, "midway")
+    expect(tab.notes.nth(1)).to_have_text("Writing.")  # axe saw it while it ran
+    tab.button("Stop").click()
+    tab.finish("Stopped")
+    tab.surprise.get_by_role("button", name="Score").click()
+    expect(tab.surprise.get_by_role("table")).to_have_count(2)
+    tab.columns.nth(0).get_by_role("button", name=re.compile("^Attention, layer")).click()
+    check(visit, "after, with the full map")
+    visit.screenshot(f"compare-{theme}")
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(
+    visits: Callable[..., Visit], app: App
+) -> None:
+    phone = visits(app.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    tab = Comparing(phone)
+    tab.choose("Tiny", "deep", new_tokens=10)
+    tab.start()
+    tab.finish()
+    expect(tab.figures).to_be_visible()
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    boxes = [tab.columns.nth(at).bounding_box() for at in (0, 1)]
+    assert boxes[0]
+    assert boxes[1]
+    assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]
+    check(phone, "after")
+    phone.screenshot("compare-phone")

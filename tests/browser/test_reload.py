@@ -1,0 +1,105 @@
+"""A reload loses nothing: by hand, a hundred times, or by Gradio after the server was killed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from gpt2.engine import load
+from gpt2.sampling import USUAL
+from gpt2.ui.restoring import RELOADED
+from tests.hub_standin import write_gpt2_folder
+
+from .conftest import DEEP
+from .reference import PROMPT, one_thread
+from .server import App, free_port, serve
+from .visit import PATIENCE, Visit
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_reload_mid_run_keeps_the_text_and_goes_on(visit: Visit, deep: Path) -> None:
+    visit.start(size="deep", new_tokens=300, seed=31)
+    visit.until("() => store.run.tokens.ready > 20")
+    visit.page.reload()
+    visit.ready()
+    visit.until("() => store.run.status")
+    kept = visit.tokens()
+    with one_thread():
+        whole = PROMPT + load(str(deep)).complete(PROMPT, replace(USUAL, seed=31), kept + 20)
+    assert kept > 20
+    assert whole.startswith(visit.written())
+    expect(visit.text).to_contain_text(visit.written()[:50])
+    expect(visit.note).to_have_text(RELOADED)
+    visit.until("() => store.missing() === null")
+    assert visit.rows() == kept - 1
+    visit.screenshot("reloaded")
+    prompt = visit.page.evaluate("store.run.status.prompt")
+    assert visit.go_on(new_tokens=20 + prompt) == whole
+
+
+def test_controls_are_as_they_were_left(visit: Visit) -> None:
+    visit.choose(
+        prompt="Not yet <b>sent</b>", size="Small", new_tokens=900, temperature=1.2, seed=5
+    )
+    visit.page.wait_for_function("sessionStorage.getItem('gpt2 controls')?.includes('900')")
+    visit.page.reload()
+    expect(visit.prompt).to_have_value("Not yet <b>sent</b>")
+    expect(visit.number("New tokens")).to_have_value("900")
+    expect(visit.number("Temperature")).to_have_value("1.2")
+    expect(visit.size).to_have_value("Small · 124 M · 548 MB to download")
+    visit.more_sampling()
+    expect(visit.page.get_by_role("textbox", name="Seed")).to_have_value("5")
+
+
+def test_another_tab_does_not_see_the_text(visits: Callable[..., Visit], app: App) -> None:
+    visit = visits(app.url)
+    visit.generate(new_tokens=5, seed=1)
+    other = visit.context.new_page()
+    other.goto(app.url)
+    expect(other.get_by_role("textbox", name="Prompt", exact=True)).to_be_visible()
+    assert other.evaluate("sessionStorage.length") <= 1
+    assert other.evaluate("sessionStorage.getItem('gpt2 text')") is None
+
+
+@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_many_reloads(visit: Visit, app: App, count: int) -> None:
+    text = visit.generate(new_tokens=30, seed=3)
+    for _ in range(count - 1):
+        visit.page.goto(app.url, wait_until="commit")
+    visit.page.wait_for_load_state()  # Chromium refuses to reload a page that is being replaced
+    visit.page.reload()
+    visit.ready()
+    visit.until("() => store.run?.status")
+    assert visit.written() == text
+    assert visit.generate(new_tokens=30, seed=3) == text
+
+
+def test_a_server_killed_mid_run_and_started_again(
+    visits: Callable[..., Visit], tmp_path: Path
+) -> None:
+    write_gpt2_folder(tmp_path / "deeper", replace(DEEP, num_blocks=300, max_seq_len=256))
+    port = str(free_port())
+    settings = {"GRADIO_SERVER_PORT": port, "GPT2_MODEL": str(tmp_path / "deeper")}
+    with serve(tmp_path, **settings) as app:
+        visit = visits(app.url)
+        visit.start(size="deeper", new_tokens=200, seed=1)
+        visit.until("() => store.run.tokens.ready > 20")
+        app.process.send_signal(signal.SIGKILL)
+        app.process.wait()
+        before = visit.written()
+        with serve(tmp_path, **settings):
+            # Gradio notices that the server is back and loads the page again, by itself.
+            expect(visit.note).to_have_text(RELOADED, timeout=PATIENCE)
+            visit.see_store()
+            assert visit.written().startswith(before)
+            kept = visit.tokens()
+            visit.button("Continue").click()
+            visit.until("(n) => store.run.tokens.ready > n", kept)
+            visit.button("Stop").click()
+            assert visit.finished().startswith(before)

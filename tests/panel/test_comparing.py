@@ -1,0 +1,115 @@
+"""Where texts part, how scales are marked, and tables as files: the Compare tab's pure parts."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+
+def call(panel: Page, module: str, name: str, *arguments: Any) -> Any:
+    return panel.evaluate(
+        "async ([module, name, args]) => (await import(`/${module}.js`))[name](...args)",
+        [module, name, list(arguments)],
+    )
+
+
+def text(run: str, tokens: list[Any], ended: bool = False) -> dict[str, Any]:
+    return {"run": run, "tokens": tokens, "ended": ended}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "places"),
+    [
+        ([" a", " fox"], [" a", " bear"], (1, 1, 1)),
+        ([" a", " fox"], [" a", " fox"], None),
+        ([" fox", "es", " ran"], [" f", "oxes", " sat"], (2, 2, 2)),  # cut differently, said alike
+        ([" fox"], [" foxes"], None),  # the first may still say "es"
+        ([], [" x"], None),
+        ([{"hex": "e280"}, {"hex": "99"}], [{"hex": "e280"}, {"hex": "9c"}], (1, 1, 1)),
+        ([{"special": "<|endoftext|>"}], [" x"], (0, 0, 0)),
+    ],
+    ids=str,
+)
+def test_the_first_byte_that_differs_names_the_tokens(
+    panel: Page, one: list[Any], other: list[Any], places: tuple[int, int, int] | None
+) -> None:
+    key = repr((one, other))
+    found = call(panel, "parting", "partingOf", text("a" + key, one), text("b" + key, other))
+    assert (found and (found["first"], found["second"], found["same"])) == places
+
+
+def test_a_text_that_ends_parts_from_one_that_goes_on(panel: Page) -> None:
+    found = call(panel, "parting", "partingOf", text("c", [" a"], True), text("d", [" a", " b"]))
+    assert (found["first"], found["second"]) == (-1, 1)
+    sentence = call(panel, "parting", "partingSentence", found, {"title": "Tiny"}, {})
+    assert sentence == "Parts from Tiny after 1 token: “b”, not the end."
+
+
+def test_once_parted_is_parted(panel: Page) -> None:
+    first = call(panel, "parting", "partingOf", text("e", [" a"]), text("f", [" b"]))
+    again = call(panel, "parting", "partingOf", text("e", [" a", " c"]), text("f", [" b"], True))
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    "values", [[1.1, 0.9], [120, 3.2], [5, 5], [0.001], [2.7, 2.69, 2.71], [1e-9, 4]]
+)
+def test_a_scale_holds_every_value_between_round_marks(panel: Page, values: list[float]) -> None:
+    found = panel.evaluate(
+        """async (values) => {
+          const scale = (await import("/plot.js")).linearScale(values, 100, 0);
+          return {
+            ticks: scale.ticks,
+            shown: scale.ticks.map(scale.format),
+            places: values.map((v) => scale.at(v)),
+          };
+        }""",
+        values,
+    )
+    assert 2 <= len(found["ticks"]) <= 8
+    assert [float(shown) for shown in found["shown"]] == found["ticks"]
+    assert found["ticks"][0] <= min(values)
+    assert found["ticks"][-1] >= max(values) * (1 - 1e-9)
+    assert all(-1e-6 <= place <= 100 + 1e-6 for place in found["places"])
+
+
+@pytest.mark.parametrize("speeds", [[90, 40, 18, 9], [50, 49.9, 50.1, 50]])
+def test_no_two_names_in_a_plot_cover_each_other(panel: Page, speeds: list[float]) -> None:
+    """The four public sizes on a phone."""
+    parameters = [124e6, 355e6, 774e6, 1558e6]
+    names = ["Small", "Medium", "Large", "XL"]
+    points = [
+        {"x": x, "y": y, "name": name, "label": str(y)}
+        for x, y, name in zip(parameters, speeds, names, strict=True)
+    ]
+    boxes = panel.evaluate(
+        """async (points) => {
+          const { drawPlot } = await import("/plot.js");
+          const plot = { title: "t", hint: "h", points, zero: true, width: 310 };
+          const svg = drawPlot({ ...plot, style: getComputedStyle(document.body) });
+          document.body.append(svg);
+          const boxes = [...svg.querySelectorAll('text[font-weight="600"]')].slice(1)
+            .map((text) => text.getBBox());
+          svg.remove();
+          return boxes.map(({ x, y, width, height }) => ({ x, y, width, height }));
+        }""",
+        points,
+    )
+    assert len(boxes) == 4
+    for one, other in combinations(boxes, 2):
+        across = min(b["x"] + b["width"] for b in (one, other)) - max(one["x"], other["x"])
+        down = min(b["y"] + b["height"] for b in (one, other)) - max(one["y"], other["y"])
+        assert across <= 0 or down <= 2
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= 310 for box in (one, other))
+
+
+def test_the_csv_keeps_measured_numbers_and_quotes_what_needs_it(panel: Page) -> None:
+    rows = [{"size": 'a,"b"', "speed": 12.3456789, "first": None}]
+    assert call(panel, "figures_view", "csvOf", rows) == (
+        'size,speed,first\n"a,""b""",12.3456789,\n'
+    )

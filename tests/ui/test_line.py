@@ -1,0 +1,127 @@
+"""The line visitors wait in, and the store that forgets the oldest text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpt2.sampling import GREEDY
+from gpt2.ui.limits import Limits
+from gpt2.ui.line import FullHouse, Line, in_words
+from gpt2.ui.runs import Run, RunStore
+
+
+def test_first_come_first_served() -> None:
+    turns = Line(Limits(running=2, waiting=100))
+    places = [turns.join() for _ in range(5)]
+    assert [turns.ahead(place) for place in places] == [0, 0, 1, 2, 3]
+    turns.leave(places[0])
+    assert [turns.ahead(place) for place in places[1:]] == [0, 0, 1, 2]
+
+
+def test_leaving_in_the_middle_moves_only_those_behind() -> None:
+    turns = Line(Limits(running=1, waiting=100))
+    places = [turns.join() for _ in range(4)]
+    turns.leave(places[2])
+    assert [turns.ahead(places[n]) for n in (0, 1, 3)] == [0, 1, 2]
+
+
+@given(limit=st.integers(1, 4), acts=st.lists(st.integers(-6, 6), max_size=40))
+def test_no_more_run_than_may_and_nobody_overtakes(limit: int, acts: list[int]) -> None:
+    """An act joins, or lets the n-th of those in line leave."""
+    turns, line = Line(Limits(running=limit, waiting=100)), []
+    for act in acts:
+        if act < 0 or not line:
+            line.append(turns.join())
+        else:
+            turns.leave(line.pop(act % len(line)))
+        assert [turns.ahead(place) for place in line] == [
+            max(0, number - limit + 1) for number in range(len(line))
+        ]
+
+
+def test_a_full_house_says_how_full_and_takes_nobody() -> None:
+    line = Line(Limits(running=2, waiting=1))
+    places = [line.join() for _ in range(3)]
+    with pytest.raises(
+        FullHouse, match=r"2 texts are being written and 1 visitors wait.* in a while"
+    ):
+        line.join()
+    line.leave(places[0])
+    assert line.ahead(line.join()) == 1
+
+
+def test_one_visitor_cannot_fill_the_house() -> None:
+    line = Line(Limits(per_visitor=2))
+    mine = [line.join("me") for _ in range(2)]
+    with pytest.raises(FullHouse, match=r"You have 2 texts .* as many as one visitor may"):
+        line.join("me")
+    line.join("you")
+    for _ in range(5):
+        line.join()  # those who cannot be told apart
+    line.leave(mine[0])
+    line.join("me")
+
+
+def test_the_wait_is_what_those_before_may_still_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("gpt2.ui.line.time.monotonic", lambda: now)
+    line = Line(Limits(running=2))
+    first, second, third, fourth = (line.join(tokens=n) for n in (100, 40, 30, 50))
+    assert line.seconds(third) is None  # no run has shown its speed
+    first.start()
+    second.start()
+    now = 110.0
+    first.written = second.written = 20  # two a second each
+    assert line.seconds(third) == pytest.approx(10)  # the second one has 20 left
+    assert line.seconds(fourth) == pytest.approx(10 + 15)  # then the third one's 30
+    line.leave(first)
+    line.leave(second)
+    last = line.join(tokens=5)
+    assert line.seconds(last) == pytest.approx(15)  # nobody writes: the speed of those before
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "about 5 seconds"), (32, "about 30 seconds"), (150, "about 2 minutes")],
+)
+def test_a_wait_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
+
+
+def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Limits.from_environment() == Limits()
+    monkeypatch.setenv("GPT2_RUNNING", "3")
+    monkeypatch.setenv("GPT2_WAITING", "0")
+    assert Limits.from_environment() == Limits(running=3, waiting=0)
+    for wrong in ("0", "-1", "many", "2.5", "9"):
+        monkeypatch.setenv("GPT2_RUNNING", wrong)
+        with pytest.raises(ValueError, match="GPT2_RUNNING must be a whole number from 1 to 8"):
+            Limits.from_environment()
+
+
+def run() -> Run:
+    return Run("tiny", GREEDY, [1], 1, layers=2, heads=3)
+
+
+def test_runs_have_ids_nobody_guesses() -> None:
+    assert len({run().id for _ in range(100)}) == 100
+    assert len(run().id) == 32
+
+
+def test_the_least_recently_used_run_is_forgotten() -> None:
+    store = RunStore()
+    runs = [run() for _ in range(501)]
+    for one in runs[:500]:
+        store.add(one)
+    assert store.get(runs[0].id) is runs[0]
+    store.add(runs[500])
+    assert store.get(runs[1].id) is None
+    assert store.get(runs[0].id) is runs[0]
+    assert store.get(runs[500].id) is runs[500]
+
+
+@pytest.mark.parametrize("key", [None, 3, "", "x" * 1000, [], {}])
+def test_a_key_that_is_none_finds_nothing(key: object) -> None:
+    assert RunStore().get(key) is None

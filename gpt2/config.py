@@ -81,17 +81,20 @@ def _shape(blocks: int, width: int, heads: int) -> GPT2Config:
     )
 
 
-_TINY = GPT2Config(
-    vocab_size=8192,
-    embedding_dimension=128,
-    num_heads=4,
-    hidden_dimension=32,
-    num_blocks=6,
-    max_seq_len=512,
-)
+def _built_in(width: int, heads: int) -> GPT2Config:
+    return GPT2Config(
+        vocab_size=8192,
+        embedding_dimension=width,
+        num_heads=heads,
+        hidden_dimension=width // heads,
+        num_blocks=6,
+        max_seq_len=512,
+    )
+
 
 _ALL = (
-    ModelSize("tiny", "Tiny", _TINY),
+    ModelSize("tiny", "Tiny", _built_in(128, 4)),
+    ModelSize("mini", "Mini", _built_in(192, 6)),
     ModelSize(
         "distil",
         "Distil",

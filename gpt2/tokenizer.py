@@ -8,11 +8,12 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
 import tiktoken
 
-VOCABULARY_FILE = Path(__file__).parent.parent / "assets" / "vocab.bpe"
+from gpt2.assets_folder import ASSETS
+
+VOCABULARY_FILE = ASSETS / "vocab.bpe"
 GPT2_VOCAB_SIZE = 50257
 END_OF_TEXT = "<|endoftext|>"
 
@@ -55,6 +56,13 @@ class Tokenizer:
         if not 0 <= token < self.vocab_size:
             raise ValueError(f"token id {token} is not in a vocabulary of {self.vocab_size}")
         return self._encoding.decode_single_token_bytes(token)
+
+    def token_of(self, data: bytes) -> int:
+        """The token with exactly these bytes. Raises ValueError where there is none."""
+        try:
+            return self._encoding.encode_single_token(data)
+        except KeyError:
+            raise ValueError(f"no token has the bytes {data[:40]!r}") from None
 
 
 class TextStream:

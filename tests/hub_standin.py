@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 from urllib.parse import unquote, urlsplit
 
 import torch
@@ -96,6 +99,8 @@ class HubStandin:
 
     def add(self, repository: str, folder: Path, token: str | None = None) -> None:
         self.repositories[repository] = folder
+        for file in folder.glob(f"*{_LARGE}"):
+            _sha256_of(file)  # of gigabytes it takes longer than a client waits for an answer
         if token is not None:
             self.tokens[repository] = token
 
@@ -194,25 +199,24 @@ class _Handler(BaseHTTPRequestHandler):
         if plan and plan.kind == "status":
             return self._refuse(plan.status, "")
         if self.cdn:
-            return self._send_body((folder / file).read_bytes(), plan)
+            return self._send_body(folder / file, plan)
         self._resolve(folder / file, f"{repository}/{commit}/{file}", commit, direct, plan)
 
     def _resolve(
         self, file: Path, address: str, commit: str, direct: bool, plan: _Plan | None
     ) -> None:
-        data = file.read_bytes()
         if plan and plan.kind == "blank":
             return self._head(200, {"Content-Length": "0"})
         if file.name.endswith(_LARGE):
-            size = 10**16 if plan and plan.kind == "huge" else len(data)
-            etag = hashlib.sha256(data).hexdigest()
             self._head(
                 302,
                 {
                     "Location": f"{self.hub.cdn}/{address}",
                     "X-Repo-Commit": commit,
-                    "X-Linked-Size": str(size),
-                    "X-Linked-Etag": f'"{etag}"',
+                    "X-Linked-Size": str(
+                        10**16 if plan and plan.kind == "huge" else file.stat().st_size
+                    ),
+                    "X-Linked-Etag": f'"{_sha256_of(file)}"',
                     "Content-Length": "0",
                 },
             )
@@ -221,31 +225,34 @@ class _Handler(BaseHTTPRequestHandler):
             fields = {"Location": where, "X-Repo-Commit": commit, "Content-Length": "0"}
             self._head(307, fields)
         else:
+            data = file.read_bytes()
             etag = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
             fields = {"ETag": f'"{etag}"', "X-Repo-Commit": commit}
             self._head(200, {**fields, "Content-Length": str(len(data))})
             if self.command == "GET":
-                self._write(data, plan)
+                self._write(io.BytesIO(data), plan)
 
-    def _send_body(self, data: bytes, plan: _Plan | None) -> None:
+    def _send_body(self, file: Path, plan: _Plan | None) -> None:
         start = int((self.headers["Range"] or "bytes=0-").split("=")[1].rstrip("-"))
-        length = len(data) - start
-        if plan and plan.kind == "flip":
-            data = data[: plan.at] + bytes([data[plan.at] ^ 1]) + data[plan.at + 1 :]
-        fields = {"Content-Length": str(length), "Accept-Ranges": "bytes"}
+        size = file.stat().st_size
+        fields = {"Content-Length": str(size - start), "Accept-Ranges": "bytes"}
         if start:
-            fields["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            fields["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
         if plan and plan.kind == "short":
             fields = {"Connection": "close"}
         self._head(206 if start else 200, fields)
-        self._write(data[start:], plan, start)
+        with file.open("rb") as body:
+            body.seek(start)
+            self._write(body, plan)
 
-    def _write(self, data: bytes, plan: _Plan | None, start: int = 0) -> None:
+    def _write(self, body: BinaryIO, plan: _Plan | None) -> None:
         ends = plan is not None and plan.kind in ("cut", "reset", "stall", "short")
-        if plan and ends:
-            data = data[: max(0, plan.at - start)]
-        for position in range(0, len(data), _BLOCK):
-            self.wfile.write(data[position : position + _BLOCK])
+        last = plan.at if plan and ends else sys.maxsize
+        while block := body.read(max(0, min(_BLOCK, last - body.tell()))):
+            at = plan.at - body.tell() if plan and plan.kind == "flip" else 0  # from its end
+            if -len(block) <= at < 0:
+                block = block[:at] + bytes([block[at] ^ 1]) + block[len(block) + at + 1 :]
+            self.wfile.write(block)
             if plan and plan.kind == "slow":
                 time.sleep(_BLOCK / plan.at)
         if not plan or not ends:
@@ -270,6 +277,17 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in fields.items():
             self.send_header(name, value)
         self.end_headers()
+
+
+def _sha256_of(file: Path) -> str:
+    stat = file.stat()
+    return _sha256(file, stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _sha256(file: Path, size: int, changed: int) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def write_gpt2_folder(

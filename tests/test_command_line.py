@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 from gpt2 import __main__ as command_line
 from gpt2 import load
 from gpt2.progress_bar import ProgressBar
-from gpt2.sampling import SamplingOptions
+from gpt2.sampling import USUAL, SamplingOptions
+from gpt2.scoring import score
 from tests.hub_standin import HubStandin, write_gpt2_folder
 from tests.small import CONFIG
 
@@ -34,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_generate_streams_the_engine_s_text() -> None:
-    expected = load("tiny").complete(PROMPT, SamplingOptions(0.8, seed=1), 60)
+    expected = load("tiny").complete(PROMPT, SamplingOptions(0.8, top_p=USUAL.top_p, seed=1), 60)
     process = subprocess.Popen(
         [sys.executable, "-m", "gpt2", "generate", PROMPT, *ARGUMENTS],
         stdout=subprocess.PIPE,
@@ -73,7 +75,7 @@ def test_a_full_context_is_said_beside_the_text(monkeypatch, capsys, folder: Pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--size", "huge"], "'huge' is no model: choose one of tiny, distil"),
+        (["--size", "huge"], "'huge' is no model: choose one of tiny, mini, distil"),
         (["--temperature", "3"], "Temperature must be from 0 to 2, not 3.0."),
         (["--temperature", "nan"], "Temperature must be from 0 to 2, not nan."),
         (["--top-p", "0"], "Top-p must be above 0 and at most 1"),
@@ -126,11 +128,12 @@ def test_help_gives_ranges_units_and_defaults(monkeypatch, capsys) -> None:
         assert end.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     parts = (
-        "0 (always the likeliest) to 2 (default: 0.8)",
+        f"0 (always the likeliest) to 2 (default: {USUAL.temperature})",
+        f"1, which keeps all (default: {USUAL.top_p})",
         "at most (default: 120)",
         "0 keeps all",
         "the same seed, the same text",
-        "tiny, distil, small",
+        "tiny, mini, distil, small",
         "owner/name",
         "HF_HOME",
     )
@@ -191,3 +194,62 @@ def test_a_bar_in_a_file_says_every_tenth_once() -> None:
     lines = file.getvalue().splitlines()
     assert len(lines) == 11
     assert (lines[0], lines[-1]) == ("   0%  words", " 100%  words")
+
+
+def test_compare_writes_each_text_and_a_table(monkeypatch, capsys, folder: Path) -> None:
+    sizes = ["--sizes", str(folder), "tiny", "--new-tokens", "9", "--seed", "3"]
+    assert run(monkeypatch, "compare", PROMPT, *sizes) == 0
+    printed = capsys.readouterr().out
+    options = SamplingOptions(USUAL.temperature, USUAL.top_k, USUAL.top_p, 3)
+    texts = [f"{PROMPT}{load(str(n)).complete(PROMPT, options, 9)}" for n in (folder, "tiny")]
+    assert printed.index(texts[0]) < printed.index(texts[1])
+    assert f"{score(load('tiny'), PROMPT).bits_per_byte:.4f}" in printed.splitlines()[-1]
+
+
+def test_compare_goes_on_without_a_size_that_cannot_be_had(
+    monkeypatch, capsys, tmp_path: Path
+) -> None:
+    arguments = ["compare", PROMPT, "--new-tokens", "5", "--sizes"]
+    assert run(monkeypatch, *arguments, str(tmp_path), "tiny") == 0
+    printed = capsys.readouterr().out
+    assert "has no config.json" in printed
+    assert printed.splitlines()[-1].startswith("Tiny ")
+    assert run(monkeypatch, "compare", "a b " * 600, "--sizes", "tiny", "mini") == 2
+    assert "this model reads at most 511" in capsys.readouterr().err
+
+
+def test_compare_says_what_does_not_fit_before_it_downloads_anything(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("gpt2.compare_command.memory_budget", lambda: 2 * 10**9)
+    monkeypatch.setattr("gpt2.compare_command.fetch", pytest.fail)
+    monkeypatch.setattr("gpt2.compare_command.load", pytest.fail)
+    assert run(monkeypatch, "compare", PROMPT, "--sizes", "tiny", "xl", "--precision", "int8") == 2
+    assert "Together these need 2.3 GB with their caches" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sizes", [["tiny"], ["tiny", "tiny"], ["tiny", "nothing"]])
+def test_compare_takes_two_to_four_sizes_that_there_are(monkeypatch, capsys, sizes) -> None:
+    assert run(monkeypatch, "compare", PROMPT, "--sizes", *sizes) == 2
+    said = capsys.readouterr().err
+    assert "two to four different sizes" in said or "'nothing' is no model" in said
+
+
+def test_heads_prints_a_line_for_every_head(monkeypatch, capsys, folder: Path) -> None:
+    assert run(monkeypatch, "heads", "--size", str(folder)) == 0
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title.split() == [
+        "layer", "head", "prev", "p/rest", "self", "first", "dupl", "induct", "tokens", "dist",
+        "role",
+    ]  # fmt: skip
+    assert len(lines) == CONFIG.num_blocks * CONFIG.num_heads
+    assert all(float(score) >= 0 for line in lines for score in line.split()[2:10])
+
+
+def test_heads_says_when_a_text_holds_no_evidence(monkeypatch, capsys, folder: Path) -> None:
+    assert run(monkeypatch, "heads", "--size", str(folder), "--text", "The fox") == 0
+    out = capsys.readouterr().out
+    assert "No token repeats" in out
+    assert run(monkeypatch, "heads", "--size", str(folder), "--text", "The fox", "--json") == 0
+    roles = json.loads(capsys.readouterr().out)
+    assert roles["repeats"] == 0
+    assert roles["induction"] == [[None] * CONFIG.num_heads] * CONFIG.num_blocks
+    assert len(roles["previous"][0]) == CONFIG.num_heads

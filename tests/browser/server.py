@@ -32,6 +32,14 @@ class App:
 @contextmanager
 def serve(folder: Path, command: tuple[str, ...] = ("app.py",), **variables: str) -> Iterator[App]:
     """Run the app with an empty hub cache under `folder` until the block ends."""
+    with start(folder, command, **variables) as app:
+        _wait_for(app)
+        yield app
+
+
+@contextmanager
+def start(folder: Path, command: tuple[str, ...] = ("app.py",), **variables: str) -> Iterator[App]:
+    """The same without waiting until the page is there."""
     port = int(variables.get("GRADIO_SERVER_PORT", free_port()))
     log = folder / "app.log"
     with log.open("w") as file:
@@ -43,9 +51,7 @@ def serve(folder: Path, command: tuple[str, ...] = ("app.py",), **variables: str
             stderr=subprocess.STDOUT,
         )
     try:
-        app = App(f"http://127.0.0.1:{port}/", log, process)
-        _wait_for(app)
-        yield app
+        yield App(f"http://127.0.0.1:{port}/", log, process)
     finally:
         process.terminate()
         try:

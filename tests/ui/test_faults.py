@@ -1,17 +1,20 @@
-"""What breaks in the middle: a model that computes nonsense, a client that stops reading."""
+"""What goes wrong: nonsense computed, no time left, a slow load, a client that stops reading."""
 
 from __future__ import annotations
 
 import json
 import socket
+import threading
+import time
 import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
 from gradio_client import Client
 
-from gpt2 import SamplingOptions, load
+from gpt2 import Engine, SamplingOptions, load
 from gpt2.residency import Residency
+from gpt2.ui.limits import Limits
 from gpt2.ui.playground import Playground, Visitor
 from gpt2.ui.requests import OFF, Request
 from gpt2.ui.runner import Runner
@@ -42,6 +45,42 @@ def test_numbers_that_are_none_end_the_text_with_a_sentence_and_keep_it() -> Non
     assert visitor.run
     again = list(playground.go_on(wish, visitor, visitor.run))
     assert again[-1][0] and again[-1][0]["state"] == "done"
+
+
+def test_a_run_ends_when_its_time_is_up_and_keeps_its_text() -> None:
+    engine = small_engine()
+    Passes(engine, lambda number: time.sleep(0.05))
+    runner = Runner(Residency(10**9, lambda *_: engine), 2, Limits(seconds=1))
+    visitor = Visitor()
+    wish = Request(PROMPT, "tiny", 300, SamplingOptions(seed=4))
+    last = [output for output, _, _ in Playground(runner).generate(wish, visitor) if output][-1]
+    assert last["state"] == "stopped"
+    assert last["note"].startswith("This took as long as one text may take here.")
+    assert visitor.run
+    written = visitor.run.ids[visitor.run.prompt :]
+    assert 5 < len(written) <= 21
+    assert written == engine.generate_ids(engine.encode(PROMPT), len(written), wish.options)
+    assert runner.journal.runs == {("tiny", "time"): 1}
+
+
+def test_the_built_in_model_answers_while_another_is_still_loading() -> None:
+    gate = threading.Event()
+
+    def slow_but_for_tiny(name: str, _: object) -> Engine:
+        assert name == "tiny" or gate.wait(60)
+        return small_engine()
+
+    playground = Playground(Runner(Residency(10**9, slow_but_for_tiny), 1))
+    options = SamplingOptions(seed=4)
+    big = playground.generate(Request(PROMPT, "mini", 5, options), Visitor())
+    _, _, status = next(big)
+    assert status == "Mini · loading"
+    small = list(playground.generate(Request(PROMPT, "tiny", 5, options), Visitor()))
+    assert small[-1][0] and small[-1][0]["state"] == "done"
+    assert next(big)[2] == "Mini · loading"
+    gate.set()
+    end = list(big)[-1][0]
+    assert end and end["state"] == "done"
 
 
 def requests_going_on(url: str) -> int:

@@ -5,14 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import gradio
 import pytest
+import yaml
 from gradio_client import Client
 from gradio_client.client import Job
 
+from gpt2.config import SIZES
 from gpt2.ui import build_page
 from tests.browser.server import serve
 from tests.small import until
+
+ROOT = Path(__file__).parents[2]
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+
+
+def front_matter() -> dict[str, Any]:
+    _, front, _ = (ROOT / "README.md").read_text("utf-8").split("---\n", 2)
+    found: dict[str, Any] = yaml.safe_load(front)
+    return found
+
+
+def test_the_readme_says_all_that_a_space_asks() -> None:
+    """https://huggingface.co/docs/hub/spaces-config-reference"""
+    front = front_matter()
+    assert front["sdk"] == "gradio"
+    assert front["sdk_version"] == gradio.__version__, "tested with another Gradio"
+    assert front["python_version"] in ("3.10", "3.12"), "ZeroGPU has no other"
+    assert (ROOT / front["app_file"]).is_file()
+    assert {front["colorFrom"], front["colorTo"]} <= COLOURS
+    assert len(front["title"]) > 0 and len(front["emoji"]) == 1
+    assert 0 < len(front["short_description"]) <= 60
+    assert front["license"] == "mit" and (ROOT / "LICENSE").is_file()
+    assert set(front["models"]) == {size.repo for size in SIZES.values() if size.repo}
+    assert front["tags"] and front["preload_from_hub"] and front["startup_duration_timeout"]
 
 
 def test_the_page_is_the_same_on_a_space(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypedDict, TypeVar
 
 import gradio as gr
 
@@ -12,6 +12,28 @@ from gpt2.ui.playground import TOLD, Playground
 from gpt2.ui.requests import OFF, check_text, checked, whole
 from gpt2.ui.sizes import source_of
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Seen(TypedDict):
+    """What one head reads: row i of the weights says how much token i read from tokens 0 to i."""
+
+    tokens: list[str]
+    weights: list[list[float]]
+
+
+def shown_as(item: object) -> Callable[[F], F]:
+    """The type of one answer, as clients and the API page show it.
+
+    Gradio reads it from the annotation, and makes nothing of a string or of an Iterator.
+    """
+
+    def mark(call: F) -> F:
+        call.__annotations__["return"] = item
+        return call
+
+    return mark
+
 
 class Api:
     """Endpoints over the same models and the same line as the page."""
@@ -19,6 +41,7 @@ class Api:
     def __init__(self, playground: Playground) -> None:
         self._playground = playground
 
+    @shown_as(str)
     def generate(
         self,
         prompt: str,
@@ -43,7 +66,8 @@ class Api:
         except TOLD as error:
             raise told(error) from error
 
-    def attention(self, size: str, text: str, layer: int, head: int) -> dict[str, Any]:
+    @shown_as(Seen)
+    def attention(self, size: str, text: str, layer: int, head: int) -> Seen:
         """What one head reads: {tokens: [T], weights: [[1], [2], ... [T]]}, lower triangle.
 
         `layer` and `head` count from 0; row i says how much token i read from tokens 0 to i.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import gradio as gr
 
 from gpt2.sampling import USUAL
-from gpt2.ui.api import address_of, told
+from gpt2.ui.api import address_of, shown_as, told
 from gpt2.ui.compare.comparison import Comparison
+from gpt2.ui.compare.records import CompareStep, ScoreRecord
 from gpt2.ui.compare.surprise import Scoring
 from gpt2.ui.compare.wish import checked_sizes, compared
 from gpt2.ui.playground import TOLD
@@ -24,6 +24,7 @@ class CompareApi:
         self._comparison = comparison
         self._scoring = scoring
 
+    @shown_as(CompareStep)
     def compare(
         self,
         prompt: str,
@@ -34,7 +35,7 @@ class CompareApi:
         top_p: float = USUAL.top_p,
         seed: int = 0,
         caller: gr.Request | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[CompareStep]:
         """Let two to four sizes write side by side with the same noise, token by token.
 
         Every record is one step: {step, sizes: {name: {token, text, seconds, tokens_per_second,
@@ -47,7 +48,8 @@ class CompareApi:
         except TOLD as error:
             raise told(error) from error
 
-    def score(self, text: str, sizes: list[str]) -> list[dict[str, Any]]:
+    @shown_as(list[ScoreRecord])
+    def score(self, text: str, sizes: list[str]) -> list[ScoreRecord]:
         """How surprised one to four sizes are by `text`: bits (-log2 p) of each of its tokens.
 
         [{size, tokens: [T], bits: [T], total_bits, bytes, bits_per_byte}], or {size, error}.

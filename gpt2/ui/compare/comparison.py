@@ -6,13 +6,12 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
 
-from gpt2.checkpoint import Cancelled
-from gpt2.engine import Engine, Event
+from gpt2.engine import Engine
 from gpt2.scoring import Score
 from gpt2.serving.journal import Entry
-from gpt2.ui.compare.columns import Column, described, told
+from gpt2.ui.compare.columns import Column, described
+from gpt2.ui.compare.records import CompareStep, SizeNews, size_news
 from gpt2.ui.compare.surprise import surprise_value
 from gpt2.ui.compare.wish import needs
 from gpt2.ui.compare.work import ColumnNews, CompareNews, CompareWork, Failed, RoundEnd
@@ -56,18 +55,18 @@ class Comparison:
         surprise = surprise_value(requests[0].prompt, scores) if scores else None
         yield value, surprise, _figures(columns)
 
-    def records(self, requests: list[Request], visitor: str = "") -> Iterator[dict[str, Any]]:
-        """{step, sizes: {name: what this step brought it}} for a script, one for every round.
+    def records(self, requests: list[Request], visitor: str = "") -> Iterator[CompareStep]:
+        """What a script gets: a record for every round.
 
         While nothing happens, a record without sizes comes again and again: that is how a script
         that has left is noticed. `visitor` is whose texts these are, for `gpt2.ui.line`.
         """
-        step, sizes = 0, dict[str, Any]()
+        step, sizes = 0, dict[str, SizeNews]()
         stop = threading.Event()
         for batch in self._news(requests, stop, new_run, visitor):
             for news in batch:
-                if isinstance(news, ColumnNews):
-                    sizes |= _record(requests[news.column].size, news.news)
+                if isinstance(news, ColumnNews) and (found := size_news(news.news)):
+                    sizes[requests[news.column].size] = found
                 if isinstance(news, RoundEnd):
                     step += 1
                     yield {"step": step, "sizes": sizes}
@@ -111,22 +110,3 @@ class Comparison:
 
 def _figures(columns: list[Column]) -> Value:
     return {"rows": [dict(column.facts) for column in columns]}
-
-
-def _record(size: str, news: object) -> dict[str, Any]:
-    if isinstance(news, Event):
-        text: dict[str, Any] = {
-            "token": news.token,
-            "text": news.text,
-            "seconds": news.seconds,
-            "tokens_per_second": news.tokens_per_second,
-            "finish": news.finish,
-        }
-        return {size: text}
-    if isinstance(news, Failed):
-        error = news.error
-        cancelled = isinstance(error, Cancelled)
-        return {size: {"error": "Stopped." if cancelled else told(error)}}
-    if isinstance(news, Score):
-        return {size: {"bits_per_byte": news.bits_per_byte}}
-    return {}

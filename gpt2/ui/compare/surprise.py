@@ -13,6 +13,7 @@ from gpt2.sampling import SamplingOptions
 from gpt2.scoring import NextTokens, Score, next_tokens, score
 from gpt2.tokenizer import Tokenizer
 from gpt2.ui.compare.columns import told
+from gpt2.ui.compare.records import ScoreRecord, score_record
 from gpt2.ui.frames import Value, loading_sentence
 from gpt2.ui.requests import tokenizer_of
 from gpt2.ui.runner import Runner
@@ -35,12 +36,12 @@ class Scoring:
             yield {"note": said or "Scoring."}
         yield surprise_value(text, done)
 
-    def records(self, text: str, sizes: list[str], stop: threading.Event) -> list[dict[str, Any]]:
+    def records(self, text: str, sizes: list[str], stop: threading.Event) -> list[ScoreRecord]:
         """The same for a script, token by token as each size cuts the text."""
         done: dict[str, Score | Exception] = {}
         for _ in self._each(sizes, lambda engine: score(engine, text), stop, done):
             pass
-        return [_record(size, found) for size, found in done.items()]
+        return [score_record(size, found) for size, found in done.items()]
 
     def expected(
         self, text: str, sizes: list[str], options: SamplingOptions, stop: threading.Event
@@ -114,20 +115,6 @@ def _row(size: str, found: Score | Exception) -> Value:
         "parameters": config_of(size).num_parameters,
         "bits": found.total_bits,
         "tokens": len(found.ids),
-        "bytes": found.text_bytes,
-        "bits_per_byte": found.bits_per_byte,
-    }
-
-
-def _record(size: str, found: Score | Exception) -> dict[str, Any]:
-    if isinstance(found, Exception):
-        return {"size": size, "error": told(found)}
-    tokens = (_tokenizer(size).token_bytes(token) for token in found.ids)
-    return {
-        "size": size,
-        "tokens": [token.decode("utf-8", "backslashreplace") for token in tokens],
-        "bits": found.bits.tolist(),
-        "total_bits": found.total_bits,
         "bytes": found.text_bytes,
         "bits_per_byte": found.bits_per_byte,
     }

@@ -70,6 +70,23 @@ def test_the_calls_are_typed_with_their_defaults(client: Client) -> None:
         ("seed", "int", 0),
     ]
     assert fields["/score"] == [("text", "str", None), ("sizes", "list[str]", None)]
+    answers = {
+        call: [r["python_type"]["type"] for r in described[call]["returns"]]
+        for call in ("/compare", "/score", "/generate", "/attention")
+    }
+    assert answers == {
+        "/compare": [
+            "dict(step: int, sizes: dict(str, dict(token: None | int, text: str, seconds: float, "
+            "tokens_per_second: None | float, finish: None | str, error: str, "
+            "bits_per_byte: float)))"
+        ],
+        "/score": [
+            "list[dict(size: str, tokens: list[str], bits: list[float], total_bits: float, "
+            "bytes: int, bits_per_byte: float, error: str)]"
+        ],
+        "/generate": ["str"],
+        "/attention": ["dict(tokens: list[str], weights: list[list[float]])"],
+    }
 
 
 def test_every_step_brings_each_size_its_own_next_token(

@@ -1,0 +1,77 @@
+"""What the calls for scripts answer with, typed, and how it is made of what happens."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from gpt2.checkpoint import Cancelled
+from gpt2.engine import Event
+from gpt2.scoring import Score
+from gpt2.ui.compare.columns import told
+from gpt2.ui.compare.work import Failed
+from gpt2.ui.requests import tokenizer_of
+from gpt2.ui.sizes import config_of
+
+
+class SizeNews(TypedDict, total=False):
+    """What one step brought one size; a size that failed has `error` alone."""
+
+    token: int | None
+    text: str
+    seconds: float
+    tokens_per_second: float | None
+    finish: str | None
+    error: str
+    bits_per_byte: float
+
+
+class CompareStep(TypedDict):
+    """One step of a comparison, by the names of the sizes."""
+
+    step: int
+    sizes: dict[str, SizeNews]
+
+
+class ScoreRecord(TypedDict, total=False):
+    """How surprised one size is by a text; one that cannot say has `size` and `error` alone."""
+
+    size: str
+    tokens: list[str]
+    bits: list[float]
+    total_bits: float
+    bytes: int
+    bits_per_byte: float
+    error: str
+
+
+def size_news(news: object) -> SizeNews | None:
+    """None where a script need not know."""
+    if isinstance(news, Event):
+        return {
+            "token": news.token,
+            "text": news.text,
+            "seconds": news.seconds,
+            "tokens_per_second": news.tokens_per_second,
+            "finish": news.finish,
+        }
+    if isinstance(news, Failed):
+        return {"error": "Stopped." if isinstance(news.error, Cancelled) else told(news.error)}
+    if isinstance(news, Score):
+        return {"bits_per_byte": news.bits_per_byte}
+    return None
+
+
+def score_record(size: str, found: Score | Exception) -> ScoreRecord:
+    """A score, token by token as `size` cuts the text."""
+    if isinstance(found, Exception):
+        return {"size": size, "error": told(found)}
+    tokenizer = tokenizer_of(config_of(size).vocab_size)
+    tokens = (tokenizer.token_bytes(token) for token in found.ids)
+    return {
+        "size": size,
+        "tokens": [token.decode("utf-8", "backslashreplace") for token in tokens],
+        "bits": found.bits.tolist(),
+        "total_bits": found.total_bits,
+        "bytes": found.text_bytes,
+        "bits_per_byte": found.bits_per_byte,
+    }

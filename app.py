@@ -6,8 +6,10 @@ Host and port: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
 import argparse
 import os
 
-# Before Gradio is imported: it would look up its own servers at start.
+# Before Gradio is imported. It would look up its own servers at start.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# It keeps a record of so many requests for a page of figures that is closed here; by itself 10,000.
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 # A Space is reached through the platform's proxy alone: believe it who is asking.
 if os.environ.get("SYSTEM") == "spaces":
     os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")

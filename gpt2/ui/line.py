@@ -80,11 +80,12 @@ class Line:
         with self._lock:
             return self._seconds(self._places[: self._places.index(place)])
 
-    def leave(self, place: Place) -> None:
-        """Let the next one in."""
+    def leave(self, place: Place) -> int:
+        """Let the next one in; how many are left."""
         with self._lock:
             self._places.remove(place)
             self._pace = place.pace or self._pace
+            return len(self._places)
 
     def _seconds(self, before: list[Place]) -> float | None:
         """As if every run before wrote all it may, at the speed of those who run now."""

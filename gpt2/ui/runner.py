@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from gpt2.checkpoint import Cancelled, Progress, fetch, is_cached
 from gpt2.engine import Engine, Event
+from gpt2.heaps import give_back
 from gpt2.residency import OutOfMemory, Residency, cache_bytes
 from gpt2.serving.journal import Entry, Journal
 from gpt2.ui.background import Background
@@ -23,7 +24,7 @@ from gpt2.ui.sizes import config_of, offered, source_of, weights_bytes
 
 _PATIENCE = 0.25  # seconds without news before the page is told so
 _GRACE = 5.0  # seconds for a run to notice that the program ends
-_PAUSE = 0.02  # seconds between two frames: nobody sees more than 50 a second
+_PAUSE = 0.03  # seconds between two frames: a slow browser takes nearly as long for one
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class Runner:
             place.start()
             yield place
         finally:
-            self._line.leave(place)
+            if not self._line.leave(place):
+                give_back()  # what a crowd leaves behind is scattered over many pages
 
     def news(
         self,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpt2.residency import Residency
 from gpt2.sampling import GREEDY
 from gpt2.ui.limits import Limits
 from gpt2.ui.line import FullHouse, Line, in_words
+from gpt2.ui.runner import Runner
 from gpt2.ui.runs import Run, RunStore
 
 
@@ -18,6 +22,17 @@ def test_first_come_first_served() -> None:
     assert [turns.ahead(place) for place in places] == [0, 0, 1, 2, 3]
     turns.leave(places[0])
     assert [turns.ahead(place) for place in places[1:]] == [0, 0, 1, 2]
+
+
+def test_memory_is_given_back_when_the_last_one_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[bool] = []
+    monkeypatch.setattr("gpt2.ui.runner.give_back", lambda: times.append(True))
+    runner, stop = Runner(Residency(0), 2), threading.Event()
+    with runner.turn(print, stop):
+        with runner.turn(print, stop):
+            pass
+        assert not times
+    assert times == [True]
 
 
 def test_leaving_in_the_middle_moves_only_those_behind() -> None:

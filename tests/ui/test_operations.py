@@ -38,7 +38,7 @@ def test_health_says_when_the_page_is_ready(url: str) -> None:
     assert until(lambda: get(url + "health")[0] == 200, 30)
     state = json.loads(get(url + "health")[1])
     assert state["status"] == "ready"
-    assert 9e6 < state["loaded"]["tiny"] < 1e7
+    assert 9e6 < state["loaded"]["tiny"] < 2e7
     assert state["requests"] == {"preparing": 0, "downloading": 0, "waiting": 0, "running": 0}
     assert get(url + "metrics")[0] == 404  # nobody asked for it
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +19,8 @@ from gpt2.ui.compare.wish import checked_sizes, compared, memory_line
 from gpt2.ui.frames import Value
 from gpt2.ui.playground import SORRY, TOLD
 from gpt2.ui.requests import check_text, checked
+from gpt2.ui.visitors import Visitors
 
-_MOST_VISITORS = 1000
 _log = logging.getLogger(__name__)
 
 Shown = tuple[Any, Any, Any]
@@ -43,6 +42,11 @@ class CompareVisitor:
     scoring: threading.Event = field(default_factory=threading.Event)
     place: Place | None = None
 
+    def end(self) -> None:
+        """Every column within one token, and what is scored."""
+        self.stop.set()
+        self.scoring.set()
+
 
 class CompareHandlers:
     """One per page; a visitor is told apart by Gradio's session hash."""
@@ -51,7 +55,7 @@ class CompareHandlers:
         self._comparison = comparison
         self._scoring = scoring
         self._residency = residency
-        self._visitors: OrderedDict[str, CompareVisitor] = OrderedDict()
+        self._visitors = Visitors(CompareVisitor, CompareVisitor.end)
 
     def compare(
         self,
@@ -66,7 +70,7 @@ class CompareHandlers:
         request: gr.Request,
     ) -> Iterator[Shown]:
         """All columns, until the last one ends."""
-        visitor = self._visitor(request)
+        visitor = self._visitors.of(request)
         visitor.stop.set()
         stop = visitor.stop = threading.Event()
         try:
@@ -83,9 +87,7 @@ class CompareHandlers:
 
     def stop(self, request: gr.Request) -> None:
         """End every column within one token, and what is scored. Also for a tab that was closed."""
-        visitor = self._visitor(request)
-        visitor.stop.set()
-        visitor.scoring.set()
+        self._visitors.of(request).end()
 
     def memory(self, prompt: str, sizes: list[str], new_tokens: float) -> str:
         """What the chosen sizes need, before anything is loaded."""
@@ -108,7 +110,7 @@ class CompareHandlers:
             yield {"note": str(error)}
             return
         yield from _newest(
-            self._visitor(request), "note", lambda stop: self._scoring.scores(text, names, stop)
+            self._visitors.of(request), "note", lambda stop: self._scoring.scores(text, names, stop)
         )
 
     def expect(
@@ -126,7 +128,7 @@ class CompareHandlers:
         except TOLD as error:
             yield {"next_note": str(error)}
             return
-        visitor = self._visitor(request)
+        visitor = self._visitors.of(request)
         visitor.place = place
         yield from self._next(visitor, place, temperature, top_k, top_p)
 
@@ -134,7 +136,7 @@ class CompareHandlers:
         self, temperature: float, top_k: float, top_p: float, request: gr.Request
     ) -> Iterator[Any]:
         """The same place under other options."""
-        visitor = self._visitor(request)
+        visitor = self._visitors.of(request)
         if visitor.place is None:
             yield gr.skip()
         else:
@@ -158,14 +160,6 @@ class CompareHandlers:
             "next_note",
             lambda stop: self._scoring.expected(place.text, place.sizes, options, stop),
         )
-
-    def _visitor(self, request: gr.Request) -> CompareVisitor:
-        name = request.session_hash or ""
-        visitor = self._visitors.setdefault(name, CompareVisitor())
-        self._visitors.move_to_end(name)
-        while len(self._visitors) > _MOST_VISITORS:
-            self._visitors.popitem(last=False)[1].stop.set()
-        return visitor
 
 
 def _newest(

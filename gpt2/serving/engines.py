@@ -9,8 +9,6 @@ from gpt2.precision import wanted_precision
 from gpt2.serving.zero_gpu import is_zero_gpu
 from gpt2.serving.zero_gpu import loader as zero_gpu_loader
 
-ENGINES = ("local", "ray")
-
 
 def engine_loader(where: str = "local") -> Callable[[str, Callable[[], bool]], Engine]:
     """What loads an engine by name. Raises ValueError for what is not installed."""

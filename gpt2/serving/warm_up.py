@@ -56,6 +56,8 @@ class WarmUp:
         class Handler(BaseHTTPRequestHandler):
             """The page at /, what is going on at /health, and nothing else."""
 
+            server_version, sys_version = "gpt2", ""  # which Python this is, is nobody's business
+
             def do_GET(self) -> None:
                 """Answer, and keep no connection: the next one is Gradio's."""
                 at = self.path.split("?")[0]
@@ -72,6 +74,7 @@ class WarmUp:
                 self.send_header("Cache-Control", "no-store")
                 self.send_header("Content-Security-Policy", _POLICY)
                 self.send_header("X-Content-Type-Options", "nosniff")
+                self.send_header("Referrer-Policy", "same-origin")
                 self.send_header("Retry-After", "2")
                 self.end_headers()
                 self.wfile.write(body)

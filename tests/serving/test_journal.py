@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gpt2 import SamplingOptions
 from gpt2.residency import OutOfMemory, Residency
 from gpt2.serving.journal import Journal
-from gpt2.serving.log import JsonLines
+from gpt2.serving.log import JsonLines, log_as_json
 from gpt2.serving.metrics import Metrics
 from gpt2.ui.playground import Playground, Visitor
 from gpt2.ui.requests import Request
@@ -82,6 +82,18 @@ def test_a_refused_run_is_counted_too() -> None:
     place = Playground(Runner(Residency(10, lambda *_: small_engine()), 2))
     list(place.generate(WISH, Visitor()))
     assert place.runner.journal.runs == {("tiny", OutOfMemory.__name__): 1}
+
+
+def test_a_line_is_written_for_every_run_when_that_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("gpt2")
+    for name in ("handlers", "level", "propagate"):
+        monkeypatch.setattr(logger, name, getattr(logger, name))  # put back afterwards
+    log_as_json()
+    list(playground().generate(WISH, Visitor()))
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], line["event"], line["tokens"]) == ("info", "run", 12)
 
 
 def test_prometheus_reads_the_numbers() -> None:

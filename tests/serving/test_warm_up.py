@@ -47,6 +47,8 @@ def test_it_shows_a_page_and_says_how_far_it_is(warm_up: WarmUp, port: int) -> N
     assert b"The page is waking up" in page
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert "Python" not in headers["Server"]
     assert "frame-ancestors 'self' https://huggingface.co" in headers["Content-Security-Policy"]
     warm_up.stage = "Building the page"
     status, _, said = get(port, "/health")

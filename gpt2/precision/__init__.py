@@ -11,14 +11,15 @@ from gpt2.precision.choice import (
     wanted_precision,
     weight_bytes,
 )
-from gpt2.precision.float16 import float16_model
 from gpt2.precision.int8 import int8_model
+from gpt2.precision.packed import float16_model, float32_model
 
 __all__ = [
     "AUTO",
     "PRECISIONS",
     "choose_precision",
     "float16_model",
+    "float32_model",
     "int8_model",
     "load_with_precision",
     "wanted_precision",

@@ -7,17 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gpt2.apart import apart
-from gpt2.checkpoint import load_model
 from gpt2.config import GPT2Config
 from gpt2.model import GPT2Model
-from gpt2.precision.float16 import load_float16
 from gpt2.precision.int8 import load_int8
+from gpt2.precision.packed import load_float16, load_float32
 from gpt2.quantization import has_int8_kernel
 
 AUTO = "auto"
 
 PRECISIONS: dict[str, Callable[[Path], GPT2Model]] = {
-    "float32": load_model,  # the reference
+    "float32": load_float32,  # the reference: nothing is rounded
     "float16": load_float16,
     "int8": load_int8,
 }
@@ -46,12 +45,9 @@ def wanted_precision() -> str:
 
 
 def weight_bytes(config: GPT2Config, precision: str) -> int:
-    """Memory of the weights; below float32 the embedding counts as head and as table."""
-    parameters = config.num_parameters
-    if precision == "float32":
-        return 4 * parameters
-    width = 2 if precision == "float16" else 1
-    return width * (parameters + config.vocab_size * config.embedding_dimension)
+    """Memory of the weights; the embedding counts twice, as head and as table."""
+    width = {"float32": 4, "float16": 2}.get(precision, 1)
+    return width * (config.num_parameters + config.vocab_size * config.embedding_dimension)
 
 
 @apart

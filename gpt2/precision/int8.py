@@ -19,9 +19,11 @@ from gpt2.model import NO_CACHE, FusedAttention, GPT2Model
 from gpt2.precision.modules import State, linears, set_module, state_of
 from gpt2.quantization import Int8Linear, Int8TokenEmbedding, Int8Weights, quantize
 
-VERSION = 1  # of the file; another number makes every kept copy stale
+VERSION = 2  # of the file; another number makes every kept copy stale
 _KIND = "int8"
 _PROBE = 64  # random tokens
+# The tanh form of GELU, which feeds the second linear of a feed-forward, is never below this.
+_LEAST_GELU = -0.17005
 
 
 def load_int8(folder: Path) -> GPT2Model:
@@ -80,7 +82,8 @@ def assemble(config: GPT2Config, tensors: dict[str, Tensor]) -> GPT2Model:
     model = empty_model(config)
     set_module(model, "wte", Int8TokenEmbedding(weights("wte")))
     for name in linears(model):
-        set_module(model, name, Int8Linear(weights(name), tensors[f"{name}.bias"]))
+        least = _LEAST_GELU if name.endswith("mlp.c_proj") else None
+        set_module(model, name, Int8Linear(weights(name), tensors[f"{name}.bias"], least))
     plain = {name: tensors[name] for name in model.state_dict()}
     model.load_state_dict(plain, strict=True, assign=True)
     return model.eval().requires_grad_(False)

@@ -1,8 +1,8 @@
 """Eight-bit twins: every row of inputs gets a range of its own, so neighbours cannot spoil it.
 
-The kernel quantises a whole matrix with one scale. Each row is therefore mapped to [0, 1] by its
-own least and largest value first ("zeropoint vector-wise", Dettmers et al. 2022, table 1), and a
-row has the same bits alone and in any batch.
+Each row is divided by its own largest value first ("vector-wise" quantisation, Dettmers et al.,
+2022, section 3), so the kernel has one constant scale for the whole matrix, and a row has the same
+bits alone and in any batch.
 """
 
 from __future__ import annotations
@@ -20,20 +20,28 @@ from gpt2.quantization.kernels import (
     unpack_int8,
 )
 
-_NO_SPAN = 1e-30  # instead of 0, for a row of equal values
+_NOTHING = 1e-30  # instead of 0, for a row of zeros
 
 
 class Int8Linear(nn.Module):
-    """y = x W' + b for x (..., in) float32, from `Int8Weights` and float32 biases."""
+    """y = x W' + b for x (..., in) float32, from `Int8Weights` and float32 biases.
 
-    def __init__(self, weights: Int8Weights, bias: Tensor | None) -> None:
+    `least`, where it is known, is a value that no input is below: then all 256 levels serve the
+    inputs above it, where else half of them serve either sign.
+    """
+
+    def __init__(
+        self, weights: Int8Weights, bias: Tensor | None, least: float | None = None
+    ) -> None:
         super().__init__()
         values, scale = weights.values, weights.scale
         self.packed = pack_int8(values, scale)
         self.scale = scale
-        # What a row's least value, which the kernel never sees, adds for each output.
-        self.sums = values.sum(1, dtype=torch.float32) * scale
+        self.least = least
         bias = torch.zeros_like(scale) if bias is None else bias
+        if least is not None:
+            # The kernel sees inputs less `least`; this is what that takes off each output.
+            bias = bias + least * values.sum(1, dtype=torch.float32) * scale
         self.bias = bias[None]  # (1, out)
         self.mean = weights.mean if weights.mean.any() else None
         self.outliers = weights.outliers if weights.outliers.numel() else None
@@ -54,35 +62,16 @@ class Int8Linear(nn.Module):
         extra = self.bias
         if self.outliers is not None:
             extra = float16_product(rows[:, self.outliers], self.columns)  # (N, out)
-            rows = rows.index_fill(1, self.outliers, 0)
         if self.mean is not None:
             # A sum for each row: a product of matrices would depend on how many rows there are.
             extra = extra + (rows * self.mean).sum(1, keepdim=True)
-        least, span = _range(rows)
-        y = int8_product(_unit(rows, least, span), self.packed)[: rows.size(0)]
-        y = torch.addcmul(extra, self.sums, least).addcmul_(y, span)
-        return y.view(*x.shape[:-1], -1)
-
-
-def _range(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Least value and span of every row: (N, 1), or () for a lone row, whose search is faster."""
-    if rows.size(0) == 1:
-        least, most = rows.aminmax()
-    else:
-        least, most = rows.amin(1, keepdim=True), rows.amax(1, keepdim=True)
-    return least, (most - least).clamp_(min=_NO_SPAN)
-
-
-def _unit(rows: Tensor, least: Tensor, span: Tensor) -> Tensor:
-    """Every row mapped to [0, 1]. A lone one reaches both ends; several get one more that does."""
-    count, width = rows.shape
-    if count == 1:
-        return (rows - least).div_(span)
-    unit = rows.new_empty(count + 1, width)
-    torch.sub(rows, least, out=unit[:-1]).div_(span)
-    unit[-1] = 0
-    unit[-1, 0] = 1
-    return unit
+        if self.outliers is not None:
+            rows = rows.index_fill(1, self.outliers, 0)
+        if self.least is not None:
+            rows = rows - self.least
+        most = torch.linalg.vector_norm(rows, torch.inf, 1, True).clamp_(min=_NOTHING)  # (N, 1)
+        y = int8_product(rows / most, self.packed, signed=self.least is None)
+        return torch.addcmul(extra, y, most).view(*x.shape[:-1], -1)
 
 
 class Int8TokenEmbedding(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 # A channel is an outlier when its largest input is so many times the median channel's.
-_OUTLIER = 3.0
+_OUTLIER = 2.0
 _MOST_OUTLIERS = 32
 
 
@@ -48,10 +48,9 @@ def quantize(weight: Tensor, largest: Tensor, centred: bool = False) -> Int8Weig
     """
     weight = weight.float()
     outliers = _outliers(largest)
-    columns = weight[:, outliers].contiguous()
     mean = weight.mean(0) if centred else torch.zeros(weight.size(1))
-    mean[outliers] = 0
     rest = weight - mean
+    columns = rest[:, outliers].contiguous()
     rest[:, outliers] = 0
     scale = rest.abs().amax(1).clamp_(min=torch.finfo(torch.float32).tiny).div_(127)
     values = rest.div_(scale[:, None]).round_().to(torch.int8)

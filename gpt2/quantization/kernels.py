@@ -23,7 +23,17 @@ def has_int8_kernel() -> bool:
     """Whether torch multiplies 8-bit matrices here (x86 with AVX2 or better)."""
     try:
         packed = _pack_int8(torch.ones(8, 8, dtype=torch.int8), torch.ones(8))
-        return _dynamic(torch.ones(1, 8), packed).tolist() == [[8.0] * 8]
+        return _int8(torch.ones(1, 8), packed, 1.0, 0).tolist() == [[8.0] * 8]
+    except (RuntimeError, AttributeError, NotImplementedError):
+        return False
+
+
+@cache
+def has_float32_kernel() -> bool:
+    """Whether torch multiplies float32 rows by a packed float32 matrix here (oneDNN)."""
+    try:
+        packed = torch.ops.mkldnn._reorder_linear_weight(torch.eye(8), 1)
+        return _float32(torch.ones(1, 8), packed, None).tolist() == [[1.0] * 8]
     except (RuntimeError, AttributeError, NotImplementedError):
         return False
 
@@ -43,16 +53,16 @@ def pack_int8(values: Tensor, scale: Tensor) -> Packed:
     return _pack_int8(values, scale) if has_int8_kernel() else (values, scale)
 
 
-def int8_product(x: Tensor, packed: Packed) -> Tensor:
-    """x W' for rows that all lie in [0, 1], the ends reached: (N, in) to (N, out), float32.
+def int8_product(x: Tensor, packed: Packed, signed: bool) -> Tensor:
+    """x W' for inputs in [-1, 1], or in [0, 1] where not `signed`: (N, in) to (N, out), float32.
 
-    The kernel takes one range for the whole matrix, so it must be every row's.
+    Inputs are rounded to 127 levels on either side of 0, or to 255 above it.
     """
+    levels, zero = (127, 128) if signed else (255, 0)
     if not isinstance(packed, tuple):
-        return _dynamic(x, packed)
+        return _int8(x, packed, 1 / levels, zero)
     values, scale = packed
-    levels = (x * 255).round_()  # what the kernel does, in float32
-    return F.linear(levels, values.float()).mul_(scale / 255)
+    return F.linear((x * levels).round_(), values.float()).mul_(scale / levels)
 
 
 def unpack_int8(packed: Packed) -> Tensor:
@@ -62,6 +72,26 @@ def unpack_int8(packed: Packed) -> Tensor:
         return whole
     values: Tensor = torch.ops.quantized.linear_unpack(packed)[0].int_repr()
     return values
+
+
+def pack_float32(weight: Tensor) -> Packed:
+    """(out, in) for `float32_product`."""
+    if has_float32_kernel():
+        return torch.ops.mkldnn._reorder_linear_weight(weight, 1)
+    return (weight,)
+
+
+def float32_product(x: Tensor, packed: Packed, bias: Tensor | None) -> Tensor:
+    """x W' + b: (..., in) to (..., out)."""
+    if not isinstance(packed, tuple):
+        return _float32(x, packed, bias)
+    return F.linear(x, packed[0], bias)
+
+
+def unpack_float32(packed: Packed) -> Tensor:
+    """The weights (out, in) that were packed."""
+    weight: Tensor = packed[0] if isinstance(packed, tuple) else packed.to_dense()
+    return weight
 
 
 def pack_float16(weight: Tensor, bias: Tensor | None) -> Packed:
@@ -100,11 +130,17 @@ def _pack_int8(values: Tensor, scale: Tensor) -> Packed:
     return torch.ops.quantized.linear_prepack(tensor, None)
 
 
-def _dynamic(x: Tensor, packed: Packed) -> Tensor:
-    y: Tensor = torch.ops.quantized.linear_dynamic(x, packed)
+def _int8(x: Tensor, packed: Packed, scale: float, zero: int) -> Tensor:
+    product = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
+    y: Tensor = product(x, scale, zero, packed)
     return y
 
 
 def _float16(x: Tensor, packed: Packed) -> Tensor:
     y: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, packed)
+    return y
+
+
+def _float32(x: Tensor, packed: Packed, bias: Tensor | None) -> Tensor:
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
     return y

@@ -208,4 +208,4 @@ def test_the_cache_is_given_back_when_nobody_runs() -> None:
     batcher = Batcher(MODEL, 2)
     before = threading.active_count()
     list(batcher.generate(TEXT[:9], 5, GREEDY))
-    assert until(lambda: threading.active_count() == before)
+    assert until(lambda: threading.active_count() <= before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,10 @@ def test_the_environment_overrides_auto(monkeypatch: pytest.MonkeyPatch) -> None
 def test_float32_is_the_file_bit_for_bit(tmp_path: Path) -> None:
     model = small_engine().model
     save_model(model, tmp_path, {}, torch.float32)
-    same = load_with_precision(tmp_path, "float32").state_dict()
-    assert all(torch.equal(tensor, same[name]) for name, tensor in model.state_dict().items())
+    same = load_with_precision(tmp_path, "float32")
+    for name, tensor in model.state_dict().items():
+        module, _, kind = name.rpartition(".")
+        assert torch.equal(getattr(same.get_submodule(module), kind), tensor)
 
 
 def test_the_four_public_sizes_fit_together_under_6_gb_in_int8() -> None:
@@ -72,8 +75,8 @@ def test_the_four_public_sizes_fit_together_under_6_gb_in_int8() -> None:
 
 def test_torch_still_has_the_kernels_that_make_it_fast() -> None:
     """Fails when torch drops or renames one: everything would still run, several times slower."""
-    import platform
 
     x86 = platform.machine() in ("x86_64", "AMD64")
     assert kernels.has_int8_kernel() == x86
     assert kernels.has_float16_kernel() == x86
+    assert kernels.has_float32_kernel() or not x86

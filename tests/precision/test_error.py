@@ -12,13 +12,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpt2 import GPT2Model, load
-from gpt2.precision import float16_model, int8_model
+from gpt2 import GPT2Model
+from gpt2.assets_folder import ASSETS
+from gpt2.checkpoint import load_model
+from gpt2.precision import float16_model, float32_model, int8_model
 from gpt2.precision.error import error
 
-MODEL = load("tiny").model
+MODEL = load_model(ASSETS / "tiny")
 PRECISIONS: dict[str, tuple[Callable[[GPT2Model], GPT2Model], float]] = {
-    "int8": (int8_model, 1.2e-3),  # 9.4e-4 on held-out text, see README
+    "int8": (int8_model, 1e-3),
+    "float32": (float32_model, 1e-6),
     "float16": (float16_model, 1e-4),
 }
 

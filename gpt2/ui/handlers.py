@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -12,13 +11,13 @@ import gradio as gr
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_choices
 from gpt2.ui.frames import note
-from gpt2.ui.limits import MOST_VISITORS
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
 from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens
 from gpt2.ui.runs import Run
 from gpt2.ui.sizes import choices, config_of, drafts_for, source_of
 from gpt2.ui.text_line import TextLine
+from gpt2.ui.visitors import Visitors
 
 # A prompt that is too long anyway is cut before it travels to be counted.
 _CUT = f"(prompt, size) => [prompt.slice(0, {MOST_CHARACTERS + 1}), size]"
@@ -38,7 +37,7 @@ class Handlers:
 
     def __init__(self, playground: Playground) -> None:
         self._playground = playground
-        self._visitors: OrderedDict[str, Visitor] = OrderedDict()
+        self._visitors = Visitors(Visitor, lambda visitor: visitor.stop.set())
 
     def wire(
         self,
@@ -104,7 +103,7 @@ class Handlers:
         except TOLD as error:
             yield _complaint(error)
             return
-        yield from map(_shown, self._playground.generate(wish, self._visitor(request)))
+        yield from map(_shown, self._playground.generate(wish, self._visitors.of(request)))
 
     def go_on(
         self,
@@ -119,7 +118,7 @@ class Handlers:
         request: gr.Request,
     ) -> Iterator[Shown]:
         """Go on with the newest text, by the model that began it; its seed stays unless given."""
-        visitor = self._visitor(request)
+        visitor = self._visitors.of(request)
         run = visitor.run
         try:
             if run is None:
@@ -148,29 +147,21 @@ class Handlers:
 
     def stop(self, request: gr.Request) -> None:
         """End this visitor's run within one token."""
-        self._visitor(request).stop.set()
+        self._visitors.of(request).stop.set()
 
     def forget(self, request: gr.Request) -> None:
         """The tab is closed, or its connection broke: end its run, but keep it to be continued."""
-        self._visitor(request).stop.set()
+        self._visitors.of(request).stop.set()
 
     def adopt(self, run: Run | None, request: gr.Request) -> Run | None:
         """Make a kept text this visitor's own, unless there is one already."""
-        visitor = self._visitor(request)
+        visitor = self._visitors.of(request)
         with visitor.lock:
             if run is None or visitor.run is not None:
                 return None
             visitor.run = run
         self._playground.runs.add(run)
         return run
-
-    def _visitor(self, request: gr.Request) -> Visitor:
-        name = request.session_hash or ""
-        visitor = self._visitors.setdefault(name, Visitor())
-        self._visitors.move_to_end(name)
-        while len(self._visitors) > MOST_VISITORS:
-            self._visitors.popitem(last=False)[1].stop.set()
-        return visitor
 
 
 def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:

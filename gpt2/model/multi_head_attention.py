@@ -21,7 +21,8 @@ class MultiHeadAttention(nn.Module):
         self.dropout = nn.Dropout(dropout_rate)
 
     def forward(self, x: Tensor, cache: Cache, attend: Attend, layer: int) -> Tensor:
-        q, k, v = (self._split(part) for part in self.c_attn(x).chunk(3, dim=-1))
+        qkv = self.c_attn(x).unflatten(-1, (3, self.num_heads, -1))  # (B, T, 3, H, D)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, T, D) each
         k, v = cache.extend(layer, k, v)  # (B, H, S, D)
         heads = attend(q, k, v, layer)  # (B, H, T, D)
         y: Tensor = self.dropout(self.c_proj(heads.transpose(1, 2).flatten(2)))  # (B, T, C)
@@ -35,8 +36,3 @@ class MultiHeadAttention(nn.Module):
         weight = self.c_proj.weight.float()
         parts = weight.view(weight.size(0), self.num_heads, -1)  # (C, H, D)
         return torch.einsum("chd,che->hde", parts, parts)
-
-    def _split(self, x: Tensor) -> Tensor:
-        batch, fed, width = x.shape
-        heads = x.view(batch, fed, self.num_heads, width // self.num_heads)
-        return heads.transpose(1, 2)  # (B, H, T, D)

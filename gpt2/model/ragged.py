@@ -37,6 +37,15 @@ class RaggedBatch:
         first = torch.tensor(self.slots, device=self._device)[:, None] * heads
         first = first + torch.arange(heads, device=self._device)
         self._first = first * context  # (N, H): the row of a head's first token
+        # Views that every pass needs, made once: by layer, and of each text.
+        self._held = [
+            [(k[slot, None], v[slot, None]) for slot in self.slots]
+            for k, v in zip(cache.keys, cache.values, strict=True)
+        ]
+        self._flat = [
+            [held.view(-1, held.size(-1)) for held in both]
+            for both in zip(cache.keys, cache.values, strict=True)
+        ]
         self.watch([()] * len(self.slots))
         self._aim()
 
@@ -55,14 +64,13 @@ class RaggedBatch:
 
     def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Store k and v (N + spare, H, 1, D); return what all slots hold, for `attend`."""
-        texts, width = len(self.slots), k.size(-1)
-        keys, values = self._cache.keys[layer], self._cache.values[layer]
-        for held, new in ((keys, k), (values, v)):
-            held.view(-1, width).index_copy_(0, self._rows, new[:texts].reshape(-1, width))
+        for held, new in zip(self._flat[layer], (k, v), strict=True):
+            own = new[: len(self.slots)] if self.spare else new
+            held.index_copy_(0, self._rows, own.reshape(-1, held.size(-1)))
         for n, watched in enumerate(self.watched):
             if layer in watched:
                 self.offered[n][layer] = v[n]
-        return keys, values
+        return self._cache.keys[layer], self._cache.values[layer]
 
     def advance(self, fed: int) -> None:
         self.lengths = [length + fed for length in self.lengths]
@@ -70,14 +78,15 @@ class RaggedBatch:
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
         """q (N + spare, H, 1, D) to the same shape; k and v are what `extend` returned."""
-        heads = [self._attend_one(n, q, k, v, layer) for n in range(len(self.slots))]
+        if len(q) == 1:
+            return self._attend_one(0, q, layer)
+        heads = [self._attend_one(n, q[n : n + 1], layer) for n in range(len(self.slots))]
         if self.spare:
             heads.append(torch.zeros_like(q[: self.spare]))
-        return torch.cat(heads) if len(heads) > 1 else heads[0]
+        return torch.cat(heads)
 
-    def _attend_one(self, n: int, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
-        slot, length = self.slots[n], self.lengths[n] + 1
-        query, keys, values = q[n : n + 1], k[slot, None, :, :length], v[slot, None, :, :length]
+    def _attend_one(self, n: int, query: Tensor, layer: int) -> Tensor:
+        keys, values = (held.narrow(2, 0, self.lengths[n] + 1) for held in self._held[layer][n])
         if layer not in self.watched[n]:
             return F.scaled_dot_product_attention(query, keys, values)
         weights = attention_weights(query, keys)

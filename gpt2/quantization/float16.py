@@ -13,7 +13,7 @@ from gpt2.quantization.kernels import float16_product, pack_float16, unpack_floa
 
 
 class Float16Linear(nn.Module):
-    """y = x W' + b for x (..., in) float32."""
+    """y = x W' + b for x (N, ..., in) float32."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
@@ -25,8 +25,7 @@ class Float16Linear(nn.Module):
         return unpack_float16(self.packed)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = float16_product(x.reshape(-1, x.size(-1)), self.packed)
-        return y.view(*x.shape[:-1], -1)
+        return float16_product(x, self.packed)
 
 
 class Float16TokenEmbedding(nn.Module):

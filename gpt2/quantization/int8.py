@@ -24,7 +24,7 @@ _NOTHING = 1e-30  # instead of 0, for a row of zeros
 
 
 class Int8Linear(nn.Module):
-    """y = x W' + b for x (..., in) float32, from `Int8Weights` and float32 biases.
+    """y = x W' + b for x (N, ..., in) float32, from `Int8Weights` and float32 biases.
 
     `least`, where it is known, is a value that no input is below: then all 256 levels serve the
     inputs above it, where else half of them serve either sign.
@@ -42,7 +42,7 @@ class Int8Linear(nn.Module):
         if least is not None:
             # The kernel sees inputs less `least`; this is what that takes off each output.
             bias = bias + least * values.sum(1, dtype=torch.float32) * scale
-        self.bias = bias[None]  # (1, out)
+        self.bias = bias
         self.mean = weights.mean if weights.mean.any() else None
         self.outliers = weights.outliers if weights.outliers.numel() else None
         self.columns = pack_float16(weights.columns, bias)
@@ -58,20 +58,19 @@ class Int8Linear(nn.Module):
         return weight
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.reshape(-1, x.size(-1))  # (N, in)
         extra = self.bias
         if self.outliers is not None:
-            extra = float16_product(rows[:, self.outliers], self.columns)  # (N, out)
+            extra = float16_product(x.index_select(-1, self.outliers), self.columns)  # (..., out)
         if self.mean is not None:
             # A sum for each row: a product of matrices would depend on how many rows there are.
-            extra = extra + (rows * self.mean).sum(1, keepdim=True)
+            extra = extra + (x * self.mean).sum(-1, keepdim=True)
         if self.outliers is not None:
-            rows = rows.index_fill(1, self.outliers, 0)
+            x = x.index_fill(-1, self.outliers, 0)
         if self.least is not None:
-            rows = rows - self.least
-        most = torch.linalg.vector_norm(rows, torch.inf, 1, True).clamp_(min=_NOTHING)  # (N, 1)
-        y = int8_product(rows / most, self.packed, signed=self.least is None)
-        return torch.addcmul(extra, y, most).view(*x.shape[:-1], -1)
+            x = x - self.least
+        most = torch.linalg.vector_norm(x, torch.inf, -1, True).clamp_(min=_NOTHING)  # (..., 1)
+        y = int8_product(x / most, self.packed, signed=self.least is None)
+        return torch.addcmul(extra, y, most)
 
 
 class Int8TokenEmbedding(nn.Module):

@@ -54,7 +54,7 @@ def pack_int8(values: Tensor, scale: Tensor) -> Packed:
 
 
 def int8_product(x: Tensor, packed: Packed, signed: bool) -> Tensor:
-    """x W' for inputs in [-1, 1], or in [0, 1] where not `signed`: (N, in) to (N, out), float32.
+    """x W' for inputs in [-1, 1], or in [0, 1] where not `signed`: (..., in) to (..., out).
 
     Inputs are rounded to 127 levels on either side of 0, or to 255 above it.
     """
@@ -102,7 +102,7 @@ def pack_float16(weight: Tensor, bias: Tensor | None) -> Packed:
 
 
 def float16_product(x: Tensor, packed: Packed) -> Tensor:
-    """x W' + b in float32 from weights in float16: (N, in) to (N, out)."""
+    """x W' + b in float32 from weights in float16: (..., in) to (..., out)."""
     if not isinstance(packed, tuple):
         return _float16(x, packed)
     weight, bias = packed

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from gpt2 import SIZES, Engine, SamplingOptions, load
+from gpt2.precision import weight_bytes
 from gpt2.residency import Residency
 from gpt2.together import Together
 from tests.hub_standin import write_gpt2_folder
@@ -28,7 +29,8 @@ def main() -> None:
         for seed, folder in enumerate(folders):
             write_gpt2_folder(folder, SIZES["small"].config, seed=seed)
         _columns([load(str(folder)) for folder in folders])
-        _switching([str(folder) for folder in folders])
+        for precision in ("float32", "int8"):
+            _switching([str(folder) for folder in folders], precision)
 
 
 def _columns(engines: list[Engine]) -> None:
@@ -71,18 +73,23 @@ def _write(engines: list[Engine]) -> tuple[float, list[float]]:
     return time.perf_counter() - began, list(firsts.values())
 
 
-def _switching(names: list[str]) -> None:
+def _switching(names: list[str], precision: str) -> None:
     """One fits at a time: every use of the other one drops the first and loads from the cache."""
-    size = SIZES["small"].config.num_parameters * 4
-    residency = Residency(int(1.5 * size))
+    size = weight_bytes(SIZES["small"].config, precision)
+    residency = Residency(int(1.5 * size), lambda name, _: load(name, precision))
     times = []
     for name in names * (ROUNDS + 1):
         began = time.perf_counter()
         with residency.engine(name, size) as engine:
             engine.generate_ids([1, 2, 3], 1)
             times.append(time.perf_counter() - began)
+    if residency.evictions != len(times) - 1:
+        raise AssertionError(f"{residency.evictions} of {len(times) - 1} switches dropped a model")
     median = statistics.median(times[2:])
-    print(f"switching to the other, to its first token: {median:.2f} s (Small, 0.5 GB)")
+    print(
+        f"switching to the other, {precision}, {size / 1e9:.2f} GB, to its first token: "
+        f"{median:.2f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def surprise_value(text: str, scores: dict[str, Score | Exception]) -> Value:
         ]
         for piece, ranges in shared_pieces(text, lengths):
             bits = [
-                [round(float(found.bits[i]), 3) for i in tokens]
+                [round(float(found.bits[i]), 7) for i in tokens]  # 1,024 sum to 1e-4
                 for found, tokens in zip(good.values(), ranges, strict=True)
             ]
             pieces.append([piece, bits])

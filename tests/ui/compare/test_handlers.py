@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +16,7 @@ from gpt2.ui.compare.handlers import CompareHandlers
 from gpt2.ui.compare.surprise import Scoring
 from gpt2.ui.playground import Playground
 from gpt2.ui.runner import Runner
-from tests.hub_standin import write_gpt2_folder
-from tests.small import CONFIG, small_engine
+from tests.small import small_engine
 
 TEXT = "Once upon a time"
 NAMES = ["tiny", "second"]
@@ -27,9 +25,7 @@ PASTED: Any = SimpleNamespace(text=TEXT, sizes=NAMES)
 
 
 @pytest.fixture
-def runner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Runner:
-    write_gpt2_folder(tmp_path / "second", CONFIG)
-    monkeypatch.setenv("GPT2_MODEL", str(tmp_path / "second"))
+def runner(second_model: None) -> Runner:
     return Runner(Residency(10**9, lambda name, _: small_engine()), 2)
 
 

@@ -1,0 +1,38 @@
+"""A comparison of two models that need no download, and what its frames show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gpt2 import Engine
+from gpt2.residency import Residency
+from gpt2.ui.compare.comparison import Comparison, Frame
+from gpt2.ui.compare.wish import compared
+from gpt2.ui.limits import Limits
+from gpt2.ui.playground import Playground
+from gpt2.ui.requests import Request
+from gpt2.ui.runner import Runner
+
+PROMPT = "It was late, and the fox was not at home."
+NAMES = ["tiny", "second"]
+
+
+def wish(new_tokens: int = 10, prompt: str = PROMPT, sizes: object = NAMES) -> list[Request]:
+    return compared(prompt, sizes, 1.0, new_tokens, 0, 1.0, 4)
+
+
+def comparison_of(
+    load: Callable[[str], Engine], budget: int = 10**9, most: int = 2, seconds: int = 60
+) -> tuple[Comparison, Playground]:
+    residency = Residency(budget, lambda name, _: load(name))
+    playground = Playground(Runner(residency, most, Limits(seconds=seconds)))
+    return Comparison(playground), playground
+
+
+def shown(frames: list[Frame]) -> list[list[dict]]:
+    """For each column, its outputs in order."""
+    values = [value for value, _, _ in frames]
+    return [
+        [u["output"] for u in (v["updates"].get(str(at), {}) for v in values) if "output" in u]
+        for at in range(len(values[0]["columns"]))
+    ]

@@ -15,6 +15,7 @@ export class AtlasPanel {
     this.card = new HeadCard(parts, runs);
     this.pointed = null; // the head under the pointer
     this.dim = null; // the role that is pointed out
+    this.width = 0; // CSS pixels; 0 in a tab or panel that is not open
     this.plan = atlasPlan(300, 1, 1);
     this.drawSoon = perFrame(() => this.draw());
     this.offerRoles();
@@ -22,15 +23,20 @@ export class AtlasPanel {
   }
 
   draw() {
-    const { runs, parts, theme } = this;
+    const { runs, theme } = this;
     const { run, look } = runs;
-    if (!run?.layers || !theme || parts.scroll.clientWidth === 0) return;
-    this.plan = atlasPlan(parts.scroll.clientWidth, run.layers, run.heads);
+    if (!run?.layers || !theme || this.width === 0) return;
+    this.plan = atlasPlan(this.width, run.layers, run.heads);
     this.picture.draw({
       plan: this.plan, atlas: run.atlas, split: runs.apart, scale: runs.scale, look,
       used: needsHead(look.mode), pointed: this.pointed, dim: this.dim, roles: runs.roles.text,
       ratio: Math.max(1, devicePixelRatio), ...theme,
     });
+  }
+
+  fit(width) {
+    this.width = width;
+    this.drawSoon();
   }
 
   /** The numbers: who does what. */

@@ -30,6 +30,7 @@ export class AtlasPicture {
     this.context = canvas.getContext("2d");
     this.cells = document.createElement("canvas").getContext("2d"); // a pixel a bin
     this.image = null;
+    this.painted = { of: "", count: 0 }; // what the cells show, and how many of its rows
   }
 
   /** view: {plan, atlas, split, scale, pixels, colors, mono, ratio, look, roles, pointed, cursor} */
@@ -53,23 +54,8 @@ export class AtlasPicture {
 
   // Every head as side x side pixels, then all of them at once, blown up, and gaps drawn over.
   drawCells({ plan, atlas, split, scale, pixels, colors, dim, roles }) {
-    const { side } = atlas;
-    const wide = side + (split ? 1 : 0);
-    const { cells } = this;
-    const [across, down] = [plan.heads * wide, plan.layers * side];
-    if (!this.image || this.image.width !== across || this.image.height !== down) {
-      cells.canvas.width = across;
-      cells.canvas.height = down;
-      this.image = cells.createImageData(across, down);
-    }
-    const out = new Uint32Array(this.image.data.buffer);
-    const palette = paletteOf(scale, pixels);
-    for (let n = 0; n < plan.layers * plan.heads; n++) {
-      const at = Math.floor(n / plan.heads) * side * across + (n % plan.heads) * wide;
-      paintHead(out, at, across, atlas, n, split, scale, palette, colors.maskedPixel);
-    }
-    cells.putImageData(this.image, 0, 0);
-    const { context: c } = this;
+    this.paint(plan, atlas, split, scale, pixels, colors.maskedPixel);
+    const { cells, context: c } = this;
     const [width, height] = [plan.heads * plan.step, plan.layers * plan.step];
     c.imageSmoothingEnabled = false;
     c.drawImage(cells.canvas, plan.left, plan.top, width, height);
@@ -77,6 +63,24 @@ export class AtlasPicture {
     for (let h = 1; h <= plan.heads; h++) c.fillRect(plan.left + h * plan.step - GAP, plan.top, GAP, height);
     for (let l = 1; l <= plan.layers; l++) c.fillRect(plan.left, plan.top + l * plan.step - GAP, width, GAP);
     if (dim) this.dimOthers(plan, roles, dim, colors);
+  }
+
+  // Only the rows that have come since, unless everything looks different.
+  paint({ layers, heads }, atlas, split, scale, pixels, masked) {
+    const { side, pool, id, count } = atlas;
+    const across = heads * (side + (split ? 1 : 0));
+    const of = [id, side, pool, split, scale, masked].join();
+    if (this.painted.of !== of) {
+      Object.assign(this.cells.canvas, { width: across, height: layers * side });
+      this.image = this.cells.createImageData(across, layers * side);
+      this.painted = { of, count: 0 };
+    }
+    const out = new Uint32Array(this.image.data.buffer);
+    const from = Math.floor(this.painted.count / pool);
+    const look = { atlas, heads, from, split, scale, masked, across, palette: paletteOf(scale, pixels) };
+    for (let n = 0; n < layers * heads; n++) paintHead(out, n, look);
+    this.cells.putImageData(this.image, 0, 0);
+    this.painted.count = count;
   }
 
   dimOthers(plan, roles, role, colors) {
@@ -149,21 +153,23 @@ function paletteOf(scale, pixels) {
   return Uint32Array.from({ length: LEVELS }, (_, n) => pixels[indexOf((n / (LEVELS - 1)) ** 2, scale)]);
 }
 
-function paintHead(out, at, across, atlas, n, split, scale, palette, masked) {
+// Head n from its bins' row `from` on.
+function paintHead(out, n, { atlas, heads, from, split, scale, masked, across, palette }) {
   const { bins, side, rest, first } = atlas;
   const shift = split ? 1 : 0;
-  for (let y = 0; y < side; y++) {
-    const from = (n * bins + y) * bins;
+  const at = Math.floor(n / heads) * side * across + (n % heads) * (side + shift);
+  for (let y = from; y < side; y++) {
+    const row = (n * bins + y) * bins;
     const to = at + y * across;
     const sink = first[n * bins + y];
     if (split) out[to] = palette[sink];
     // Raw weights are the shares of the rest times what is left for it.
     const left = split ? 1 : Math.sqrt(Math.max(0, 1 - (sink / (LEVELS - 1)) ** 2));
     let most = split ? 1e-9 : sink;
-    if (scale === "row") for (let x = 0; x <= y; x++) most = Math.max(most, rest[from + x] * left);
+    if (scale === "row") for (let x = 0; x <= y; x++) most = Math.max(most, rest[row + x] * left);
     const scaled = scale === "row" ? (LEVELS - 1) / Math.max(most, 1e-9) : 1;
     for (let x = 0; x < side; x++) {
-      const level = x === 0 && !split ? Math.max(sink, rest[from] * left) : rest[from + x] * left;
+      const level = x === 0 && !split ? Math.max(sink, rest[row] * left) : rest[row + x] * left;
       out[to + shift + x] = x > y ? masked : palette[Math.round(Math.min(LEVELS - 1, level * scaled))];
     }
   }

@@ -9,9 +9,12 @@ export function poolFor(count, bins) {
   return pool;
 }
 
+let made = 0;
+
 export class AtlasStore {
   /** @param {number} heads of all layers together @param {number} bins a thumbnail's side at most */
   constructor(heads, bins) {
+    this.id = made++; // tells it from other texts'
     this.heads = heads;
     this.bins = bins;
     this.count = 0; // rows so far

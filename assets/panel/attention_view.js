@@ -1,7 +1,7 @@
 // The Attention panel: one map large, what the selected token reads in numbers, all heads small.
 
 import { AtlasPanel } from "./atlas_panel.js";
-import { atMostEvery, linkLabels, partsOf, perFrame, setText, whileMounted } from "./dom.js";
+import { atMostEvery, linkLabels, onWidth, partsOf, perFrame, setText, whileMounted } from "./dom.js";
 import { offerFullScreen } from "./full_screen.js";
 import { writeHelp } from "./help.js";
 import { Legend } from "./legend.js";
@@ -14,9 +14,10 @@ import { ReadsTable } from "./reads_table.js";
 import { runsOf } from "./runs.js";
 import { offerSaving } from "./save.js";
 import { onThemeChange, readTheme } from "./theme.js";
+import { messageOf } from "./wire.js";
 
 const EMPTY = "What each token reads from is drawn here, one row per token.";
-const CALM = 100; // ms between two lists of numbers: faster nobody reads
+const CALM = 200; // ms between two lists of numbers: faster nobody reads
 
 /** props.channel tells stores apart; props.compact leaves out all heads and everything below. */
 export function mount(element, props, watch, server) {
@@ -27,8 +28,9 @@ export function mount(element, props, watch, server) {
   linkLabels(element);
   const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
   whileMounted(element, runs, (kind) => view.hear(kind));
-  watch("value", () => runs.takeAttention(props.value));
-  runs.takeAttention(props.value);
+  const take = () => runs.takeAttention(messageOf(props.value));
+  watch("value", take);
+  take();
   view.hear("view");
   return view;
 }
@@ -62,7 +64,10 @@ export class AttentionView {
     this.drawSoon();
     if (kind === "selection") this.announce();
     if (kind === "look" || kind === "view") this.legend.show();
-    if (["run", "view", "look", "roles"].includes(kind)) this.atlas?.drawSoon();
+    if (["run", "view", "look", "roles"].includes(kind)) {
+      this.pickers.show(this.runs);
+      this.atlas?.drawSoon();
+    }
     if (kind === "rows" || kind === "tokens") this.readSoon();
     else this.readSoon(true);
   }
@@ -74,7 +79,6 @@ export class AttentionView {
     const { run } = runs;
     this.refresh();
     const count = runs.drawable;
-    if (run?.layers) this.pickers.show(runs);
     parts.example.hidden = !run?.example;
     const asked = run?.layers && runs.trouble === "";
     parts.empty.hidden = count > 0 || !(asked || run === null);
@@ -101,7 +105,7 @@ export class AttentionView {
     const { selection } = runs;
     const tokens = runs.run?.tokens.items ?? [];
     const row = runs.row(selection.query);
-    const text = sentence(tokens, selection, row);
+    const text = sentence(tokens, selection, row, runs.splits);
     setText(parts.readout, text);
     parts.map.setAttribute("aria-label", `Attention map, ${runs.drawable} rows. ${text}`);
     this.table.show({
@@ -117,8 +121,8 @@ export class AttentionView {
     if (runs.hover) return;
     const { pick, run } = runs;
     const row = pick && runs.row(pick.query);
-    const words = pick ? sentence(run.tokens.items, { ...runs.selection }, row) : "Following the newest row";
-    setText(this.parts.live, words);
+    const words = pick && sentence(run.tokens.items, runs.selection, row, runs.splits);
+    setText(this.parts.live, words ?? "Following the newest row");
   }
 
   // Everything that depends on the theme.
@@ -131,12 +135,11 @@ export class AttentionView {
   listen() {
     const { figure, full, stage, scroll } = this.parts;
     offerFullScreen(figure, full, () => this.drawSoon());
-    const sized = new ResizeObserver(() => {
+    onWidth(stage, (width) => {
+      this.map.width = width;
       this.drawSoon();
-      this.atlas?.drawSoon();
     });
-    sized.observe(stage);
-    sized.observe(scroll);
+    onWidth(scroll, (width) => this.atlas?.fit(width));
     onThemeChange(() => {
       this.dress();
       this.drawSoon();

@@ -31,6 +31,11 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+// Tell how wide an element is, now and whenever that changes: to ask it would lay out the page anew.
+export function onWidth(element, tell) {
+  new ResizeObserver(([{ contentRect }]) => tell(contentRect.width)).observe(element);
+}
+
 // Run `work` once per frame, however often it is asked for.
 export function perFrame(work) {
   let asked = false;

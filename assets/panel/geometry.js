@@ -3,8 +3,8 @@
 // strip of its own between the row labels and the cells, and columns begin with token 1.
 
 const SPANS = [12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768];
-const LABELLED = { gutter: 62, least: 9, strip: 22 };
-const INDEXED = { gutter: 34, strip: 10 };
+const LABELLED = { gutter: 84, least: 9, strip: 22 };
+const INDEXED = { gutter: 40, strip: 10 };
 const GAP = 4;
 const TICKS = [1, 2, 5, 10, 20, 50, 100, 200];
 

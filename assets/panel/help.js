@@ -12,15 +12,19 @@ const NOTES = [
     "of the row it takes, and the other weights as shares of the rest: a faint rest looks strong.",
   "Thumbnails show the largest weight of each block of tokens, so that thin stripes survive.",
   "The probe reads random tokens, then the same again: only a head that looks up copies can score " +
-    "there. A head is marked with its strongest role from 0.4 on. Row 0 counts nowhere.",
+    "there. A head is marked with its strongest role from 0.4 on.",
+  "In the formulas A[i, j] is how much token i reads from token j. Row 0, which can only read " +
+    "itself, counts nowhere.",
 ];
 
 export function writeHelp(box) {
   const list = document.createElement("dl");
-  for (const { name, help } of Object.values({ ...ROLES, ...MEASURES })) {
+  for (const { name, help, formula } of Object.values({ ...ROLES, ...MEASURES })) {
     const [term, meaning] = [document.createElement("dt"), document.createElement("dd")];
     term.textContent = name;
-    meaning.textContent = help;
+    const exact = document.createElement("code");
+    exact.textContent = formula;
+    meaning.append(`${help} `, exact);
     list.append(term, meaning);
   }
   const notes = NOTES.map((words) => {

@@ -2,7 +2,7 @@
 
 import { indexOf, indexRow } from "./color.js";
 import { planOf, xOf, yOf } from "./geometry.js";
-import { drawLabels, drawTicks, markLabels } from "./map_labels.js";
+import { drawCaption, drawLabels, drawTicks, markLabels } from "./map_labels.js";
 import { fill } from "./raster.js";
 import { whole } from "./viewport.js";
 
@@ -78,6 +78,7 @@ export class AttentionMap {
     if (plan.cell >= GRID_FROM) this.drawGrid(c, view);
     c.restore();
     if (view.split) this.drawStrip(c, view);
+    drawCaption(c, view);
     if (plan.labelled) drawLabels(c, plan, view);
     else drawTicks(c, plan, view);
   }
@@ -130,14 +131,14 @@ export class AttentionMap {
   }
 
   // How much of each row rests on the first token, in per cent where there is room for a number.
-  drawStrip(c, { count, window, rowOf, scale, colors }) {
+  drawStrip(c, { count, window, rowOf, scale, colors, mono }) {
     const { plan } = this;
     c.save();
     c.beginPath();
     c.rect(plan.gutter, plan.gutter, plan.strip, plan.side);
     c.clip();
     this.raster.drawStrip(c, window, plan.gutter, plan.gutter, plan.strip, plan.side);
-    c.font = `9px ${this.mono}`;
+    c.font = `9px ${mono}`;
     c.textAlign = "center";
     c.textBaseline = "middle";
     for (let i = Math.floor(window.y); plan.labelled && i < Math.min(count, window.y + window.size); i++) {

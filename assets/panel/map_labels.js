@@ -1,82 +1,113 @@
-// What stands along the map's edges: tokens where there is room for them, else their numbers.
+// What stands along the map's edges: tokens and their numbers, or numbers alone where room is short.
 
 import { xOf, yOf } from "./geometry.js";
 import { labelOf, shorten } from "./token_label.js";
 
 const MONO = 0.602; // width of a character, in its size
 
+/** Which way the map is read: a row is a token, its columns what that reads from. */
+export const CAPTION = ["reads from →", "↓ token"];
+
 /** The tokens in sight, quietly. */
 export function drawLabels(c, plan, { count, tokens, colors, mono }) {
-  const style = { color: colors.quiet, size: sizeOf(plan), mono };
-  each(plan, plan.window.y, count, (i) => row(c, plan, i, textOf(plan, tokens, i), style));
-  each(plan, plan.window.x + plan.shift, count, (k) => column(c, plan, k, textOf(plan, tokens, k), style));
+  c.fillStyle = colors.quiet;
+  c.font = `${sizeOf(plan)}px ${mono}`;
+  along(c, plan, count, 1, (i) => textOf(plan, tokens, i));
 }
 
 /** Every so many tokens a number. */
 export function drawTicks(c, plan, { count, colors, mono }) {
-  const style = { color: colors.quiet, size: 10, mono };
-  const { tick, window, shift } = plan;
-  const first = (from) => Math.ceil(from / tick) * tick;
-  each(plan, first(window.y), count, (i) => row(c, plan, i, String(i), style), tick);
-  each(plan, first(window.x + shift), count, (k) => column(c, plan, k, String(k), style), tick);
+  c.fillStyle = colors.quiet;
+  c.font = `10px ${mono}`;
+  along(c, plan, count, plan.tick, String);
+}
+
+// Both edges: row labels end at the map, column labels begin there and run upwards.
+function along(c, plan, count, step, text) {
+  const { window, shift } = plan;
+  c.save();
+  c.textBaseline = "middle";
+  c.textAlign = "right";
+  for (const i of inSight(window.y, window.size, count, step)) {
+    c.fillText(text(i), rowEnd(plan), rowMiddle(plan, i));
+  }
+  c.rotate(-Math.PI / 2);
+  c.textAlign = "left";
+  for (const k of inSight(window.x + shift, window.size, count, step)) {
+    c.fillText(text(k), -rowEnd(plan), columnMiddle(plan, k));
+  }
+  c.restore();
+}
+
+export function drawCaption(c, { colors, sans }) {
+  c.fillStyle = colors.quiet;
+  c.font = `10px ${sans}`;
+  c.textAlign = "left";
+  c.textBaseline = "top";
+  CAPTION.forEach((words, line) => c.fillText(words, 0, 1 + 13 * line));
 }
 
 /** The selected row and column in the accent colour, over what stood there. */
 export function markLabels(c, plan, { count, tokens, selection, colors, mono }) {
   const { query, key } = selection;
-  const style = { color: colors.accent, size: plan.labelled ? sizeOf(plan) : 10, mono, bold: true, colors };
+  const size = plan.labelled ? sizeOf(plan) : 10;
   const text = (i) => (plan.labelled ? textOf(plan, tokens, i) : String(i));
+  const over = { room: plan.gutter - 4, high: Math.max(size + 2, plan.labelled ? 0 : 24), colors };
+  c.save();
+  c.textBaseline = "middle";
   if (query >= 0 && query < count && within(plan, query, plan.window.y)) {
-    row(c, plan, query, text(query), { ...style, over: true });
+    c.font = `700 ${size}px ${mono}`;
+    c.textAlign = "right";
+    writeOver(c, text(query), rowEnd(plan), rowMiddle(plan, query), over);
   }
   if (key !== null && key < count && key >= plan.shift && within(plan, key - plan.shift, plan.window.x)) {
-    column(c, plan, key, text(key), { ...style, bold: false, over: true });
+    c.font = `${size}px ${mono}`;
+    c.rotate(-Math.PI / 2);
+    c.textAlign = "left";
+    writeOver(c, text(key), -rowEnd(plan), columnMiddle(plan, key), over);
   }
+  c.restore();
 }
 
-function each(plan, from, count, draw, step = 1) {
-  const end = Math.min(count, from + plan.window.size);
-  for (let i = Math.max(0, Math.floor(from)); i < end; i += step) draw(i);
+function writeOver(c, text, x, y, { room, high, colors }) {
+  c.fillStyle = colors.card;
+  c.fillRect(c.textAlign === "right" ? x + 1 - room : x - 1, y - high / 2, room, high);
+  c.fillStyle = colors.accent;
+  c.fillText(text, x, y);
+}
+
+// Where labels meet the map, and the middle of one, kept inside the picture.
+function rowEnd(plan) {
+  return plan.gutter - 5;
+}
+
+function rowMiddle(plan, i) {
+  return Math.min(yOf(plan, i + 0.5), plan.gutter + plan.side - 5);
+}
+
+function columnMiddle(plan, k) {
+  return Math.min(xOf(plan, k + 0.5), plan.width - 5);
+}
+
+// Every so many tokens, those whose middle is in the window.
+function* inSight(from, size, count, step) {
+  const end = Math.min(count, from + size - 0.5);
+  for (let i = Math.ceil(Math.max(0, from - 0.5) / step) * step; i < end; i += step) yield i;
 }
 
 function within({ window }, i, from) {
   return i >= from - 0.5 && i < from + window.size;
 }
 
-function sizeOf(plan) {
+/** How large the tokens are written, in CSS pixels. */
+export function sizeOf(plan) {
   return Math.min(11, Math.floor(plan.cell + 1));
 }
 
-function textOf(plan, tokens, i) {
-  return shorten(labelOf(tokens[i]), Math.floor((plan.gutter - 8) / (sizeOf(plan) * MONO)));
+/** A token as far as there is room, and its number. */
+export function textOf(plan, tokens, i) {
+  const room = Math.floor((plan.gutter - 8) / (sizeOf(plan) * MONO));
+  const index = ` ${i}`;
+  return shorten(labelOf(tokens[i]), room - index.length) + index;
 }
 
-function row(c, plan, i, text, style) {
-  const middle = Math.min(yOf(plan, i + 0.5), plan.gutter + plan.side - style.size / 2);
-  write(c, plan, text, plan.gutter - 5, middle, 0, style);
-}
-
-function column(c, plan, k, text, style) {
-  const middle = Math.min(xOf(plan, k + 0.5), plan.width - style.size / 2);
-  write(c, plan, text, middle, plan.gutter - 5, -Math.PI / 2, style);
-}
-
-// Row labels end at the map, column labels begin there and run upwards.
-function write(c, plan, text, x, y, turn, { color, size, bold, mono, over, colors }) {
-  c.save();
-  c.translate(x, y);
-  c.rotate(turn);
-  if (over) {
-    const room = plan.gutter - 4;
-    const high = Math.max(size + 2, plan.labelled ? 0 : 24);
-    c.fillStyle = colors.card;
-    c.fillRect(turn ? -1 : -room, -high / 2, room, high);
-  }
-  c.fillStyle = color;
-  c.font = `${bold ? "700 " : ""}${size}px ${mono}`;
-  c.direction = "ltr";
-  c.textBaseline = "middle";
-  c.textAlign = turn ? "left" : "right";
-  c.fillText(text, 0, 0);
-  c.restore();
-}

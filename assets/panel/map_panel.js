@@ -4,7 +4,7 @@ import { cellAt, moved, spanOf } from "./geometry.js";
 import { AttentionMap } from "./map.js";
 import { listenToPointer } from "./map_pointer.js";
 import { Minimap } from "./minimap.js";
-import { strongest } from "./reading.js";
+import { mostRead } from "./reading.js";
 import { isWhole, kept, panned, revealing, whole, zoomed } from "./viewport.js";
 
 const STEP = 1.5; // a press of plus
@@ -17,6 +17,7 @@ export class MapPanel {
     this.redraw = redraw;
     this.map = new AttentionMap(parts.map);
     this.minimap = new Minimap(parts.minimap, (x, y) => this.centre(x, y));
+    this.width = 0; // CSS pixels; 0 in a tab or panel that is not open
     this.window = null; // null: all of it
     listenToPointer(parts.map, this);
     parts.map.addEventListener("keydown", (event) => this.key(event));
@@ -40,12 +41,10 @@ export class MapPanel {
   }
 
   draw(theme) {
-    const { parts, runs, span } = this;
+    const { parts, runs, span, width } = this;
     const window = this.shown;
-    const width = parts.stage.clientWidth;
-    if (width === 0) return 1; // in a tab or panel that is not open
+    if (width === 0) return 1;
     const view = viewOf(runs, window, span, width, theme);
-    this.map.mono = theme.mono;
     this.map.draw(view);
     const zoomedIn = !isWhole(window, span);
     parts.all.hidden = !zoomedIn;
@@ -111,7 +110,7 @@ export class MapPanel {
     const { runs } = this;
     const { query, key } = runs.selection;
     const row = Math.min(query, runs.drawable - 1);
-    const from = { query: row, key: key ?? strongest(runs.row(row), 1)[0].index };
+    const from = { query: row, key: key ?? mostRead(runs.row(row), runs.splits) };
     const next = moved(from, name, runs.drawable);
     if (next === null) return false;
     if (this.window) this.window = revealing(this.shown, next, this.span);

@@ -11,8 +11,9 @@ import { TextFlow } from "./text_flow.js";
 import { TextMarks } from "./text_marks.js";
 import { DraftMarks } from "./draft_marks.js";
 import { plainText } from "./token_label.js";
+import { messageOf } from "./wire.js";
 
-const CALM = 100; // ms between tints while the selection follows the newest token
+const CALM = 200; // ms between tints while the selection follows the newest token
 
 export function mount(element, props, watch, server) {
   const runs = runsOf(props.channel);
@@ -24,14 +25,16 @@ export function mount(element, props, watch, server) {
     speakThrough(view.status);
   }
   whileMounted(element, runs, (kind) => view.hear(kind));
-  const take = () => runs.takeOutput(props.value);
+  const take = () => {
+    const message = messageOf(props.value);
+    runs.takeOutput(message);
+    view.status.show(message);
+  };
   watch("value", () => {
     take();
     if (!props.channel) answered();
-    view.status.show(props.value);
   });
   take();
-  view.status.show(props.value);
   view.draw();
   return view;
 }
@@ -45,6 +48,7 @@ export class OutputView {
     this.guesses = new DraftMarks(this.flow, parts);
     this.status = new StatusLine(parts);
     this.prompt = 0;
+    this.atEnd = true; // the end of the text is in sight
     this.drawSoon = perFrame(() => this.draw());
     this.markSoon = atMostEvery(CALM, () => this.mark());
     this.listen();
@@ -56,6 +60,7 @@ export class OutputView {
       this.guesses.clear();
       this.marks.marked.clear();
       this.prompt = 0;
+      this.atEnd = true;
       this.drawSoon();
     } else if (kind === "tokens" || kind === "status") this.drawSoon();
     else if (kind === "rows") this.markSoon();
@@ -67,7 +72,6 @@ export class OutputView {
     const { text, caret, empty } = this.parts;
     const { run } = this.runs;
     const status = run?.status ?? null;
-    const atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 40;
     if (status) {
       this.flow.show(run.tokens.items.slice(0, run.tokens.ready), status.prompt);
       if (status.prompt !== this.prompt) this.flow.markPrompt(status.prompt);
@@ -78,7 +82,7 @@ export class OutputView {
     empty.hidden = !blank || this.runs.running;
     caret.hidden = !this.runs.running;
     this.parts.copy.disabled = this.parts.save.disabled = blank;
-    if (atEnd) text.scrollTop = text.scrollHeight;
+    if (this.atEnd) text.scrollTop = text.scrollHeight;
     this.markSoon();
   }
 
@@ -96,6 +100,9 @@ export class OutputView {
       if (event.pointerType === "mouse") this.runs.point(this.pickAt(event));
     });
     text.addEventListener("pointerleave", () => this.runs.point(null));
+    text.addEventListener("scroll", () => {
+      this.atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 40;
+    });
     text.addEventListener("click", (event) => {
       const pick = this.pickAt(event);
       // A drag that marked text chooses no token; a tap does, also where it marks a word.

@@ -14,7 +14,8 @@ export class Pickers {
   }
 
   show({ run, look, roles }) {
-    this.mode.disabled = run.layers === 0;
+    if (!run?.layers) return;
+    this.mode.disabled = false;
     this.mode.value = look.mode;
     const named = roles.text?.role.slice(look.layer * run.heads, (look.layer + 1) * run.heads) ?? [];
     offer(this.layer, run.layers, look.layer, needsLayer(look.mode));

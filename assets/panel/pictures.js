@@ -3,9 +3,9 @@
 import { rampColors, indexOf, SCALES, themeOf } from "./color.js";
 import { planOf, xOf, yOf } from "./geometry.js";
 import { AttentionMap } from "./map.js";
+import { CAPTION, sizeOf, textOf } from "./map_labels.js";
 import { viewOf } from "./map_panel.js";
 import { titleOf } from "./map_view.js";
-import { labelOf, shorten } from "./token_label.js";
 import { whole } from "./viewport.js";
 
 const SIDE = 900; // CSS pixels
@@ -16,7 +16,6 @@ const FOOT = 56; // for the scale
 function drawn(runs, theme, ratio) {
   const span = runs.drawable;
   const map = new AttentionMap(document.createElement("canvas"));
-  map.mono = theme.mono;
   const view = viewOf(runs, whole(span), span, SIDE, theme, ratio);
   const picked = runs.pick ? view.selection : { query: -1, key: null };
   map.draw({ ...view, selection: picked });
@@ -86,11 +85,11 @@ export function asSvg(runs, theme) {
 }
 
 function labels(plan, { count, tokens }, colors) {
-  const size = plan.labelled ? Math.min(11, Math.floor(plan.cell + 1)) : 10;
+  const size = plan.labelled ? sizeOf(plan) : 10;
   const step = plan.labelled ? 1 : plan.tick;
   const style = `font-family="monospace" font-size="${size}" fill="${colors.quiet}" dominant-baseline="central"`;
-  const text = (i) => escape(plan.labelled ? shorten(labelOf(tokens[i]), 9) : String(i));
-  const out = [];
+  const text = (i) => escape(plan.labelled ? textOf(plan, tokens, i) : String(i));
+  const out = CAPTION.map((words, line) => `<text y="${10 + 13 * line}" font-size="10" fill="${colors.quiet}">${words}</text>`);
   for (let i = 0; i < count; i += step) {
     out.push(`<text x="${plan.gutter - 5}" y="${yOf(plan, i + 0.5)}" text-anchor="end" ${style}>${text(i)}</text>`);
     if (i < plan.shift) continue;

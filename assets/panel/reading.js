@@ -41,16 +41,25 @@ export function number(weight) {
 }
 
 export function percent(weight) {
-  return weight > 0 && weight < 0.005 ? "<1 %" : `${Math.round(100 * weight)} %`;
+  return weight > 0 && weight < 0.005 ? "<1\u00a0%" : `${Math.round(100 * weight)}\u00a0%`;
 }
 
-/** One sentence about a selection; row is null where the query has none. */
-export function sentence(tokens, { query, key }, row) {
+/**
+ * One sentence about a selection; row is null where the query has none. With the first token shown
+ * apart, `split`, it also tells the share of the rest, which is what map and list show.
+ */
+export function sentence(tokens, { query, key }, row, split = false) {
   if (query < 0) return "";
   const name = nameOf(tokens, query);
   if (key !== null && key > query) return `${name} cannot see ${nameOf(tokens, key)}: it comes later`;
   if (row === null) return `${name} is the newest token: it has read nothing yet`;
-  const target = key ?? strongest(row, 1)[0].index;
+  const target = key ?? mostRead(row, split);
+  const rest = split && target > 0 ? `, ${number(row[target] / keptOf(row))} of the rest` : "";
   const verb = key === null ? "reads most from" : "reads";
-  return `${name} ${verb} ${nameOf(tokens, target)}: ${number(row[target])}`;
+  return `${name} ${verb} ${nameOf(tokens, target)}: ${number(row[target])}${rest}`;
+}
+
+/** What a row reads most; row 0 can only read itself. */
+export function mostRead(row, split) {
+  return strongest(row, 1, split && row.length > 1 ? 1 : 0)[0].index;
 }

@@ -5,21 +5,29 @@ export const ROLES = {
   previous: {
     name: "Previous token", mark: "P",
     help: "how much of a row goes to the token just before, on average (HeadVis)",
+    formula: "mean of A[i, i−1]",
   },
-  self: { name: "Itself", mark: "S", help: "how much goes to the token itself (HeadVis)" },
+  self: {
+    name: "Itself", mark: "S",
+    help: "how much goes to the token itself (HeadVis)",
+    formula: "mean of A[i, i]",
+  },
   first: {
     name: "First token", mark: "1",
     help: "how much rests on the first token, the attention sink (Gu et al. 2024, arXiv 2410.10781)",
+    formula: "mean of A[i, 0]",
   },
   duplicate: {
     name: "Duplicate", mark: "D",
     help: "how much goes to earlier copies of the token, where it has any (TransformerLens)",
+    formula: "mean of Σ A[i, j] over the copies j, in the rows i that have one",
   },
   induction: {
     name: "Induction", mark: "I",
     help:
       "how much goes to what followed earlier copies: the head looks up how the text went on last " +
       "time (Olsson et al. 2022, arXiv 2209.11895)",
+    formula: "mean of Σ A[i, j+1] over the same copies j and rows i",
   },
 };
 
@@ -28,14 +36,17 @@ export const MEASURES = {
   previous_of_rest: {
     name: "Previous, of the rest",
     help: "the token before, as a share of what is neither first token nor self (TransformerLens)",
+    formula: "Σ A[i, i−1] / Σ A[i, j], both over 0 < j < i",
   },
   effective: {
     name: "Tokens read",
     help: "over how many tokens a row is spread: e to the power of its mean entropy (HeadVis)",
+    formula: "e^H, H the mean of −Σ A[i, j] ln A[i, j]",
   },
   distance: {
     name: "Distance",
     help: "how many tokens back a row looks on average (after Vig & Belinkov 2019, arXiv 1906.04284)",
+    formula: "mean of Σ A[i, j] (i − j)",
   },
 };
 

@@ -4,6 +4,7 @@
 import { SCALES } from "./color.js";
 import { Healer } from "./healer.js";
 import { isPlain, keyOf } from "./map_view.js";
+import { AT_FIRST, Pace } from "./pace.js";
 import { restOf } from "./reading.js";
 import { RolesFeed } from "./roles_feed.js";
 import { Text } from "./text.js";
@@ -23,6 +24,7 @@ export class Runs {
     this.server = null;
     this.listeners = new Set();
     this.roles = new RolesFeed(this);
+    this.pace = new Pace(() => this.run && this.follow());
     this.healer = new Healer({
       need: () => this.missing(),
       pull: (request) => this.server.pull(request),
@@ -69,6 +71,7 @@ export class Runs {
     run.rowCount = Math.max(run.rowCount, value.n ?? 0);
     run.tokenCount = Math.max(run.tokenCount, run.rowCount);
     this.putRows(value);
+    if (this.running) this.pace.note();
     this.follow();
     this.healer.poke();
     this.roles.poke();
@@ -129,12 +132,14 @@ export class Runs {
   /** Tell the server which map to push when the reader's choice is another one than it sends. */
   follow() {
     const { run } = this;
-    const asked = `${this.key} ${this.wantsAtlas} ${hidden()}`;
+    const { spare } = this.pace;
+    const asked = `${this.key} ${this.wantsAtlas} ${hidden()} ${spare}`;
     // What a server sends unasked: the map it names, and the atlas.
-    const unasked = run.asked === undefined && run.pushed === this.key && this.wantsAtlas;
+    const usual = run.asked === undefined && spare === AT_FIRST;
+    const unasked = usual && run.pushed === this.key && this.wantsAtlas;
     if (run.asked === asked || unasked) return;
     run.asked = asked;
-    const request = { run: run.id, view: this.look, atlas: this.wantsAtlas, on: !hidden() };
+    const request = { run: run.id, view: this.look, atlas: this.wantsAtlas, on: !hidden(), spare };
     this.server?.watch?.(request)?.catch?.(() => {
       run.asked = null; // the next message asks again
     });

@@ -41,7 +41,7 @@ export function plainText(tokens) {
 // Name a token for people: quoted label, position, and which part of a character it is.
 export function nameOf(tokens, i) {
   const part = partOf(tokens, i);
-  return `"${labelOf(tokens[i])}" (${i}${part ? `, ${part}` : ""})`;
+  return `“${labelOf(tokens[i])}” (${i}${part ? `, ${part}` : ""})`;
 }
 
 function partOf(tokens, i) {

@@ -45,6 +45,11 @@ export function weightsOf(bytes, plain = false) {
   return row;
 }
 
+/** A message as Gradio carries it, text or nothing; or as a view of ours hands it to another. */
+export function messageOf(value) {
+  return typeof value === "string" ? JSON.parse(value || "null") : value;
+}
+
 /** Two numbers 0 to 15 a byte, the first in the high half. */
 export function unpackNibbles(bytes) {
   const out = new Uint8Array(2 * bytes.length);

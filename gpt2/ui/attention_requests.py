@@ -27,6 +27,7 @@ EXAMPLE_TEXT = '"Good morning," said the cat. "Good morning," said the dog.'
 # A long text's rows come in several answers; the browser asks until it has all.
 _MOST_BYTES = 4_000_000
 _MOST_PULLS = 8  # at once; each holds one of Gradio's threads
+_MOST_SPARE = 250  # milliseconds a browser may have between two messages
 _BUSY = "The server is busy; asking again."
 _UNLOADED = "This model is no longer in memory. Continue or generate to look further."
 _FORGOTTEN = "This text is no longer on the server. Generate it again to look further."
@@ -82,6 +83,7 @@ class AttentionRequests:
             run.look_at(MapView.of(request.get("view"), run.layers, run.heads))
             run.watched = request.get("on") is not False
             run.atlas = request.get("atlas") is not False
+            run.spare = clamped(request, "spare", _MOST_SPARE) / 1000
         return {}
 
     def example(self) -> Value:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import gradio as gr
-
-from gpt2.ui.assets import mount_script, panel_text
+from gpt2.ui.assets import panel_text
+from gpt2.ui.panel_view import PanelView
 
 _STYLES = (
     "attention_view.css",
@@ -26,17 +25,8 @@ def style() -> str:
     return "".join(map(panel_text, _STYLES))
 
 
-class AttentionView(gr.HTML):
-    """Its value is one message of `gpt2.ui.frames`; the template itself never changes."""
+class AttentionView(PanelView):
+    """Its value is one message of `gpt2.ui.frames`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            html_template=template(),
-            css_template=style(),
-            js_on_load=mount_script("attention_view.js"),
-            apply_default_css=False,
-            **kwargs,
-        )
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "object"}
+        super().__init__("attention_view.js", template(), style(), **kwargs)

@@ -50,7 +50,7 @@ class Handlers:
         """Connect every control."""
         views = [output, attention, status]
         counted = {"inputs": [controls.prompt, controls.size], "outputs": controls.count}
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        quiet = _quietly(status)
         # "multiple": a click while a text is being written ends that one and starts the next.
         runs: dict[str, Any] = {**RUNS, **quiet, "trigger_mode": "multiple"}
         _speak_up(controls, quiet)
@@ -162,6 +162,11 @@ class Handlers:
             visitor.run = run
         self._playground.runs.add(run)
         return run
+
+
+def _quietly(status: TextLine) -> dict[str, Any]:
+    """Gradio tells every output of a run at every step that it is being written; one is enough."""
+    return {"show_progress": "hidden", "show_progress_on": status, "api_visibility": "private"}
 
 
 def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:

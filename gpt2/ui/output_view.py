@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import gradio as gr
-
-from gpt2.ui.assets import mount_script, panel_text
+from gpt2.ui.assets import panel_text
+from gpt2.ui.panel_view import PanelView
 
 
 def template() -> str:
@@ -19,17 +18,8 @@ def style() -> str:
     return panel_text("output_view.css") + panel_text("output_draft.css")
 
 
-class OutputView(gr.HTML):
-    """Its value is one message of `gpt2.ui.frames`; the template itself never changes."""
+class OutputView(PanelView):
+    """Its value is one message of `gpt2.ui.frames`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(
-            html_template=template(),
-            css_template=style(),
-            js_on_load=mount_script("output_view.js"),
-            apply_default_css=False,
-            **kwargs,
-        )
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "object"}
+        super().__init__("output_view.js", template(), style(), **kwargs)

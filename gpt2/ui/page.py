@@ -64,7 +64,11 @@ def build_page(where: str = "local") -> gr.Blocks:
         handlers.wire(page, controls, output, attention, status)
         wire_restoring(page, handlers, controls, output, attention)
         page.load(
-            asked.example, outputs=attention, show_progress="hidden", api_visibility="private"
+            asked.example,
+            outputs=attention,
+            show_progress="hidden",
+            show_progress_on=status,
+            api_visibility="private",
         )
         api_endpoint(api.generate, api_name="generate", **RUNS)
         api_endpoint(api.attention, api_name="attention", concurrency_limit=2)

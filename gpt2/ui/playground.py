@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -129,6 +130,7 @@ class Playground:
                         frame = *frames.frame(events), badge
                 if frame:
                     yield frame
+                    time.sleep(frames.run.spare if frames else 0)
         except Cancelled:
             last = note("stopped", "Stopped before the first token."), None, f"{title} · stopped"
         except TOLD as error:

@@ -59,6 +59,7 @@ def wire_restoring(
         [*controls.request, output, attention],
         js=_READ,
         show_progress="hidden",
+        show_progress_on=controls.prompt,
         api_visibility="private",
     )
 

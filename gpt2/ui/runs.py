@@ -20,8 +20,9 @@ class Run:
     """One text. `ids` grows while it runs; `read` of them have an attention row.
 
     `layer`, `head` and `mode` are the map its reader looks at; `watched` is False when nobody looks
-    at any, `atlas` when nobody looks at all heads. What is kept of its attention is in `capture`,
-    and can be made anew from the ids.
+    at any, `atlas` when nobody looks at all heads. Its browser wants `spare` seconds between two
+    messages to draw in. What is kept of its attention is in `capture`, and can be made anew from
+    the ids.
     """
 
     size: str
@@ -40,6 +41,7 @@ class Run:
     mode: Mode = "head"
     watched: bool = True
     atlas: bool = True
+    spare: float = 0.06
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     capture: Capture = field(init=False)
 
@@ -58,7 +60,7 @@ class Run:
     def look_as(self, other: Run) -> None:
         """Where the reader of another text of this shape looks."""
         self.look_at(other.view)
-        self.watched, self.atlas = other.watched, other.atlas
+        self.watched, self.atlas, self.spare = other.watched, other.atlas, other.spare
 
     def wanted(self) -> range:
         """The layers to watch: all, or none when nobody looks."""

@@ -134,7 +134,7 @@ def test_the_worked_example_is_drawn_and_answers(visit: Visit) -> None:
     expect(visit.map).to_have_attribute("aria-label", re.compile(r"^Attention map, 18 rows"))
     # The second " the" reads from what followed the first.
     visit.map.hover(position=visit.cell(15, 7))
-    expect(visit.attention).to_contain_text(re.compile(r'"·the" \(15\) reads "·cat" \(7\): 0\.\d'))
+    expect(visit.attention).to_contain_text(re.compile(r"“·the” \(15\) reads “·cat” \(7\): 0\.\d"))
     visit.until("() => store.run.atlas.count === 18")
     visit.page.wait_for_timeout(100)
     painted = "(c) => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width,"

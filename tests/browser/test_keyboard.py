@@ -77,9 +77,9 @@ def test_tab_reaches_everything_and_shows_where_it_is(visit: Visit) -> None:
         "Layer",
         "Head",
         "Attention map",
-        "Colour scale",
         "Zoom in",
         "full screen",
+        "Colour scale",
         "Atlas of all heads",
     ]
     known = [re.split(r"[.,] ", name)[0] if "heads" in name or "map," in name else name

@@ -43,7 +43,7 @@ def test_one_column_as_wide_as_the_screen(phone: Visit) -> None:
 def test_a_tap_reads_a_cell_and_chooses_a_token(phone: Visit) -> None:
     phone.generate(new_tokens=10, seed=1)
     phone.map.tap(position=phone.cell(12, 4))
-    expect(phone.attention).to_contain_text(re.compile(r'\(12\) reads ".+" \(4\): '))
+    expect(phone.attention).to_contain_text(re.compile(r"\(12\) reads “.+” \(4\): "))
     expect(phone.text.locator(".selected")).to_have_attribute("data-from", "12")
     phone.text.locator(".token").nth(3).tap()
     expect(phone.text.locator(".selected")).to_have_attribute("data-from", "3")

@@ -149,7 +149,9 @@ def test_layer_and_head_change_while_it_writes(visit: Visit) -> None:
 
 def test_pointer_and_keys_read_who_reads_whom(visit: Visit) -> None:
     visit.generate(seed=5, new_tokens=10)
-    said = re.compile(r'^".+" \(14\) reads ".+" \(3\): (<0\.01|[01]\.\d\d)$')
+    said = re.compile(
+        r"^“.+” \(14\) reads “.+” \(3\): (<0\.01|[01]\.\d\d), (<0\.01|[01]\.\d\d) of the rest$"
+    )
     readout = visit.attention.get_by_text(re.compile(r"\breads\b.*: (<0|[01])\.")).first
     visit.map.hover(position=visit.cell(14, 3))
     expect(readout).to_have_text(said)
@@ -164,7 +166,7 @@ def test_pointer_and_keys_read_who_reads_whom(visit: Visit) -> None:
     visit.page.mouse.move(5, 5)
     visit.map.press("ArrowDown")
     visit.map.press("ArrowRight")
-    expect(readout).to_have_text(re.compile(r'\(11\) reads ".+" \(3\): '))
+    expect(readout).to_have_text(re.compile(r"\(11\) reads “.+” \(3\): "))
     visit.map.press("Escape")
     expect(readout).to_have_text(re.compile(rf"\({visit.rows() - 1}\) reads most from "))
 

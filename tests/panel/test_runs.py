@@ -122,7 +122,8 @@ def test_another_layer_is_pulled_and_watched(panel: Page) -> None:
     send(panel, output(words(21)), attention(0, 20))
     panel.get_by_label("Layer", exact=True).select_option(label="3 of 3")
     settled(panel, 20, 21)
-    wish = {"run": "a", "view": {"mode": "head", "layer": 2, "head": 0}, "atlas": True, "on": True}
+    look = {"mode": "head", "layer": 2, "head": 0}
+    wish = {"run": "a", "view": look, "atlas": True, "on": True, "spare": 60}
     assert panel.evaluate("calls")[0] == ["watch", wish]
     assert [call["start"] for call in pulls(panel)] == [0, 6, 12, 18]
     assert panel.evaluate("most") == 1
@@ -135,7 +136,8 @@ def test_the_chosen_layer_holds_for_the_next_run(panel: Page) -> None:
     send(panel, output(words(5), run="b"), attention(0, 4, run="b"))
     settled(panel, 4, 5)
     assert panel.evaluate("runs.look.layer") == 2
-    wish = {"run": "b", "view": {"mode": "head", "layer": 2, "head": 0}, "atlas": True, "on": True}
+    look = {"mode": "head", "layer": 2, "head": 0}
+    wish = {"run": "b", "view": look, "atlas": True, "on": True, "spare": 60}
     assert ["watch", wish] in panel.evaluate("calls")
 
 

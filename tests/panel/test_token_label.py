@@ -76,10 +76,10 @@ def test_bytes_that_never_make_a_character_stay_chips(panel: Page) -> None:
 
 def test_a_fragment_says_which_bytes_of_which_character_it_is(panel: Page) -> None:
     tokens = ["a", {"hex": "e280"}, {"hex": "99"}, {"hex": "ff"}]
-    assert call(panel, "nameOf", tokens, 0) == '"a" (0)'
-    assert call(panel, "nameOf", tokens, 1) == '"⟨e2 80⟩" (1, bytes 1\u20132 of 3 of \u2019)'
-    assert call(panel, "nameOf", tokens, 2) == '"⟨99⟩" (2, byte 3 of 3 of \u2019)'
-    assert call(panel, "nameOf", tokens, 3) == '"⟨ff⟩" (3)'
+    assert call(panel, "nameOf", tokens, 0) == "“a” (0)"
+    assert call(panel, "nameOf", tokens, 1) == "“⟨e2 80⟩” (1, bytes 1\u20132 of 3 of \u2019)"
+    assert call(panel, "nameOf", tokens, 2) == "“⟨99⟩” (2, byte 3 of 3 of \u2019)"
+    assert call(panel, "nameOf", tokens, 3) == "“⟨ff⟩” (3)"
 
 
 def test_plain_text_is_what_the_tokens_spell(panel: Page) -> None:

@@ -106,12 +106,15 @@ def test_a_word_in_the_text_is_a_row_in_the_map(panel: Page) -> None:
     panel.mouse.move(5, 5)
     assert panel.evaluate("runs.selection") == {"query": 7, "key": None, "follows": False}
     expect(panel.locator(".token[data-from].selected")).to_have_text("w7")
-    expect(panel.locator(".readout")).to_have_text('"·w7" (7) reads most from "·w6" (6): 0.64')
-    table = panel.get_by_role("table", name='"·w7" (7) reads from')
+    expect(panel.locator(".readout")).to_have_text(
+        "“·w7” (7) reads most from “·w6” (6): 0.64, 1.00 of the rest"
+    )
+    table = panel.get_by_role("table", name="“·w7” (7) reads from")
     expect(table.get_by_role("row").nth(1)).to_have_text(re.compile("·w6 6.*1.00"))
     expect(panel.get_by_text("36 % of this row rests on the first token")).to_be_visible()
     expect(panel.get_by_text("share out the other 64 %")).to_be_visible()
     panel.get_by_role("checkbox", name="first token apart").uncheck()
+    expect(panel.locator(".readout")).to_have_text("“·w7” (7) reads most from “·w6” (6): 0.64")
     expect(table.get_by_role("row").nth(1)).to_have_text(re.compile("·w6 6.*0.64"))
     expect(table.get_by_role("row").nth(2)).to_have_text(re.compile("·w0 0.*0.36"))
     expect(panel.locator(".token[data-from].read-by")).to_have_text("w8")
@@ -124,9 +127,9 @@ def test_the_map_is_worked_by_keys_and_escape_follows_again(panel: Page) -> None
     atlas.press("ArrowUp")
     atlas.press("ArrowLeft")
     live = panel.locator("[data-part=live]")
-    expect(live).to_have_text('"·w9" (9) reads "·w8" (8): 0.64')
+    expect(live).to_have_text("“·w9” (9) reads “·w8” (8): 0.64, 1.00 of the rest")
     atlas.press("Home")
-    expect(live).to_have_text('"·w9" (9) reads "·w0" (0): 0.36')
+    expect(live).to_have_text("“·w9” (9) reads “·w0” (0): 0.36")
     atlas.press("Escape")
     expect(live).to_have_text("Following the newest row")
     assert panel.evaluate("runs.selection.query") == 10
@@ -137,11 +140,14 @@ def test_the_map_is_worked_by_the_mouse(panel: Page) -> None:
     map_of(panel).scroll_into_view_if_needed()
     box = map_of(panel).bounding_box()
     assert box is not None
-    left = 62 + 22 + 4  # labels, the first token's strip, a gap; columns begin with token 1
+    top = 84
+    left = top + 22 + 4  # labels, the first token's strip, a gap; columns begin with token 1
     cell = (box["width"] - left - 1) / 11
-    panel.mouse.move(box["x"] + left + 1.5 * cell, box["y"] + 62 + 8.5 * cell)
-    expect(panel.locator(".readout")).to_have_text('"·w8" (8) reads "·w2" (2): 0.00')
-    panel.mouse.move(box["x"] + left + 8.5 * cell, box["y"] + 62 + 8.5 * cell)
+    panel.mouse.move(box["x"] + left + 1.5 * cell, box["y"] + top + 8.5 * cell)
+    expect(panel.locator(".readout")).to_have_text(
+        "“·w8” (8) reads “·w2” (2): 0.00, 0.00 of the rest"
+    )
+    panel.mouse.move(box["x"] + left + 8.5 * cell, box["y"] + top + 8.5 * cell)
     expect(panel.locator(".readout")).to_contain_text("cannot see")
     panel.mouse.move(5, 5)
     assert panel.evaluate("runs.selection.follows")
@@ -230,7 +236,7 @@ def test_the_map_is_drawn_in_both_themes(panel: Page) -> None:
     show(panel)
     corner = """() => {
       const canvas = document.querySelector('[data-part=map]');
-      return [...canvas.getContext('2d').getImageData(66, 66, 1, 1).data];
+      return [...canvas.getContext('2d').getImageData(88, 88, 1, 1).data];
     }"""
     panel.wait_for_timeout(100)
     assert panel.evaluate(corner) == [0x09, 0x2C, 0x58, 255]

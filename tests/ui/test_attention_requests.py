@@ -143,9 +143,15 @@ def test_a_request_that_is_none_is_answered(request: object) -> None:
     assert ASKED.watch(request) == {}
 
 
+@pytest.mark.parametrize(("asked", "seconds"), [(120, 0.12), (10_000, 0.25), (-1, 0), ("x", 0)])
+def test_a_browser_says_how_long_it_draws(asked: object, seconds: float) -> None:
+    ASKED.watch({"run": RUN.id, "view": view(), "spare": asked})
+    assert RUN.spare == seconds
+
+
 def test_a_layer_is_watched_from_the_next_token_on() -> None:
     visitor = Visitor()
-    wish = Request("The fox", "tiny", 60, SamplingOptions(seed=1))
+    wish = Request("The fox", "tiny", 200, SamplingOptions(seed=1))
     layers = []
     for _, attention, _ in PLAYGROUND.generate(wish, visitor):
         if attention:

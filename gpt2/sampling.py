@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_NUCLEUS = 1024  # tokens among which top-p looks first
-
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
@@ -56,50 +54,51 @@ USUAL = SamplingOptions(temperature=0.85, top_p=0.98)
 def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
     """Logits (V,) after temperature, top-k and top-p, in that order; what is cut becomes -inf.
 
-    `options.temperature` must be above 0.
+    Equally likely tokens stay or go together. `options.temperature` must be above 0.
     """
+    scores = _likeliest(logits, options)
+    if options.top_p < 1:
+        ordered = scores.sort(descending=True).values
+        probability = ordered.softmax(-1)
+        # A token stays while the mass before it is still short of top_p: at least one always does.
+        least = ordered[probability.cumsum(-1) - probability < options.top_p][-1]
+        scores = scores.masked_fill(scores < least, -math.inf)
+    return scores
+
+
+def choose(logits: Tensor, options: SamplingOptions, position: int) -> int:
+    """The token for place `position`, given logits (V,). Same arguments, same token.
+
+    It is the winner among `filtered` plus noise. Sorting all for top-p would take longer than all
+    else here, so the winner among more is taken and asked whether it would have stayed.
+    """
+    if options.temperature == 0:
+        return int(logits.argmax())
+    scores = _likeliest(logits, options)
+    noisy = scores + gumbel(options.seed, position, len(scores), scores.device)
+    winner = noisy.argmax()
+    if options.top_p < 1:
+        probability = scores.softmax(-1)
+        while (probability * (scores > scores[winner])).sum() >= options.top_p:
+            # Whatever is no likelier is cut as well: each try at least halves the rest, on average.
+            noisy.masked_fill_(scores <= scores[winner], -math.inf)
+            winner = noisy.argmax()
+    return int(winner)
+
+
+def _likeliest(logits: Tensor, options: SamplingOptions) -> Tensor:
+    """Logits (V,) after temperature and top-k."""
     # The largest is 0 first, so that dividing by almost nothing cannot make it infinite.
     scores = (logits.float() - logits.max()) / max(options.temperature, 1e-30)
     if 0 < options.top_k < scores.numel():
         kth = scores.topk(options.top_k).values[-1]
         scores = scores.masked_fill(scores < kth, -math.inf)
-    if options.top_p < 1:
-        scores = _nucleus(scores, options.top_p)
     return scores
-
-
-def _nucleus(scores: Tensor, top_p: float) -> Tensor:
-    """`scores` (V,), with what is not among the likeliest that reach `top_p` at minus infinity."""
-    ordered, order = scores.topk(min(_NUCLEUS, scores.numel()))
-    total = scores.logsumexp(-1)
-    if (ordered - total).exp().sum() < top_p:  # a wide one: sorting all takes ten times as long
-        ordered, order = scores.sort(descending=True)
-    probability = (ordered - total).exp()
-    # A token stays while the mass before it is still short of top_p: at least one always does.
-    stays = probability.cumsum(-1) - probability < top_p
-    return torch.full_like(scores, -math.inf).index_copy(0, order[stays], ordered[stays])
-
-
-def choose(logits: Tensor, options: SamplingOptions, position: int) -> int:
-    """The token for place `position`, given logits (V,). Same arguments, same token."""
-    if options.temperature == 0:
-        return int(logits.argmax())
-    scores = filtered(logits, options)
-    if options.top_k == 0 and options.top_p == 1:
-        return int((scores + gumbel(options.seed, position, len(scores), scores.device)).argmax())
-    kept = scores.isfinite().nonzero()[:, 0]
-    noise = _gumbel_of(kept.int(), options.seed, position)
-    return int(kept[(scores[kept] + noise).argmax()])
 
 
 def gumbel(seed: int, position: int, vocab_size: int, device: torch.device | str) -> Tensor:
     """Standard Gumbel noise (V,), a pure function of its arguments."""
     ids = torch.arange(vocab_size, dtype=torch.int32, device=device)
-    return _gumbel_of(ids, seed, position)
-
-
-def _gumbel_of(ids: Tensor, seed: int, position: int) -> Tensor:
-    """The noise of some tokens alone (int32)."""
     state = _mix_number(_mix_number(seed) ^ position)
     bits = _mix(_mix(ids ^ _signed(state)) ^ _signed(state >> 32))
     # Rounding to float32 would make 1 of the last few, and noise of minus infinity.

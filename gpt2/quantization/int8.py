@@ -68,7 +68,8 @@ class Int8Linear(nn.Module):
             x = x.index_fill(-1, self.outliers, 0)
         if self.least is not None:
             x = x - self.least
-        most = torch.linalg.vector_norm(x, torch.inf, -1, True).clamp_(min=_NOTHING)  # (..., 1)
+        sizes = x.abs() if self.least is None else x
+        most = sizes.amax(-1, keepdim=True).clamp_(min=_NOTHING)  # (..., 1)
         y = int8_product(x / most, self.packed, signed=self.least is None)
         return torch.addcmul(extra, y, most)
 

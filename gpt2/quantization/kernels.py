@@ -16,6 +16,7 @@ from torch import Tensor
 
 # A packed matrix: an object of torch's where the kernel is there, plain tensors where not.
 Packed = Any
+_LARGE = 2**18  # weights
 
 
 @cache
@@ -75,8 +76,8 @@ def unpack_int8(packed: Packed) -> Tensor:
 
 
 def pack_float32(weight: Tensor) -> Packed:
-    """(out, in) for `float32_product`."""
-    if has_float32_kernel():
+    """(out, in) for `float32_product`. Small ones stay: they are in a cache, and start sooner."""
+    if weight.numel() >= _LARGE and has_float32_kernel():
         return torch.ops.mkldnn._reorder_linear_weight(weight, 1)
     return (weight,)
 

@@ -57,11 +57,13 @@ def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     yield request.param
 
 
+@pytest.mark.parametrize("shape", [(96, 64), (1024, 512)], ids=str)
 @pytest.mark.parametrize("name", TWINS)
 @pytest.mark.usefixtures("kernel")
-def test_a_twin_gives_what_the_linear_gives(name: str) -> None:
+def test_a_twin_gives_what_the_linear_gives(name: str, shape: tuple[int, int]) -> None:
     make, tolerance = TWINS[name]
-    weight, bias, x = random(96, 64), random(96, seed=1), random(3, 5, 64, seed=2)
+    weight, bias = random(*shape), random(shape[0], seed=1)
+    x = random(3, 5, shape[1], seed=2)
     expected = nn.functional.linear(x, weight, bias)
     twin = make(weight, bias)
     assert (twin(x) - expected).norm() < tolerance * expected.norm()

@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from gradio_client import Client
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Dialog, expect
 
 from tests.hostile import HOSTILE, write_parrot
 
 from .server import App, serve
+from .test_save import saved
 from .visit import Visit
 
 pytestmark = pytest.mark.browser
@@ -41,6 +42,26 @@ def test_what_a_model_writes_is_only_text(visits: Callable[..., Visit], tmp_path
         client = Client(app.url, verbose=False, analytics_enabled=False)
         job = client.submit(PROMPT, "parrot", 0, 240, api_name="/generate")
         assert job.result(60) == says
+
+
+def test_what_is_taken_along_is_only_text(visit: Visit, browser: Browser, tmp_path: Path) -> None:
+    prompt = "\n".join(ORDERS)
+    visit.generate(prompt=prompt, new_tokens=3, seed=1)
+    visit.attention.get_by_text("Save or share this map").click()
+    dialogs: list[Dialog] = []
+    for name in ("SVG", "page that opens offline"):
+        file = saved(visit, name, tmp_path)
+        with browser.new_context(offline=True) as context:
+            page = context.new_page()
+            page.on("dialog", lambda dialog: dialogs.append(dialog))
+            page.goto(file.as_uri())
+            if name != "SVG":
+                expect(page.get_by_role("region", name="Output")).to_contain_text("onerror")
+                assert page.locator("main script, main [onload], iframe, main a").count() == 0
+            page.wait_for_timeout(300)
+            assert page.evaluate("document.body?.getAttribute('x') ?? null") is None
+            assert page.locator("img, image[href='x'], foreignObject, svg script").count() == 0
+    assert dialogs == []
 
 
 def test_what_is_kept_in_the_tab_is_only_text(visit: Visit) -> None:

@@ -3,15 +3,19 @@
 import { keyOf } from "./map_view.js";
 
 const MOST_BYTES = 8_000_000; // of rows in the file; beyond that only some maps are put in
-const STYLES = ["tokens.css", "output_view.css", "attention_view.css", "attention_map.css",
-  "attention_side.css", "attention_atlas.css"];
+// Where each style holds, as on the page: both panels have names of their own for the same words.
+const STYLES = {
+  ":root": ["tokens.css"],
+  "#output": ["output_view.css", "output_draft.css"],
+  "#attention": ["attention_view.css", "attention_map.css", "attention_side.css", "attention_atlas.css"],
+};
 const IMPORTS = /(from\s+|import\s+)"\.\/([\w.]+)"/g;
 
 /** say(words) tells how far it is. @returns {Promise<Blob>} */
 export async function offlinePage(runs, say) {
   const data = await gather(runs, say);
   const [modules, styles, output, attention] = await Promise.all([
-    allModules("offline.js"), Promise.all(STYLES.map(textOf)),
+    allModules("offline.js"), allStyles(),
     textOf("output_view.html"), textOf("attention_view.html"),
   ]);
   const map = { imports: {} };
@@ -19,7 +23,7 @@ export async function offlinePage(runs, say) {
   const dark = document.body.classList.contains("dark") ? ' class="dark"' : "";
   return new Blob([`<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>GPT-2: attention</title>
-<style>${styles.join("\n")} body { margin: 0 auto; max-width: 1100px; padding: 16px; background: var(--paper); }
+<style>${styles} body { margin: 0 auto; max-width: 1100px; padding: 16px; background: var(--paper); }
 main { display: grid; gap: 16px; }</style>
 <script type="importmap">${JSON.stringify(map)}</${"script"}></head><body${dark}><main>
 <div id="output">${output}</div><div id="attention">${attention}</div></main>
@@ -40,6 +44,14 @@ async function allModules(first) {
   };
   await add(first);
   return found;
+}
+
+async function allStyles() {
+  const scoped = Object.entries(STYLES).map(async ([place, names]) => {
+    const text = (await Promise.all(names.map(textOf))).join("\n");
+    return place === ":root" ? text : `${place} { ${text} }`;
+  });
+  return (await Promise.all(scoped)).join("\n");
 }
 
 async function textOf(name) {

@@ -71,7 +71,7 @@ export function asSvg(runs, theme) {
     `<rect width="100%" height="100%" fill="${colors.card}"/>`,
     `<text x="${EDGE}" y="29" font-size="17" font-weight="600" fill="${colors.ink}">${escape(titleOf(runs.look))}</text>`,
     `<g transform="translate(${EDGE} ${HEAD})">`,
-    `<polygon fill="${colors.masked}" points="${plan.left},${plan.gutter} ${right},${plan.gutter} ${right},${bottom}"/>`,
+    `<polygon fill="${colors.masked}" points="${plan.left},${plan.gutter} ${right},${plan.gutter} ${right},${bottom} ${plan.left},${yOf(plan, plan.shift)}"/>`,
     image(raster.canvas.canvas, plan.left, raster.side * scale),
     view.split ? image(raster.strip.canvas, plan.gutter, plan.strip) : "",
     ...labels(plan, view, colors),

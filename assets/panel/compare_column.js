@@ -7,25 +7,30 @@ import { runsOf } from "./runs.js";
 import { setText } from "./dom.js";
 
 export class CompareColumn {
-  constructor(element, at, server, onOpen) {
+  constructor(element, at, server, { onMap, onParting }) {
     this.element = element;
     this.title = "";
     this.runs = runsOf(`compare-${at}`);
     this.props = { channel: `compare-${at}`, value: null };
     this.output = mountOutput(element, this.props, (_, changed) => { this.changed = changed; }, server);
-    this.map = new MiniMap(this.runs, onOpen);
-    this.decorate();
+    this.map = new MiniMap(this.runs, onMap);
+    this.decorate(onParting);
     this.marked = null;
   }
 
-  decorate() {
+  decorate(onParting) {
     const { title, note, text } = this.output.parts;
     this.memory = document.createElement("span");
     this.memory.className = "memory";
-    title.after(this.memory);
-    this.parting = document.createElement("p");
-    this.parting.className = "parting";
-    note.after(this.parting);
+    title.parentElement.append(this.memory);
+    const line = document.createElement("p");
+    line.className = "parting";
+    this.parting = document.createElement("button");
+    this.parting.type = "button";
+    this.parting.title = "Show the place in both texts";
+    this.parting.addEventListener("click", onParting);
+    line.append(this.parting);
+    note.after(line);
     this.map.button.classList.add("mini");
     text.after(this.map.button);
     text.style.resize = "none";
@@ -65,12 +70,23 @@ export class CompareColumn {
   // at: the generated token from which the texts differ; undefined where none does (yet).
   markParting(at, sentence) {
     setText(this.parting, sentence);
-    const prompt = this.runs.run?.status?.prompt ?? 0;
+    this.parting.hidden = !sentence;
     this.output.draw();
-    const span = at === undefined ? null : this.output.flow.spanOf(prompt + at);
+    const span = this.spanOf(at);
     if (span === this.marked) return;
     this.marked?.classList.remove("parted");
     span?.classList.add("parted");
-    this.marked = span ?? null;
+    this.marked = span;
+  }
+
+  // Scroll the text, not the page, to a generated token; to the end for -1.
+  reveal(at) {
+    const { text } = this.output.parts;
+    const span = this.spanOf(at);
+    text.scrollTop = span ? span.offsetTop - text.clientHeight / 2 : text.scrollHeight;
+  }
+
+  spanOf(at = -1) {
+    return at < 0 ? null : (this.output.flow.spanOf((this.runs.run?.status?.prompt ?? 0) + at) ?? null);
   }
 }

@@ -56,8 +56,9 @@ export class CompareView {
     element.className = "column";
     element.append(this.template("output").cloneNode(true));
     this.parts.columns.append(element);
-    const column = new CompareColumn(element, at, this.server, () => {
-      this.open(this.opened === at ? null : at);
+    const column = new CompareColumn(element, at, this.server, {
+      onMap: () => this.open(this.opened === at ? null : at),
+      onParting: () => this.showParting(at),
     });
     column.runs.subscribe((kind) => {
       if (this.opened !== at || kind === "selection") return;
@@ -78,6 +79,12 @@ export class CompareView {
     });
     const places = found.flatMap((parting) => (parting?.first >= 0 ? [parting.first] : []));
     first.markParting(places.length ? Math.min(...places) : undefined, "");
+  }
+
+  showParting(at) {
+    const parting = partingOf(this.columns[0].progress, this.columns[at].progress);
+    this.columns[0].reveal(parting.first);
+    this.columns[at].reveal(parting.second);
   }
 
   // --- the full map ---------------------------------------------------------------------------

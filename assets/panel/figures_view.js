@@ -72,9 +72,10 @@ export class FiguresView {
       const points = this.rows
         .filter((row) => row[plot.key] !== null && row[plot.key] !== undefined)
         .map((row) => ({ x: row.parameters, y: row[plot.key], name: row.title, label: plot.format(row[plot.key]) }));
-      return points.length ? [drawPlot({ ...plot, points, width, style: getComputedStyle(plots) })] : [];
+      return points.length > 1 ? [drawPlot({ ...plot, points, width, style: getComputedStyle(plots) })] : [];
     });
     plots.replaceChildren(...drawn);
+    this.parts.picture.hidden = drawn.length === 0;
   }
 }
 

@@ -33,23 +33,16 @@ export class NextTokens {
       setText(note, `${title}: ${error}`);
       return note;
     }
-    const head = table.createTHead();
-    head.className = "unseen";
-    for (const name of ["Token", "Before", "After"]) {
-      const th = document.createElement("th");
-      th.scope = "col";
-      setText(th, name);
-      head.append(th);
-    }
+    table.createTHead().append(headRow());
     const body = table.createTBody();
     for (const [token, before, after] of likeliest) {
       body.append(this.row(labelOf(token), before, after, written === token));
     }
     const rest = vocabulary - likeliest.length;
-    body.append(this.row(`${rest.toLocaleString("en")} others`, othersOf(likeliest, 1), othersOf(likeliest, 2)));
+    body.append(this.row(`${whole(rest)} others`, othersOf(likeliest, 1), othersOf(likeliest, 2)));
     body.lastChild.classList.add("others");
     const foot = document.createElement("p");
-    const left = kept === 1 ? "1 token is left" : `${kept.toLocaleString("en")} tokens are left`;
+    const left = `${whole(kept)} of ${whole(vocabulary)} tokens left`;
     setText(foot, `Uncertainty ${entropy.toFixed(2)} bits · ${left}`);
     const box = document.createElement("div");
     box.append(table, foot);
@@ -62,6 +55,7 @@ export class NextTokens {
     node.tabIndex = 0;
     const name = document.createElement("th");
     name.scope = "row";
+    name.title = label; // a long one is cut
     setText(name, label);
     if (written) name.append(mark());
     const bars = document.createElement("td");
@@ -96,6 +90,23 @@ function mostOf({ likeliest }) {
   if (!likeliest) return 0;
   const all = likeliest.flatMap(([, before, after]) => [before, after]);
   return Math.max(...all, othersOf(likeliest, 1), othersOf(likeliest, 2));
+}
+
+const whole = (count) => count.toLocaleString("en");
+
+// Out of sight, but the columns have their widths from it.
+function headRow() {
+  const row = document.createElement("tr");
+  for (const name of ["Token", "Bars", "Before and after"]) {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    const words = document.createElement("span");
+    words.className = "unseen";
+    setText(words, name);
+    cell.append(words);
+    row.append(cell);
+  }
+  return row;
 }
 
 function mark() {

@@ -1,21 +1,22 @@
 // Size against a measured number, as SVG: parameters on a logarithmic scale, every point named.
 
 const NS = "http://www.w3.org/2000/svg";
-const HEIGHT = 250;
-const LETTER = 7; // pixels of an average letter at 12 px, semibold
-const EDGE = { left: 52, right: 28, top: 44, bottom: 40 };
+const HEIGHT = 270;
+const EDGE = { left: 52, right: 28, top: 64, bottom: 40 };
+const FONT = "system-ui, sans-serif";
+const letters = document.createElement("canvas").getContext("2d");
 
 // plot: {title, hint, points: [{x, y, name, label}], zero: whether the scale begins there, width, style}
 export function drawPlot({ title, hint, points, zero, width, style }) {
   const ink = (name) => style.getPropertyValue(name).trim();
   const colors = { ink: ink("--ink"), quiet: ink("--quiet"), line: ink("--line"), accent: ink("--accent"), card: ink("--card") };
   const svg = node("svg", {
-    viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "font-family": "system-ui, sans-serif",
+    viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "font-family": FONT,
   });
   svg.append(named("title", `${title}: ${points.map((p) => `${p.name} ${p.label}`).join(", ")}`));
   svg.append(node("rect", { width, height: HEIGHT, fill: colors.card }));
   svg.append(words(title, 0, 16, { fill: colors.ink, size: 14, weight: 600 }));
-  svg.append(words(hint, width, 16, { fill: colors.quiet, size: 12, anchor: "end" }));
+  svg.append(words(hint, 0, 34, { fill: colors.quiet, size: 12 }));
   const x = logScale(points.map((p) => p.x), EDGE.left + 14, width - EDGE.right - 14);
   const values = points.map((p) => p.y);
   const y = linearScale(zero ? [0, ...values] : values, HEIGHT - EDGE.bottom, EDGE.top);
@@ -35,23 +36,27 @@ export function drawPlot({ title, hint, points, zero, width, style }) {
   return svg;
 }
 
-// The name and number of every point, above or below it: wherever less is covered. The size below.
+// The name and number of every point, wherever around it less is covered. The size below the axis.
 function labelsOf(places, colors, width) {
   const taken = places.map(({ x, y }) => ({ from: x - 7, to: x + 7, top: y - 7, bottom: y + 7 }));
   const marks = []; // [end, node] of what stands under the axis
   const labels = places.map(({ point, x, y }) => {
     const text = `${point.name} ${point.label}`;
-    const wide = text.length * LETTER;
-    const middle = Math.min(Math.max(x, EDGE.left + wide / 2), width - wide / 2);
-    const boxes = [y - 11, y + 20].map((base) => ({ base, from: middle - wide / 2, to: middle + wide / 2, top: base - 11, bottom: base + 3 }));
+    const wide = widthOf(text, 600);
+    const boxes = [x, x - wide / 2, x + wide / 2].flatMap((wanted) => {
+      const middle = Math.min(Math.max(wanted, EDGE.left + wide / 2), width - 4 - wide / 2);
+      const sides = { middle, from: middle - wide / 2, to: middle + wide / 2 };
+      return [y - 11, y + 20].map((base) => ({ ...sides, base, top: base - 11, bottom: base + 3 }));
+    });
     const [best] = boxes.sort((a, b) => crowd(a, taken) - crowd(b, taken));
     taken.push(best);
     const mark = short(point.x);
-    if (!marks.length || x - mark.length * 3.5 > marks.at(-1).end) {
+    const half = widthOf(mark) / 2;
+    if (!marks.length || x - half > marks.at(-1).end + 8) {
       const style = { fill: colors.quiet, size: 12, anchor: "middle" };
-      marks.push({ end: x + mark.length * 3.5, node: words(mark, x, HEIGHT - EDGE.bottom + 17, style) });
+      marks.push({ end: x + half, node: words(mark, x, HEIGHT - EDGE.bottom + 17, style) });
     }
-    return words(text, middle, best.base, { fill: colors.ink, size: 12, anchor: "middle", weight: 600, rim: colors.card });
+    return words(text, best.middle, best.base, { fill: colors.ink, size: 12, anchor: "middle", weight: 600, rim: colors.card });
   });
   return [...marks.map((mark) => mark.node), ...labels];
 }
@@ -65,6 +70,12 @@ function crowd(box, taken) {
     return across > 0 && down > 0 ? across * down : 0;
   });
   return covered.reduce((sum, area) => sum + area, outside * (box.to - box.from));
+}
+
+// How wide a text of 12 pixels is.
+function widthOf(text, weight = 400) {
+  letters.font = `${weight} 12px ${FONT}`;
+  return letters.measureText(text).width;
 }
 
 function short(count) {

@@ -13,6 +13,7 @@ export class Strip {
     this.pieces = [];
     this.nodes = [];
     this.sizes = [];
+    new ResizeObserver(() => this.nameLines()).observe(parts.pieces);
   }
 
   show({ rows, pieces }) {
@@ -23,16 +24,25 @@ export class Strip {
     this.nodes = pieces.slice(0, SHOWN).map((piece, at) => this.pieceNode(piece, at));
     if (pieces.length) this.nodes.push(this.endNode());
     strip.hidden = pieces.length === 0;
-    strip.replaceChildren(...(pieces.length ? [this.names()] : []), ...this.nodes);
+    this.parts.pieces.replaceChildren(...this.nodes);
+    this.nameLines();
     sums.replaceChildren(...rows.map((row) => sumNode(row)), ...this.gainNodes());
     if (pieces.length > SHOWN) sums.append(line(`The first ${SHOWN} pieces are drawn; the sums count all.`));
   }
 
+  // Whose numbers a row holds, said anew in every line that the pieces take.
+  nameLines() {
+    const { gutter, pieces } = this.parts;
+    gutter.replaceChildren(this.names());
+    const line = gutter.firstChild.offsetHeight + parseFloat(getComputedStyle(gutter).rowGap);
+    for (let more = Math.round(pieces.offsetHeight / line) - 1; more > 0; more -= 1) gutter.append(this.names());
+  }
+
   names() {
     const node = document.createElement("span");
-    node.className = "piece names";
+    node.className = "names";
     node.append(cell("text", ""), ...this.rows.map(({ title }) => cell("name", title)));
-    if (this.larger) node.append(cell("name", "gain"));
+    if (this.larger) node.append(cell("name of-gain", "gain"));
     return node;
   }
 
@@ -73,7 +83,6 @@ export class Strip {
       const sign = gain > 0.05 ? "+" : gain < -0.05 ? "−" : "";
       node.append(cell(`gain ${sign === "−" ? "worse" : ""}`, sign + Math.abs(gain).toFixed(1)));
     }
-    if (text.includes("\n")) node.classList.add("breaks");
     return node;
   }
 

@@ -78,11 +78,18 @@ def test_a_scale_holds_every_value_between_round_marks(panel: Page, values: list
     assert all(-1e-6 <= place <= 100 + 1e-6 for place in found["places"])
 
 
-@pytest.mark.parametrize("speeds", [[90, 40, 18, 9], [50, 49.9, 50.1, 50]])
-def test_no_two_names_in_a_plot_cover_each_other(panel: Page, speeds: list[float]) -> None:
-    """The four public sizes on a phone."""
-    parameters = [124e6, 355e6, 774e6, 1558e6]
-    names = ["Small", "Medium", "Large", "XL"]
+@pytest.mark.parametrize(
+    ("parameters", "names", "speeds"),
+    [
+        ([124e6, 355e6, 774e6, 1558e6], ["Small", "Medium", "Large", "XL"], [90, 40, 18, 9]),
+        ([124e6, 355e6, 774e6, 1558e6], ["Small", "Medium", "Large", "XL"], [50, 49.9, 50.1, 50]),
+        ([2e6, 4e6, 124e6, 355e6], ["Tiny", "Mini", "Small", "Medium"], [0.61, 0.49, 3.505, 3.506]),
+    ],
+)
+def test_no_two_names_in_a_plot_cover_each_other(
+    panel: Page, parameters: list[float], names: list[str], speeds: list[float]
+) -> None:
+    """Four sizes on a phone; heading and hint stand apart from the names and from each other."""
     points = [
         {"x": x, "y": y, "name": name, "label": str(y)}
         for x, y, name in zip(parameters, speeds, names, strict=True)
@@ -90,17 +97,19 @@ def test_no_two_names_in_a_plot_cover_each_other(panel: Page, speeds: list[float
     boxes = panel.evaluate(
         """async (points) => {
           const { drawPlot } = await import("/plot.js");
-          const plot = { title: "t", hint: "h", points, zero: true, width: 310 };
+          const words = { title: "Bits per byte of the prompt", hint: "lower is better" };
+          const plot = { ...words, points, zero: true, width: 310 };
           const svg = drawPlot({ ...plot, style: getComputedStyle(document.body) });
           document.body.append(svg);
-          const boxes = [...svg.querySelectorAll('text[font-weight="600"]')].slice(1)
-            .map((text) => text.getBBox());
+          const [heading, hint] = svg.querySelectorAll("text");
+          const names = [...svg.querySelectorAll('text[font-weight="600"]')].slice(1);
+          const boxes = [heading, hint, ...names].map((text) => text.getBBox());
           svg.remove();
           return boxes.map(({ x, y, width, height }) => ({ x, y, width, height }));
         }""",
         points,
     )
-    assert len(boxes) == 4
+    assert len(boxes) == 6
     for one, other in combinations(boxes, 2):
         across = min(b["x"] + b["width"] for b in (one, other)) - max(one["x"], other["x"])
         down = min(b["y"] + b["height"] for b in (one, other)) - max(one["y"], other["y"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gpt2.config import SIZES
-from gpt2.residency import OutOfMemory, Residency, cache_bytes
+from gpt2.precision import weight_bytes
+from gpt2.residency import OutOfMemory, Residency, cache_bytes, gigabytes
 from gpt2.ui.compare.wish import checked_sizes, compared, memory_line, needs
 
 PROMPT = "Once upon a time"
@@ -61,12 +62,16 @@ def test_memory_counts_weights_and_caches_and_says_the_numbers_first(
     requests = wish(sizes=["tiny", "xl"], new_tokens=496)
     small, large = needs(requests).values()
     # The prompt is 4 tokens in both vocabularies.
-    assert small == SIZES["tiny"].config.num_parameters * 4 + cache_bytes(SIZES["tiny"].config, 500)
-    assert large == 4 * 1_557_611_200 + 2 * 4 * 48 * 1600 * 500
+    for name, found in (("tiny", small), ("xl", large)):
+        config = SIZES[name].config
+        assert found == weight_bytes(config, "float32") + cache_bytes(config, 500)
+    both = gigabytes(small + large)
     roomy, tight = Residency(10 * 10**9), Residency(5 * 10**9)
     assert memory_line(requests, roomy) == (
-        "Memory: Tiny 12 MB + XL 6.5 GB = 6.5 GB of 10.0 GB for models"
+        f"Memory: Tiny {gigabytes(small)} + XL {gigabytes(large)} = {both} of 10.0 GB for models"
     )
     assert memory_line(requests, tight).endswith("too much. Choose fewer or smaller sizes.")
-    with pytest.raises(OutOfMemory, match=r"need 6\.5 GB with their caches \(Tiny 12 MB, XL 6\.5"):
+    with pytest.raises(
+        OutOfMemory, match=f"need {both} with their caches .Tiny {gigabytes(small)}"
+    ):
         tight.check(needs(requests))

@@ -59,14 +59,14 @@ def int8_tensors(config: GPT2Config, state: State) -> dict[str, Tensor]:
     kept: dict[str, Tensor] = {f"wpe.{n}": t for n, t in model.wpe.state_dict().items()}
     for layer, block in enumerate(model.h):
         block.load_state_dict(state(f"h.{layer}."), assign=True)
-        largest = _watch_inputs(block)
+        inputs = _watch_inputs(block)
         x = block(x, NO_CACHE, FusedAttention(), layer)
-        for name, tensor in _int8_block(block, largest).items():
+        for name, tensor in _int8_block(block, inputs).items():
             kept[f"h.{layer}.{name}"] = tensor
         block.to("meta")  # lets its float32 weights go
     model.ln_f.load_state_dict(state("ln_f."), assign=True)
     kept |= {f"ln_f.{n}": t for n, t in model.ln_f.state_dict().items()}
-    head = quantize(model.wte.weight, _largest(model.ln_f(x)), centred=True)
+    head = quantize(model.wte.weight, model.ln_f(x)[0], centred=True)
     return kept | {f"wte.{n}": t for n, t in head.tensors().items()}
 
 
@@ -89,29 +89,25 @@ def assemble(config: GPT2Config, tensors: dict[str, Tensor]) -> GPT2Model:
     return model.eval().requires_grad_(False)
 
 
-def _int8_block(block: nn.Module, largest: dict[str, Tensor]) -> dict[str, Tensor]:
+def _int8_block(block: nn.Module, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
     kept = dict(block.state_dict())
     for name, linear in linears(block).items():
         del kept[f"{name}.weight"]
-        int8 = quantize(linear.weight, largest[name])
+        int8 = quantize(linear.weight, inputs[name])
         kept |= {f"{name}.int8.{n}": t for n, t in int8.tensors().items()}
     return kept
 
 
 def _watch_inputs(block: nn.Module) -> dict[str, Tensor]:
-    """Filled with the largest |input| of each channel of each linear, when the block runs."""
-    largest: dict[str, Tensor] = {}
+    """Filled with what each linear reads (T, in), when the block runs on one text."""
+    read: dict[str, Tensor] = {}
 
     def watch(name: str) -> Callable[[nn.Module, tuple[Tensor]], None]:
         def keep(_: nn.Module, inputs: tuple[Tensor]) -> None:
-            largest[name] = _largest(inputs[0])
+            read[name] = inputs[0][0]
 
         return keep
 
     for name, linear in linears(block).items():
         linear.register_forward_pre_hook(watch(name))
-    return largest
-
-
-def _largest(x: Tensor) -> Tensor:
-    return x.flatten(0, -2).abs().amax(0)
+    return read

@@ -8,17 +8,11 @@ bits alone and in any batch.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt2.quantization.int8_weights import Int8Weights
-from gpt2.quantization.kernels import (
-    float16_product,
-    int8_product,
-    pack_float16,
-    pack_int8,
-    unpack_float16,
-    unpack_int8,
-)
+from gpt2.quantization.kernels import int8_product, pack_int8, unpack_int8
 
 _NOTHING = 1e-30  # instead of 0, for a row of zeros
 
@@ -45,7 +39,7 @@ class Int8Linear(nn.Module):
         self.bias = bias
         self.mean = weights.mean if weights.mean.any() else None
         self.outliers = weights.outliers if weights.outliers.numel() else None
-        self.columns = pack_float16(weights.columns, bias)
+        self.columns = weights.columns.t().contiguous()  # (K, out)
 
     @property
     def weight(self) -> Tensor:
@@ -54,13 +48,13 @@ class Int8Linear(nn.Module):
         if self.mean is not None:
             weight += self.mean
         if self.outliers is not None:
-            weight[:, self.outliers] += unpack_float16(self.columns)
+            weight[:, self.outliers] += self.columns.t()
         return weight
 
     def forward(self, x: Tensor) -> Tensor:
         extra = self.bias
         if self.outliers is not None:
-            extra = float16_product(x.index_select(-1, self.outliers), self.columns)  # (..., out)
+            extra = extra + _few_products(x.index_select(-1, self.outliers), self.columns)
         if self.mean is not None:
             # A sum for each row: a product of matrices would depend on how many rows there are.
             extra = extra + (x * self.mean).sum(-1, keepdim=True)
@@ -72,6 +66,18 @@ class Int8Linear(nn.Module):
         most = sizes.amax(-1, keepdim=True).clamp_(min=_NOTHING)  # (..., 1)
         y = int8_product(x / most, self.packed, signed=self.least is None)
         return torch.addcmul(extra, y, most)
+
+
+def _few_products(x: Tensor, columns: Tensor) -> Tensor:
+    """x (..., K) times columns (K, out), each row summed by itself and in the same order.
+
+    A weighted sum of rows is what an embedding bag computes. The packed product of a few columns
+    takes as much memory as one of 512.
+    """
+    rows = x.reshape(-1, x.size(-1))
+    every = torch.arange(x.size(-1), device=x.device).expand(rows.shape)
+    y = F.embedding_bag(every, columns, mode="sum", per_sample_weights=rows)
+    return y.view(*x.shape[:-1], -1)
 
 
 class Int8TokenEmbedding(nn.Module):

@@ -10,9 +10,11 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-# A channel is an outlier when its largest input is so many times the median channel's.
+# A channel is an outlier when its largest input is so many times the median channel's,
 _OUTLIER = 2.0
 _MOST_OUTLIERS = 32
+# and they are kept apart where that leaves the others, on average, at most this share of the range.
+_WORTH_IT = 0.92
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,14 @@ class Int8Weights:
         return weight
 
 
-def quantize(weight: Tensor, largest: Tensor, centred: bool = False) -> Int8Weights:
-    """Eight-bit weights of `weight` (out, in); `largest` (in,) is the largest |input| per channel.
+def quantize(weight: Tensor, inputs: Tensor, centred: bool = False) -> Int8Weights:
+    """Eight-bit weights of `weight` (out, in); `inputs` (N, in) are some of what it will read.
 
     `centred` takes the mean row off first. GPT-2's logits share an offset near -100, which would
     take most of the eight bits; a common row brings it back exactly.
     """
     weight = weight.float()
-    outliers = _outliers(largest)
+    outliers = _outliers(inputs.abs())
     mean = weight.mean(0) if centred else torch.zeros(weight.size(1))
     rest = weight - mean
     columns = rest[:, outliers].contiguous()
@@ -57,7 +59,10 @@ def quantize(weight: Tensor, largest: Tensor, centred: bool = False) -> Int8Weig
     return Int8Weights(values, scale, mean, outliers, columns)
 
 
-def _outliers(largest: Tensor) -> Tensor:
-    limit = _OUTLIER * largest.median()
+def _outliers(sizes: Tensor) -> Tensor:
+    """The channels to keep apart, given |inputs| (N, in)."""
+    largest = sizes.amax(0)
     most = largest.topk(min(_MOST_OUTLIERS, largest.numel() // 4))
-    return most.indices[most.values > limit].sort().values
+    found = most.indices[most.values > _OUTLIER * largest.median()].sort().values
+    left = sizes.index_fill(1, found, 0).amax(1) / sizes.amax(1)
+    return found if left.mean() < _WORTH_IT else found[:0]

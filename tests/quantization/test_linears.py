@@ -28,13 +28,13 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 def int8(weight: Tensor, bias: Tensor | None, largest: Tensor | None = None) -> Int8Linear:
     largest = torch.ones(weight.size(1)) if largest is None else largest
-    return Int8Linear(quantize(weight, largest, centred=bias is None), bias)
+    return Int8Linear(quantize(weight, largest[None], centred=bias is None), bias)
 
 
 def one_sided(weight: Tensor, bias: Tensor | None, largest: Tensor | None = None) -> Int8Linear:
     """Told of a value that no input is below."""
     largest = torch.ones(weight.size(1)) if largest is None else largest
-    return Int8Linear(quantize(weight, largest), bias, least=-8.0)
+    return Int8Linear(quantize(weight, largest[None]), bias, least=-8.0)
 
 
 TWINS = {
@@ -122,7 +122,7 @@ def test_outlier_channels_cost_the_others_nothing() -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda w: Int8TokenEmbedding(quantize(w, torch.ones(64), True)),
+        lambda w: Int8TokenEmbedding(quantize(w, torch.ones(1, 64), True)),
         Float16TokenEmbedding,
         Float32TokenEmbedding,
     ],
@@ -147,7 +147,7 @@ def test_a_common_direction_of_all_tokens_costs_no_digits(
 def test_tokens_look_their_rows_up() -> None:
     weight, ids = random(300, 64), torch.tensor([[0, 299, 7], [7, 7, 1]])
     for twin in (
-        Int8TokenEmbedding(quantize(weight, torch.ones(64), True)),
+        Int8TokenEmbedding(quantize(weight, torch.ones(1, 64), True)),
         Float16TokenEmbedding(weight),
         Float32TokenEmbedding(weight),
     ):

@@ -13,10 +13,11 @@ from gpt2 import Engine
 from gpt2.checkpoint import Cancelled, CheckpointError
 from gpt2.config import SIZES, ModelSize
 from gpt2.model import KVCache
+from gpt2.precision import weight_bytes
 from gpt2.residency import OutOfMemory, Residency, cache_bytes, memory_budget
 from tests.small import CONFIG, small_engine, together, until
 
-SIZE = CONFIG.num_parameters * 4
+SIZE = weight_bytes(CONFIG, "float32")
 
 
 class Shelf:

@@ -34,7 +34,9 @@ class PanelView(gr.HTML):
             **kwargs,
         )
 
-    def postprocess(self, value: dict[str, Any] | None) -> str | None:  # type: ignore[override]
+    def postprocess(  # type: ignore[override]  # gr.HTML says it takes text alone
+        self, value: dict[str, Any] | None
+    ) -> str | None:
         return None if value is None else json.dumps(value, ensure_ascii=False)
 
     def api_info(self) -> dict[str, Any]:

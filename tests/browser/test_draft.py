@@ -55,7 +55,8 @@ def test_a_drafted_text_is_the_same_and_shows_its_guesses(
     visit.screenshot("drafted")
     legend.get_by_role("checkbox", name="Show guesses").uncheck()
     expect(visit.text.locator("del").first).to_be_hidden()
-    assert " ".join(visit.text.inner_text().split()) == " ".join(plain.split())
+    shown = re.sub("⟨[0-9a-f ]+⟩", "\ufffd", visit.text.inner_text())  # bytes of half a character
+    assert " ".join(shown.split()) == " ".join(plain.split())
 
 
 def test_only_a_smaller_size_of_the_vocabulary_can_draft(visit: Visit) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt2 import SIZES, Tokenizer
+from gpt2.precision import weight_bytes
 from gpt2.ui.requests import MOST_CHARACTERS, check_text, checked, count_tokens
 from gpt2.ui.sizes import OWN_MODEL_VARIABLE, choices, config_of, source_of, weights_bytes
 from tests.hub_standin import write_gpt2_folder
@@ -192,7 +193,7 @@ def test_the_owner_may_offer_one_more_model_without_saying_where_it_lies(
     monkeypatch.setenv(OWN_MODEL_VARIABLE, str(folder))
     assert source_of("mine").folder == folder
     assert choices()[-1] == ("mine · here", "mine")
-    assert weights_bytes("mine") == 4 * CONFIG.num_parameters
+    assert weights_bytes("mine") == weight_bytes(CONFIG, "float32")
     assert checked(**{**GOOD, "size": "mine"}).size == "mine"
     for other in (str(folder), str(tmp_path), "..", "owner/other"):
         with pytest.raises(ValueError, match="must be one of") as error:

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import torch
 
-from gpt2 import GPT2Model, load
-from gpt2.checkpoint import save_model
+from gpt2 import GPT2Model
+from gpt2.assets_folder import ASSETS
+from gpt2.checkpoint import load_model, save_model
 
 BLOCKS = 12
 
 
 def deeper_tiny(noise: float = 0.1) -> GPT2Model:
     """Twelve blocks: Tiny's six, then six random ones whose outputs are as small as `noise`."""
-    tiny = load("tiny").model
+    tiny = load_model(ASSETS / "tiny")
     random = torch.Generator().manual_seed(3)
     model = GPT2Model.from_config(replace(tiny.config, num_blocks=BLOCKS))
     for name, parameter in model.named_parameters():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 
 import tiktoken
 
@@ -37,9 +37,7 @@ class Tokenizer:
         self._encoding = tiktoken.Encoding(
             f"gpt2-{vocab_size}",
             pat_str=_PATTERN,
-            mergeable_ranks={
-                token: rank for token, rank in _ranks().items() if rank < self.end_of_text
-            },
+            mergeable_ranks=_ranks(vocab_size - 257),
             special_tokens={END_OF_TEXT: self.end_of_text},
         )
 
@@ -81,16 +79,19 @@ class TextStream:
         return self._decoder.decode(b"", final=True)
 
 
-@cache
-def _ranks() -> dict[bytes, int]:
-    """Token bytes to rank. The file writes every byte as one visible character; undo that."""
+@lru_cache(maxsize=2)  # the built-in sizes' and GPT-2's
+def _ranks(merges: int) -> dict[bytes, int]:
+    """Token bytes to rank: the 256 bytes, then the first `merges` lines of the file.
+
+    The file writes every byte as one visible character; undo that.
+    """
     visible = [b for b in range(256) if chr(b).isprintable() and chr(b) != " "]
     hidden = [b for b in range(256) if b not in visible]
     byte_of = {chr(b): b for b in visible}
     byte_of |= {chr(256 + n): b for n, b in enumerate(hidden)}
     ranks = {bytes([b]): rank for rank, b in enumerate(visible + hidden)}
-    merges = VOCABULARY_FILE.read_text(encoding="utf-8").split("\n")[1:-1]
-    for merge in merges:
-        left, right = (bytes(byte_of[c] for c in part) for part in merge.split())
+    lines = VOCABULARY_FILE.read_text(encoding="utf-8").split("\n")
+    for line in lines[1 : merges + 1]:
+        left, right = (bytes(byte_of[c] for c in part) for part in line.split())
         ranks[left + right] = len(ranks)
     return ranks

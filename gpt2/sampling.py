@@ -46,8 +46,8 @@ class SamplingOptions:
 
 
 GREEDY = SamplingOptions(temperature=0)
-# What the page, the API and the command line start with. At these two no built-in size falls into
-# a loop and none repeats itself more than its books do: the model cards measure it.
+# What the page, the API and the command line start with. At these two neither built-in size began a
+# loop in the 60 texts of its model card; both repeat themselves more than books do.
 USUAL = SamplingOptions(temperature=0.85, top_p=0.98)
 
 

@@ -26,7 +26,7 @@ MIX = ("train_level1", "train_level1", "train_level1", "train_level2")
 
 
 def arguments() -> argparse.Namespace:
-    """The command line; every default is what the shipped models were made with."""
+    """The command line; what the shipped models were made with is in their cards."""
     parser = argparse.ArgumentParser(prog="python -m gpt2.training", description=__doc__)
     add = parser.add_argument
     add("--corpus", type=Path, required=True, help="folder with TRAIN.txt(.gz) and valid.txt(.gz)")

@@ -17,6 +17,8 @@ class Comparing:
         self.page = visit.page
         self.page.get_by_role("tab", name="Compare").click()
         expect(self.memory).to_have_text(re.compile("^Memory: "))
+        # Its module, which names it and its fields, may still be on its way.
+        expect(self.surprise).to_be_attached()
 
     @property
     def memory(self) -> Locator:

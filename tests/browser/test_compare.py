@@ -71,9 +71,8 @@ def test_the_columns_grow_together_and_one_stop_stops_all(tab: Comparing) -> Non
         }"""
     )
     tab.start()
-    tab.visit.until("() => window.gaps.length > 20")
-    tab.visit.screenshot("compare-midway")
-    tab.button("Stop").click()
+    tab.visit.until("() => window.gaps.length > 8")
+    tab.button("Stop").click()  # before Tiny is at the end of its context, on a busy machine too
     tab.finish("Stopped")
     assert max(tab.page.evaluate("gaps")) <= 1
     counts = [int(tab.store(at, "run.tokens.ready - run.status.prompt")) for at in (0, 1)]  # type: ignore[call-overload]  # numbers come as objects

@@ -8,6 +8,7 @@ const SILENCE =
 let line = null; // the StatusLine of the Output panel
 let timer = null;
 let before = null; // what stood there when a field was emptied
+let complaint = null; // what stands there instead
 
 export function speakThrough(status) {
   line = status;
@@ -21,17 +22,16 @@ export function asked() {
 
 export function answered() {
   clearTimeout(timer);
-  before = null;
 }
 
 // A number field has changed; Gradio puts `least` into an empty one when it is left.
 export function typed(label, value, least) {
+  if (!line) return;
   const empty = value === null || value === undefined || Number.isNaN(value);
+  const complains = complaint !== null && line.status === complaint; // nothing came after it
   if (empty) {
-    before ??= line?.status ?? {};
-    line?.say({ state: "error", note: `${label} is empty. Type a number; left empty, it becomes ${least}.` });
-  } else if (before) {
-    line?.say(before);
-    before = null;
-  }
+    if (!complains) before = line.status ?? {};
+    complaint = { state: "error", note: `${label} is empty. Type a number; left empty, it becomes ${least}.` };
+    line.say(complaint);
+  } else if (complains) line.say(before);
 }

@@ -177,7 +177,8 @@ def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:
     gr.on(pressed, None, js=_said("asked()"), **quiet)
     for slider in controls.sliders:
         what = f"typed({slider.label!r}, value, {slider.minimum})"
-        slider.input(None, slider, js=_said(what), **quiet)
+        # Gradio would drop what is typed while it still tells of the key before.
+        slider.input(None, slider, js=_said(what), trigger_mode="multiple", **quiet)
 
 
 def _said(what: str) -> str:

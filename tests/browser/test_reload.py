@@ -83,12 +83,12 @@ def test_many_reloads(visit: Visit, app: App, count: int) -> None:
 def test_a_server_killed_mid_run_and_started_again(
     visits: Callable[..., Visit], tmp_path: Path
 ) -> None:
-    write_gpt2_folder(tmp_path / "deeper", replace(DEEP, num_blocks=300, max_seq_len=256))
+    write_gpt2_folder(tmp_path / "deeper", replace(DEEP, num_blocks=300))
     port = str(free_port())
     settings = {"GRADIO_SERVER_PORT": port, "GPT2_MODEL": str(tmp_path / "deeper")}
     with serve(tmp_path, **settings) as app:
         visit = visits(app.url)
-        visit.start(size="deeper", new_tokens=200, seed=1)
+        visit.start(size="deeper", new_tokens=900, seed=1)
         visit.until("() => store.run.tokens.ready > 20")
         app.process.send_signal(signal.SIGKILL)
         app.process.wait()

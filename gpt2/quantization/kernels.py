@@ -17,6 +17,9 @@ from torch import Tensor
 # A packed matrix: an object of torch's where the kernel is there, plain tensors where not.
 Packed = Any
 _LARGE = 2**18  # weights
+# Told that one row will come, oneDNN 3 lays float32 out for a kernel that is a fifth slower, at one
+# row and at any other number of them; from two up all layouts are alike.
+_ROWS = 8
 
 
 @cache
@@ -78,7 +81,7 @@ def unpack_int8(packed: Packed) -> Tensor:
 def pack_float32(weight: Tensor) -> Packed:
     """(out, in) for `float32_product`. Small ones stay: they are in a cache, and start sooner."""
     if weight.numel() >= _LARGE and has_float32_kernel():
-        return torch.ops.mkldnn._reorder_linear_weight(weight, 1)
+        return torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
     return (weight,)
 
 

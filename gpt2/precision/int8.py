@@ -8,6 +8,7 @@ memory.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -81,9 +82,15 @@ def assemble(config: GPT2Config, tensors: dict[str, Tensor]) -> GPT2Model:
 
     model = empty_model(config)
     set_module(model, "wte", Int8TokenEmbedding(weights("wte")))
-    for name in linears(model):
+
+    def twin(name: str) -> Int8Linear:
         least = _LEAST_GELU if name.endswith("mlp.c_proj") else None
-        set_module(model, name, Int8Linear(weights(name), tensors[f"{name}.bias"], least))
+        return Int8Linear(weights(name), tensors[f"{name}.bias"], least)
+
+    names = list(linears(model))
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # torch packs on one CPU
+        for name, module in zip(names, threads.map(twin, names), strict=True):
+            set_module(model, name, module)
     plain = {name: tensors[name] for name in model.state_dict()}
     model.load_state_dict(plain, strict=True, assign=True)
     return model.eval().requires_grad_(False)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gpt2.config import SIZES, GPT2Config
-    from gpt2.engine import Engine, load
+    from gpt2.engine import Engine
+    from gpt2.loading import load
     from gpt2.model import GPT2Model
     from gpt2.sampling import SamplingOptions
     from gpt2.tokenizer import Tokenizer
@@ -22,7 +23,7 @@ _HOME = {
     "GPT2Model": "model",
     "SamplingOptions": "sampling",
     "Tokenizer": "tokenizer",
-    "load": "engine",
+    "load": "loading",
 }
 
 

@@ -10,9 +10,9 @@ from gpt2.bench import add_bench, add_drafting_bench, add_visitors_bench
 from gpt2.checkpoint import CheckpointError, Progress, fetch, find_source
 from gpt2.compare_command import compare
 from gpt2.config import SIZES
-from gpt2.engine import load
 from gpt2.heads_command import add_heads
-from gpt2.precision import AUTO, PRECISIONS
+from gpt2.loading import load
+from gpt2.precision import ALL_PRECISIONS, AUTO
 from gpt2.progress_bar import ProgressBar
 from gpt2.residency import OutOfMemory
 from gpt2.sampling import USUAL, SamplingOptions
@@ -72,7 +72,9 @@ def _add_sampling(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--seed", type=int, default=0, help="the same seed, the same text")
     command.add_argument(
-        "--precision", default=AUTO, help=f"{', '.join([AUTO, *PRECISIONS])} (default: {AUTO})"
+        "--precision",
+        default=AUTO,
+        help=f"{', '.join([AUTO, *ALL_PRECISIONS])} (default: {AUTO}); not all on every device",
     )
 
 

@@ -13,14 +13,12 @@ import torch
 
 from gpt2.apart import apart
 from gpt2.batching import Batcher
-from gpt2.checkpoint import Progress, fetch, find_source, read_config
 from gpt2.clock import Clock
 from gpt2.config import GPT2Config
 from gpt2.drafting import generate_drafted
 from gpt2.generation import Step
 from gpt2.model import AttentionRecorder, GPT2Model
 from gpt2.model.value_norms import ValueNorms
-from gpt2.precision import choose_precision, load_with_precision
 from gpt2.sampling import GREEDY, SamplingOptions
 from gpt2.tokenizer import TextStream, Tokenizer
 
@@ -239,22 +237,3 @@ class Engine:
             self.model.hidden(torch.tensor([list(ids)], device=device), attend=recorder)
         rows: Weights = kept[0][0].float().cpu().numpy()
         return rows
-
-
-def load(
-    name: str,
-    precision: str = "float32",
-    progress: Callable[[Progress], None] = lambda progress: None,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> Engine:
-    """An engine for a name in `SIZES`, a local folder, or a hub repository with a GPT-2 in it.
-
-    Downloads what is not here yet. `precision` is one of `gpt2.precision.PRECISIONS`, or `auto`.
-    Raises ValueError for an unknown name or precision and CheckpointError, with a sentence for
-    people, when the files cannot be had or are wrong.
-    """
-    choose_precision(precision, GPT2Config())  # a wrong name is told before anything is fetched
-    folder = fetch(find_source(name), progress, cancelled)
-    chosen = choose_precision(precision, read_config(folder))
-    model = load_with_precision(folder, chosen)
-    return Engine(model, Tokenizer(model.config.vocab_size), chosen)

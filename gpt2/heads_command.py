@@ -8,9 +8,10 @@ from dataclasses import asdict
 
 import numpy as np
 
-from gpt2.engine import Engine, Weights, load
+from gpt2.engine import Engine, Weights
 from gpt2.head_probe import LENGTH, SEEDS, probe
 from gpt2.head_roles import Floats, RoleMeter, Roles, strongest
+from gpt2.loading import load
 
 _COLUMNS = {
     "previous": "prev",

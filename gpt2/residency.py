@@ -9,10 +9,11 @@ from contextlib import contextmanager
 
 from gpt2.checkpoint import Cancelled
 from gpt2.config import GPT2Config
-from gpt2.engine import Engine, load
+from gpt2.device import CPU, device_memory
+from gpt2.engine import Engine
 from gpt2.heaps import give_back
-from gpt2.memory_limit import memory_limit
-from gpt2.precision import wanted_precision, weight_bytes
+from gpt2.loading import load_as_wanted
+from gpt2.precision import weight_bytes
 
 Loader = Callable[[str, Callable[[], bool]], Engine]
 
@@ -23,18 +24,14 @@ class OutOfMemory(Exception):
     """A model does not fit beside those in use. The message has the numbers."""
 
 
-def memory_budget() -> int:
-    """Bytes that models may fill: 80 % of what this process may use."""
-    return int(0.8 * memory_limit())
+def memory_budget(device: str = CPU) -> int:
+    """Bytes that models may fill: 80 % of what this process may use, or of the GPU's memory."""
+    return int(0.8 * device_memory(device))
 
 
 def cache_bytes(config: GPT2Config, tokens: int) -> int:
     """Memory of the float32 keys and values of one text."""
     return 2 * 4 * config.num_blocks * config.embedding_dimension * tokens
-
-
-def _load(name: str, cancelled: Callable[[], bool]) -> Engine:
-    return load(name, wanted_precision(), cancelled=cancelled)
 
 
 class _Resident:
@@ -66,7 +63,7 @@ class _Resident:
 class Residency:
     """Engines by name, least recently used first, within `budget` bytes: weights and caches."""
 
-    def __init__(self, budget: int, loader: Loader = _load) -> None:
+    def __init__(self, budget: int, loader: Loader = load_as_wanted) -> None:
         self.budget = budget
         self._loader = loader
         self._lock = threading.Lock()

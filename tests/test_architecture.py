@@ -16,19 +16,20 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LEVELS = {
-    "app": 8,
-    "gpt2": 7,  # the public API: it may name anything, and nothing below may import it
-    "gpt2.__main__": 7,
-    "gpt2.compare_command": 6,
+    "app": 9,
+    "gpt2": 8,  # the public API: it may name anything, and nothing below may import it
+    "gpt2.__main__": 8,
+    "gpt2.compare_command": 7,
     "gpt2.ui": 7,
     "gpt2.training": 7,
     "gpt2.heads_command": 6,
-    "gpt2.residency": 5,
-    "gpt2.serving": 5,
+    "gpt2.residency": 6,
+    "gpt2.serving": 6,
     "gpt2.scoring": 5,
     "gpt2.together": 5,
     "gpt2.head_probe": 5,
-    "gpt2.bench": 5,
+    "gpt2.bench": 6,
+    "gpt2.loading": 5,
     "gpt2.engine": 4,
     "gpt2.precision": 3,
     "gpt2.quantization": 2,
@@ -45,6 +46,7 @@ LEVELS = {
     "gpt2.sampling": 0,
     "gpt2.draft_length": 0,
     "gpt2.progress_bar": 0,
+    "gpt2.device": 2,
     "gpt2.memory_limit": 1,
     "gpt2.threads": 1,
     "gpt2.control_groups": 0,

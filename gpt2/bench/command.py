@@ -6,10 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from gpt2.bench.measure import BYTES_PER_WEIGHT, Plan, measure
+from gpt2.bench.measure import Plan, measure
 from gpt2.bench.plot import as_svg
 from gpt2.bench.report import as_json, as_table, machine
-from gpt2.precision import PRECISIONS
+from gpt2.device import wanted_device
+from gpt2.precision import ALL_PRECISIONS, PRECISIONS
+
+PRECISION_HELP = "all that the device has, unless named (GPT2_DEVICE: cpu or cuda)"
 
 
 def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser], sizes: str) -> None:
@@ -21,9 +24,8 @@ def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser], siz
         "every precision, each in a process of its own, asked in turn; medians. Sizes that are not "
         "downloaded are measured with random weights, which cost the same.",
     )
-    known = [name for name in PRECISIONS if name in BYTES_PER_WEIGHT]
     bench.add_argument("--sizes", nargs="+", default=["tiny", "small"], help=sizes)
-    bench.add_argument("--precisions", nargs="+", default=known, choices=known)
+    bench.add_argument("--precisions", nargs="+", choices=ALL_PRECISIONS, help=PRECISION_HELP)
     bench.add_argument("--prompts", nargs="+", type=int, default=[32, 384], help="tokens")
     bench.add_argument("--new-tokens", type=int, default=64, help="decoded each time (default: 64)")
     bench.add_argument("--rounds", type=int, default=5, help="medians over these (default: 5)")
@@ -42,7 +44,7 @@ def run_bench(options: argparse.Namespace) -> None:
         raise ValueError("--prompts must be 1 or more")
     plan = Plan(
         options.sizes,
-        options.precisions,
+        options.precisions or list(PRECISIONS[wanted_device()]),
         sorted(set(options.prompts)),
         options.new_tokens,
         options.rounds,

@@ -10,8 +10,9 @@ from gpt2.bench.drafting import Foreseeing, gain, kept
 from gpt2.bench.measure import weights_of
 from gpt2.bench.report import machine
 from gpt2.drafting import check_draft
-from gpt2.engine import Engine, load
+from gpt2.engine import Engine
 from gpt2.generation import generate
+from gpt2.loading import load
 from gpt2.model import GPT2Model
 from gpt2.sampling import GREEDY, SamplingOptions
 

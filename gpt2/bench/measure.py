@@ -18,10 +18,11 @@ import torch
 
 from gpt2.checkpoint import cached_folder, find_source, read_config, save_model
 from gpt2.config import SIZES, GPT2Config
+from gpt2.device import wanted_device
 from gpt2.model import GPT2Model
 
 _BANDWIDTH_BYTES = 1 << 30
-BYTES_PER_WEIGHT = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
+BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "int8": 1}
 
 
 class WorkerFailed(ValueError):
@@ -130,11 +131,11 @@ def weights_of(size: str, random: bool) -> Iterator[tuple[Path, str]]:
 
 def bandwidth() -> float:
     """Bytes/s at which this machine reads a gigabyte: the median of five sums."""
-    data = torch.ones(_BANDWIDTH_BYTES // 4)
+    data = torch.ones(_BANDWIDTH_BYTES // 4, device=wanted_device())
     rates = []
     for _ in range(5):
         began = time.perf_counter()
-        data.sum()
+        data.sum().item()  # waits for a GPU
         rates.append(_BANDWIDTH_BYTES / (time.perf_counter() - began))
     return sorted(rates)[2]
 

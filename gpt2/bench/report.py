@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 
 from gpt2.bench.measure import Result
+from gpt2.device import GPU, wanted_device
 
 
 def machine() -> str:
-    """Processor, cores, memory and versions, in one line."""
+    """Processor, cores, memory and versions, in one line; where a GPU computes, that first."""
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -23,6 +24,8 @@ def machine() -> str:
     except (OSError, StopIteration):
         pass  # not Linux, or no such line: the name above will do
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    if wanted_device() == GPU:
+        name = f"{torch.cuda.get_device_name(0)} on {name}"
     return (
         f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB, torch {torch.__version__}, "
         f"Python {platform.python_version()}"

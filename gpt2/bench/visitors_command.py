@@ -7,12 +7,13 @@ import gc
 
 import torch
 
-from gpt2.bench.measure import BYTES_PER_WEIGHT, weights_of
+from gpt2.bench.measure import weights_of
 from gpt2.bench.report import machine
 from gpt2.bench.visitors import Company, Visits, measure_visits
 from gpt2.checkpoint import read_config
-from gpt2.engine import SLOTS, load
-from gpt2.precision import PRECISIONS
+from gpt2.engine import SLOTS
+from gpt2.loading import load
+from gpt2.precision import ALL_PRECISIONS, AUTO
 
 
 def add_visitors_bench(
@@ -27,9 +28,8 @@ def add_visitors_bench(
         "compared with what its visitor gets alone. Sizes that are not downloaded get random "
         "weights.",
     )
-    known = [name for name in PRECISIONS if name in BYTES_PER_WEIGHT]
     bench.add_argument("--sizes", nargs="+", default=["tiny"], help=sizes)
-    bench.add_argument("--precisions", nargs="+", default=["int8"], choices=known)
+    bench.add_argument("--precisions", nargs="+", default=[AUTO], choices=[AUTO, *ALL_PRECISIONS])
     bench.add_argument("--visitors", type=int, default=SLOTS, help=f"at once (default: {SLOTS})")
     bench.add_argument("--prompt", type=int, default=32, help="tokens of each (default: 32)")
     bench.add_argument("--new-tokens", type=int, default=64, help="of each (default: 64)")
@@ -50,9 +50,11 @@ def run_visitors_bench(options: argparse.Namespace) -> None:
             if visits.prompt + visits.new_tokens > most:
                 raise ValueError(f"{size} reads {most} tokens: ask for fewer")
             for precision in options.precisions:
-                company = measure_visits(load(str(folder), precision), visits)
+                engine = load(str(folder), precision)
+                what = f"{size} {engine.precision}, {kind} weights"
+                company = measure_visits(engine, visits)
+                del engine
                 gc.collect()  # one model at a time
-                what = f"{size} {precision}, {kind} weights"
                 if company.different:
                     raise ValueError(f"{what}: {company.different} texts are not as alone")
                 print(f"{what}: {_in_words(company, visits)}", flush=True)

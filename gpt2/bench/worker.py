@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 
-from gpt2.engine import Engine, load
+from gpt2.device import GPU, wanted_device
+from gpt2.engine import Engine
+from gpt2.loading import load
 from gpt2.sampling import GREEDY
 
 Answer = dict[str, float | None]
@@ -30,7 +32,14 @@ class Worker:
         self.load_seconds = time.perf_counter() - began
 
     def memory(self, request: dict[str, Any]) -> Answer:
-        """Bytes above what the bare import takes: now, and at the worst since the process began."""
+        """Bytes above what the bare import takes: now, and at the worst since the process began.
+
+        On a GPU those of its own memory.
+        """
+        if wanted_device() == GPU:
+            most = torch.cuda.max_memory_allocated()
+            now = torch.cuda.memory_allocated()
+            return {"resident": now, "peak": most, "load": self.load_seconds}
         return {
             "resident": resident_bytes() - self._before,
             "peak": resident_bytes("VmHWM") - self._before,

@@ -4,6 +4,7 @@ float32 is the reference. What the others change is measured by `python -m gpt2.
 """
 
 from gpt2.precision.choice import (
+    ALL_PRECISIONS,
     AUTO,
     PRECISIONS,
     choose_precision,
@@ -15,6 +16,7 @@ from gpt2.precision.int8 import int8_model
 from gpt2.precision.packed import float16_model, float32_model
 
 __all__ = [
+    "ALL_PRECISIONS",
     "AUTO",
     "PRECISIONS",
     "choose_precision",

@@ -8,34 +8,43 @@ from pathlib import Path
 
 from gpt2.apart import apart
 from gpt2.config import GPT2Config
+from gpt2.device import CPU, GPU
 from gpt2.model import GPT2Model
+from gpt2.precision.gpu import load_gpu_float16, load_gpu_float32
 from gpt2.precision.int8 import load_int8
 from gpt2.precision.packed import load_float16, load_float32
 from gpt2.quantization import has_int8_kernel
 
 AUTO = "auto"
 
-PRECISIONS: dict[str, Callable[[Path], GPT2Model]] = {
-    "float32": load_float32,  # the reference: nothing is rounded
-    "float16": load_float16,
-    "int8": load_int8,
+Loader = Callable[[Path], GPT2Model]
+
+# By device; `float32` is the reference, in which nothing is rounded.
+PRECISIONS: dict[str, dict[str, Loader]] = {
+    CPU: {"float32": load_float32, "float16": load_float16, "int8": load_int8},
+    GPU: {"float32": load_gpu_float32, "float16": load_gpu_float16},
 }
+ALL_PRECISIONS = list(dict.fromkeys(name for here in PRECISIONS.values() for name in here))
 
 # Below this, reading the weights is not what takes the time.
 _WORTH_IT = 50_000_000
 
 
-def choose_precision(precision: str, config: GPT2Config) -> str:
-    """The precision that `precision` stands for: `auto` takes int8 where it pays, else float32.
+def choose_precision(precision: str, config: GPT2Config, device: str = CPU) -> str:
+    """The precision that `precision` stands for: `auto` takes fewer bits where that pays.
 
-    It pays for models of 50 million parameters and more where torch has the kernel (x86). Raises
-    ValueError, which lists the names, for any other name.
+    It pays for models of 50 million parameters and more: float16 on a GPU, int8 on a CPU where
+    torch has the kernel (x86). Raises ValueError, which lists the names, for any other name or
+    device.
     """
+    if device not in PRECISIONS:
+        raise ValueError(f"device must be one of {', '.join(PRECISIONS)}, not {device!r}")
     if precision == AUTO:
-        return "int8" if config.num_parameters > _WORTH_IT and has_int8_kernel() else "float32"
-    if precision not in PRECISIONS:
-        names = ", ".join([*PRECISIONS, AUTO])
-        raise ValueError(f"precision must be one of {names}, not {precision!r}")
+        small = "float16" if device == GPU else "int8" if has_int8_kernel() else "float32"
+        return small if config.num_parameters > _WORTH_IT else "float32"
+    if precision not in PRECISIONS[device]:
+        names = ", ".join([*PRECISIONS[device], AUTO])
+        raise ValueError(f"precision on {device} must be one of {names}, not {precision!r}")
     return precision
 
 
@@ -51,6 +60,6 @@ def weight_bytes(config: GPT2Config, precision: str) -> int:
 
 
 @apart
-def load_with_precision(folder: Path, precision: str) -> GPT2Model:
-    """The model in `folder` with a precision from `PRECISIONS`. Raises CheckpointError."""
-    return PRECISIONS[precision](folder)
+def load_with_precision(folder: Path, precision: str, device: str = CPU) -> GPT2Model:
+    """The model in `folder` with a precision of `PRECISIONS[device]`. Raises CheckpointError."""
+    return PRECISIONS[device][precision](folder)

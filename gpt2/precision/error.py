@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gpt2.checkpoint import fetch, find_source
+from gpt2.device import wanted_device
 from gpt2.model import GPT2Model
 from gpt2.precision.choice import PRECISIONS, load_with_precision
 from gpt2.tokenizer import Tokenizer
@@ -50,16 +51,17 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=16, help="contexts of it to read")
     options = parser.parse_args()
     folder = fetch(find_source(options.size))
-    reference = load_with_precision(folder, "float32")
+    device = wanted_device()
+    reference = load_with_precision(folder, "float32", device)
     context = reference.config.max_seq_len
     tokenizer = Tokenizer(reference.config.vocab_size)
     ids = tokenizer.encode(options.text.read_text("utf-8")[: 8 * context * options.pieces])
     rows = min(options.pieces, len(ids) // context)
-    pieces = torch.tensor(ids[: rows * context]).view(rows, context)
-    for precision in PRECISIONS:
+    pieces = torch.tensor(ids[: rows * context], device=device).view(rows, context)
+    for precision in PRECISIONS[device]:
         if precision == "float32":
             continue
-        found = error(reference, load_with_precision(folder, precision), pieces)
+        found = error(reference, load_with_precision(folder, precision, device), pieces)
         print(
             f"{options.size} {precision}: divergence {found.divergence:.1e}, "
             f"largest change {found.largest_change:.3f}, same likeliest {found.agreement:.1%}, "

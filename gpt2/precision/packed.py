@@ -1,4 +1,4 @@
-"""float32 and float16: every matrix packed for its kernel, one tensor at a time."""
+"""float32 and float16: every matrix laid out for its kernel, one tensor at a time."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ FLOAT16: Twins = (Float16Linear, Float16TokenEmbedding)
 def load_float32(folder: Path) -> GPT2Model:
     """The model in `folder`, no number rounded. Raises CheckpointError."""
     with open_weights(folder) as weights:
-        return _assemble(weights.config, weights.state, FLOAT32)
+        return assemble(weights.config, weights.state, FLOAT32)
 
 
 def load_float16(folder: Path) -> GPT2Model:
     """The model in `folder` with float16 weights. Raises CheckpointError."""
     with open_weights(folder) as weights:
-        return _assemble(weights.config, weights.state, FLOAT16)
+        return assemble(weights.config, weights.state, FLOAT16)
 
 
 def float32_model(model: GPT2Model) -> GPT2Model:
     """A packed twin of a model in memory."""
-    return _assemble(model.config, state_of(model), FLOAT32)
+    return assemble(model.config, state_of(model), FLOAT32)
 
 
 def float16_model(model: GPT2Model) -> GPT2Model:
     """A float16 twin of a float32 model in memory."""
-    return _assemble(model.config, state_of(model), FLOAT16)
+    return assemble(model.config, state_of(model), FLOAT16)
 
 
-def _assemble(config: GPT2Config, state: State, twins: Twins) -> GPT2Model:
+def assemble(config: GPT2Config, state: State, twins: Twins) -> GPT2Model:
+    """The model whose matrices are `twins`, from the float32 weights that `state` reads."""
     model = empty_model(config)
     linear, embedding = twins
     set_module(model, "wte", embedding(state("wte.")["weight"]))

@@ -1,4 +1,4 @@
-"""Twins with weights in float16; inputs, sums and outputs stay float32.
+"""Twins with weights in float16; sums and outputs stay float32, and inputs, but on a GPU.
 
 Half the bytes of float32 and nearly its results: a float16 has 11 bits where bfloat16 has 8, and
 weights never leave its range. A row has the same bits alone and in any batch.

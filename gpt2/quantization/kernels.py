@@ -1,4 +1,4 @@
-"""PyTorch's packed matrix products for CPUs, and plain operators where it has none.
+"""PyTorch's packed matrix products for CPUs, and plain operators where it has none, as on a GPU.
 
 Of what stock torch offers these were the fastest that give each row the same bits in any company:
 12 layers of GPT-2's smallest shape, one row, are in `python -m gpt2 bench`.
@@ -20,6 +20,7 @@ _LARGE = 2**18  # weights
 # Told that one row will come, oneDNN 3 lays float32 out for a kernel that is a fifth slower, at one
 # row and at any other number of them; from two up all layouts are alike.
 _ROWS = 8
+_MOST_HALF = torch.finfo(torch.float16).max
 
 
 @cache
@@ -80,7 +81,7 @@ def unpack_int8(packed: Packed) -> Tensor:
 
 def pack_float32(weight: Tensor) -> Packed:
     """(out, in) for `float32_product`. Small ones stay: they are in a cache, and start sooner."""
-    if weight.numel() >= _LARGE and has_float32_kernel():
+    if weight.numel() >= _LARGE and weight.device.type == "cpu" and has_float32_kernel():
         return torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS)
     return (weight,)
 
@@ -100,9 +101,9 @@ def unpack_float32(packed: Packed) -> Tensor:
 
 def pack_float16(weight: Tensor, bias: Tensor | None) -> Packed:
     """(out, in) and (out,) for `float16_product`. Values beyond float16's range are clamped."""
-    if has_float16_kernel():
+    if weight.device.type == "cpu" and has_float16_kernel():
         return torch.ops.quantized.linear_prepack_fp16(weight, bias)
-    return weight.half(), bias
+    return weight.clamp(-_MOST_HALF, _MOST_HALF).half(), bias
 
 
 def float16_product(x: Tensor, packed: Packed) -> Tensor:
@@ -110,7 +111,13 @@ def float16_product(x: Tensor, packed: Packed) -> Tensor:
     if not isinstance(packed, tuple):
         return _float16(x, packed)
     weight, bias = packed
-    return F.linear(x, weight.float(), bias)
+    if not x.is_cuda:
+        return F.linear(x, weight.float(), bias)
+    # A GPU multiplies float16 by float16. Sums and results are float32 still: GPT-2's logits lie
+    # near -100, where the steps of 16 bits are too long.
+    half = x.reshape(-1, x.size(-1)).clamp(-_MOST_HALF, _MOST_HALF).half()
+    y = torch.mm(half, weight.t(), out_dtype=torch.float32).view(*x.shape[:-1], -1)
+    return y if bias is None else y + bias
 
 
 def unpack_float16(packed: Packed) -> Tensor:

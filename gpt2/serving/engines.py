@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gpt2.engine import Engine, load
-from gpt2.precision import wanted_precision
+from gpt2.device import CPU, wanted_device
+from gpt2.engine import Engine
+from gpt2.loading import load_as_wanted
 from gpt2.serving.zero_gpu import is_zero_gpu
 from gpt2.serving.zero_gpu import loader as zero_gpu_loader
 
@@ -16,8 +17,10 @@ def engine_loader(where: str = "local") -> Callable[[str, Callable[[], bool]], E
         from gpt2.serving.ray_cluster import loader as ray_loader
 
         return ray_loader()
-    return zero_gpu_loader() if is_zero_gpu() else _load
+    return zero_gpu_loader() if is_zero_gpu() else load_as_wanted
 
 
-def _load(name: str, cancelled: Callable[[], bool]) -> Engine:
-    return load(name, wanted_precision(), cancelled=cancelled)
+def home_device() -> str:
+    """Where this process keeps its models. Raises ValueError (`wanted_device`)."""
+    # A lent GPU is another process's; to ask for one here would be an error on the platform.
+    return CPU if is_zero_gpu() else wanted_device()

@@ -18,8 +18,9 @@ from typing import Any, cast
 
 from gpt2.checkpoint import fetch, find_source, read_config
 from gpt2.config import GPT2Config
-from gpt2.engine import Engine, Event, Weights, load
+from gpt2.engine import Engine, Event, Weights
 from gpt2.generation import Step
+from gpt2.loading import load
 from gpt2.model import GPT2Model
 from gpt2.model.value_norms import ValueNorms
 from gpt2.sampling import SamplingOptions

@@ -16,8 +16,10 @@ from typing import Any
 
 import torch
 
-from gpt2.engine import Engine, Event, load
+from gpt2.device import CPU
+from gpt2.engine import Engine, Event
 from gpt2.generation import Step
+from gpt2.loading import load, load_as_wanted
 from gpt2.sampling import SamplingOptions
 from gpt2.serving.remote import far_steps
 
@@ -49,9 +51,7 @@ def seconds(name: str, ids: list[int], new_tokens: int, *_: Any) -> int:
 def _engine(name: str) -> Engine:
     # A forked process must not use the threads that PyTorch had before the fork.
     torch.set_num_threads(1)
-    engine = load(name)
-    engine.model.to("cuda" if torch.cuda.is_available() else "cpu")
-    return engine
+    return load_as_wanted(name, lambda: False)
 
 
 class ZeroGpuEngine(Engine):
@@ -87,6 +87,6 @@ def loader() -> Callable[[str, Callable[[], bool]], Engine]:
     lent = importlib.import_module("spaces").GPU(write, duration=seconds)
 
     def load_engine(name: str, cancelled: Callable[[], bool]) -> Engine:
-        return ZeroGpuEngine(load(name, cancelled=cancelled), partial(lent, name))
+        return ZeroGpuEngine(load(name, cancelled=cancelled, device=CPU), partial(lent, name))
 
     return load_engine

@@ -11,9 +11,10 @@ from statistics import mean
 
 import numpy as np
 
-from gpt2.engine import Engine, load
+from gpt2.engine import Engine
 from gpt2.head_probe import LENGTH, SEEDS, probe
 from gpt2.head_roles import strongest
+from gpt2.loading import load
 from gpt2.sampling import USUAL, SamplingOptions
 from gpt2.training.behaviour import distinct_2, loop_start, repeated_4grams
 from gpt2.training.corpus import read_documents

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gpt2.engine import load
+from gpt2.loading import load
 from gpt2.training.corpus import read_documents
 from gpt2.training.evaluation import bits_per_byte
 

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from gpt2.residency import Residency, memory_budget
-from gpt2.serving.engines import engine_loader
+from gpt2.serving.engines import engine_loader, home_device
 from gpt2.ui.api import Api
 from gpt2.ui.assets import panel_route, panel_text
 from gpt2.ui.attention_requests import AttentionRequests
@@ -86,7 +86,7 @@ def build_runner(where: str) -> Runner:
     limits = Limits.from_environment()
     if where == "ray":
         return Runner(Residency(sys.maxsize, engine_loader(where)), _MOST_IN_CLUSTER, limits)
-    return Runner(Residency(memory_budget(), engine_loader()), limits.running, limits)
+    return Runner(Residency(memory_budget(home_device()), engine_loader()), limits.running, limits)
 
 
 def _write_tab(

@@ -9,6 +9,7 @@ from reprlib import repr as shortened
 
 from gpt2.checkpoint import Source, cached_folder, fetch, find_source, is_cached, read_config
 from gpt2.config import SIZES, GPT2Config
+from gpt2.device import wanted_device
 from gpt2.precision import choose_precision, wanted_precision, weight_bytes
 
 # A folder or a hub repository, offered below the known sizes.
@@ -70,7 +71,7 @@ def drafts_for(name: str) -> list[str]:
 
 def precision_of(name: str) -> str:
     """The precision it is loaded in here: `int8`."""
-    return choose_precision(wanted_precision(), config_of(name))
+    return choose_precision(wanted_precision(), config_of(name), wanted_device())
 
 
 def weights_bytes(name: str) -> int:

@@ -9,7 +9,8 @@ from functools import cache
 
 import torch
 
-from gpt2.engine import Engine, load
+from gpt2.engine import Engine
+from gpt2.loading import load
 from gpt2.sampling import USUAL
 
 PROMPT = "Once upon a time there was a little fox who lived"

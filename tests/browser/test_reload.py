@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from gpt2.engine import load
+from gpt2.loading import load
 from gpt2.sampling import USUAL
 from gpt2.ui.restoring import RELOADED
 from tests.hub_standin import write_gpt2_folder

@@ -11,6 +11,7 @@ import torch
 from gpt2 import load
 from gpt2.checkpoint import save_model
 from gpt2.config import SIZES
+from gpt2.device import CPU, GPU
 from gpt2.precision import (
     AUTO,
     PRECISIONS,
@@ -35,7 +36,21 @@ def test_auto_is_int8_where_the_weights_are_large_and_the_kernel_is_there(
     assert choose_precision(AUTO, SMALL) == "float32"
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+def test_auto_on_a_gpu_is_float16_where_the_weights_are_large() -> None:
+    assert choose_precision(AUTO, TINY, GPU) == "float32"
+    assert choose_precision(AUTO, SMALL, GPU) == "float16"
+
+
+@pytest.mark.parametrize(("precision", "device"), [("int8", GPU), ("bfloat16", CPU)])
+def test_what_a_device_has_not_is_refused_with_what_it_has(precision: str, device: str) -> None:
+    names = ", ".join([*PRECISIONS[device], AUTO])
+    with pytest.raises(ValueError, match=f"on {device} must be one of {names}, not '{precision}'"):
+        choose_precision(precision, SMALL, device)
+    with pytest.raises(ValueError, match="device must be one of cpu, cuda, not 'tpu'"):
+        choose_precision(AUTO, SMALL, "tpu")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS[CPU])
 def test_a_named_precision_is_kept_and_the_engine_says_it(precision: str, tmp_path: Path) -> None:
     assert choose_precision(precision, TINY) == precision
     model = small_engine().model
@@ -47,7 +62,7 @@ def test_a_named_precision_is_kept_and_the_engine_says_it(precision: str, tmp_pa
 
 
 def test_an_unknown_precision_lists_the_known_ones_before_anything_is_fetched() -> None:
-    names = ", ".join([*PRECISIONS, AUTO])
+    names = ", ".join([*PRECISIONS[CPU], AUTO])
     with pytest.raises(ValueError, match=f"one of {names}, not 'float99'"):
         load("xl", "float99")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpt2.engine import Engine, load
+from gpt2.engine import Engine
 from gpt2.head_probe import probe
+from gpt2.loading import load
 from gpt2.sampling import USUAL
 from gpt2.training import card
 from gpt2.training.card import Sample, behaviour, excerpts, heads, quoted, write_samples

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gpt2.config import SIZES, GPT2Config
-from gpt2.engine import load
+from gpt2.loading import load
 from gpt2.training import __main__ as command
 from gpt2.training.loop import Report
 from tests.training.test_loop import DOCUMENTS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt2.engine import load
+from gpt2.loading import load
 from gpt2.training import score
 from gpt2.training.evaluation import bits_per_byte
 

@@ -1,0 +1,33 @@
+"""Where models compute: on a GPU where PyTorch finds one, else on the CPU."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from gpt2.memory_limit import memory_limit
+
+VARIABLE = "GPT2_DEVICE"
+CPU, GPU = "cpu", "cuda"
+
+
+def wanted_device() -> str:
+    """What GPT2_DEVICE says, else `cuda` where there is a GPU and `cpu` where not.
+
+    Raises ValueError for another word, and for `cuda` where PyTorch finds no GPU.
+    """
+    named = os.environ.get(VARIABLE, "")
+    if named not in ("", CPU, GPU):
+        raise ValueError(f"{VARIABLE} must be {CPU} or {GPU}, not {named!r}.")
+    there = torch.cuda.is_available()
+    if named == GPU and not there:
+        raise ValueError(f"{VARIABLE} is {GPU}, but PyTorch finds no GPU here. Leave it out.")
+    return named or (GPU if there else CPU)
+
+
+def device_memory(device: str) -> int:
+    """Bytes of memory that models on `device` share."""
+    if device == GPU:
+        return int(torch.cuda.get_device_properties(0).total_memory)
+    return memory_limit()

@@ -115,9 +115,12 @@ def float16_product(x: Tensor, packed: Packed) -> Tensor:
         return F.linear(x, weight.float(), bias)
     # A GPU multiplies float16 by float16. Sums and results are float32 still: GPT-2's logits lie
     # near -100, where the steps of 16 bits are too long.
-    half = x.reshape(-1, x.size(-1)).clamp(-_MOST_HALF, _MOST_HALF).half()
-    y = torch.mm(half, weight.t(), out_dtype=torch.float32).view(*x.shape[:-1], -1)
-    return y if bias is None else y + bias
+    half = x.reshape(-1, x.size(-1)).half()
+    if bias is None:
+        y = torch.mm(half, weight.t(), out_dtype=torch.float32)
+    else:
+        y = torch.addmm(bias, half, weight.t(), out_dtype=torch.float32)
+    return y.view(*x.shape[:-1], -1)
 
 
 def unpack_float16(packed: Packed) -> Tensor:

@@ -31,11 +31,15 @@ def offered() -> dict[str, str]:
 
 
 def check_offered() -> None:
-    """Raises ValueError or CheckpointError when the owner's model cannot be had or run."""
+    """Raises ValueError or CheckpointError when the owner's model cannot be had or run.
+
+    Nor may the precision or the device he wishes be one that is not here.
+    """
     for name in offered():
         source = source_of(name)
         if source.folder is not None:
             read_config(fetch(source))
+            precision_of(name)
 
 
 def source_of(name: object) -> Source:

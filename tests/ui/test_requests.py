@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from gpt2 import SIZES, Tokenizer
 from gpt2.precision import weight_bytes
 from gpt2.ui.requests import MOST_CHARACTERS, check_text, checked, count_tokens
-from gpt2.ui.sizes import OWN_MODEL_VARIABLE, choices, config_of, source_of, weights_bytes
+from gpt2.ui.sizes import (
+    OWN_MODEL_VARIABLE,
+    check_offered,
+    choices,
+    config_of,
+    source_of,
+    weights_bytes,
+)
 from tests.hub_standin import write_gpt2_folder
 from tests.small import CONFIG
 
@@ -199,6 +206,21 @@ def test_the_owner_may_offer_one_more_model_without_saying_where_it_lies(
         with pytest.raises(ValueError, match="must be one of") as error:
             source_of(other)
         assert str(tmp_path) not in str(error.value).split(", not ")[0]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("GPT2_PRECISION", "bfloat16", r"must be one of float32, float16, int8, auto \(on cpu\)"),
+        ("GPT2_DEVICE", "gpu", "GPT2_DEVICE must be cpu or cuda, not 'gpu'"),
+    ],
+)
+def test_what_the_owner_wishes_and_is_not_here_is_told_at_the_start(
+    variable: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=words):
+        check_offered()
 
 
 def test_the_list_names_every_size_with_what_it_costs() -> None:

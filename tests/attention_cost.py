@@ -1,17 +1,24 @@
 """What watching every head costs a decode step at 256 tokens: `python -m tests.attention_cost`.
 
-Random weights in the shape of 124M. Watched and unwatched runs take turns; medians of their steps.
+Random weights in the shape of 124M, in each precision of a CPU. Watched and unwatched runs take
+turns; medians of their steps.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
-from gpt2 import Engine, GPT2Config, GPT2Model, Tokenizer
+from gpt2 import Engine, GPT2Config, GPT2Model, load
+from gpt2.checkpoint import save_model
+from gpt2.device import CPU
+from gpt2.precision import PRECISIONS
 from gpt2.sampling import GREEDY
+from gpt2.threads import set_threads
 from gpt2.ui.frames import Frames
 from gpt2.ui.runs import Run
 
@@ -39,9 +46,16 @@ def steps(engine: Engine, watched: bool) -> tuple[list[float], list[float]]:
 
 
 def main() -> None:
+    set_threads()
     torch.manual_seed(0)
-    model = GPT2Model.from_config(GPT2Config()).eval().requires_grad_(False)
-    engine = Engine(model, Tokenizer())
+    with TemporaryDirectory() as folder:
+        save_model(GPT2Model.from_config(GPT2Config()), Path(folder), {}, torch.float32)
+        for precision in PRECISIONS[CPU]:
+            print(f"{precision}: {cost(load(folder, precision, device=CPU))}", flush=True)
+
+
+def cost(engine: Engine) -> str:
+    """In words."""
     steps(engine, True)
     times: dict[tuple[bool, str], list[float]] = {}
     for _ in range(ROUNDS):
@@ -51,9 +65,11 @@ def main() -> None:
             times.setdefault((watched, "frame"), []).extend(encoding)
     medians = {key: 1000 * statistics.median(values) for key, values in times.items()}
     off, on = (medians[w, "pass"] + medians[w, "frame"] for w in (False, True))
-    for (watched, what), ms in medians.items():
-        print(f"{'watched' if watched else 'not watched'}, {what}: {ms:.2f} ms")
-    print(f"watching costs {100 * (on / off - 1):.1f} % of a step of {off:.1f} ms")
+    parts = ", ".join(
+        f"{what} {medians[False, what]:.2f} -> {medians[True, what]:.2f} ms"
+        for what in ("pass", "frame")
+    )
+    return f"watching costs {100 * (on / off - 1):.1f} % of a step of {off:.1f} ms ({parts})"
 
 
 if __name__ == "__main__":

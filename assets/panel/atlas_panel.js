@@ -1,6 +1,6 @@
 // All heads of all layers, small and live: point at one, open it, point out those of one role.
 
-import { perFrame, setText } from "./dom.js";
+import { atLeisure, perFrame, setText } from "./dom.js";
 import { AtlasPicture, atlasPlan, headAt } from "./atlas_picture.js";
 import { clamp } from "./geometry.js";
 import { HeadCard } from "./head_card.js";
@@ -18,6 +18,7 @@ export class AtlasPanel {
     this.width = 0; // CSS pixels; 0 in a tab or panel that is not open
     this.plan = atlasPlan(300, 1, 1);
     this.drawSoon = perFrame(() => this.draw());
+    this.growSoon = atLeisure(() => this.draw());
     this.offerRoles();
     this.listen();
   }

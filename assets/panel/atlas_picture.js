@@ -5,6 +5,7 @@ import { ROLES } from "./roles.js";
 
 const GUTTER = { left: 24, top: 18 };
 const GAP = 3;
+const FRAME = 3; // how thick the chosen one's frame is
 const MOST = 84; // CSS pixels a thumbnail is wide at most
 const LEAST = 20; // below that fingers and eyes give up: the picture grows wider than its box
 const LEVELS = 16;
@@ -31,6 +32,7 @@ export class AtlasPicture {
     this.cells = document.createElement("canvas").getContext("2d"); // a pixel a bin
     this.image = null;
     this.painted = { of: "", count: 0 }; // what the cells show, and how many of its rows
+    this.numbered = ""; // what the numbers along the edges were drawn from
   }
 
   /** view: {plan, atlas, split, scale, pixels, colors, mono, ratio, look, roles, pointed, cursor} */
@@ -43,10 +45,11 @@ export class AtlasPicture {
       canvas.height = height;
       canvas.style.width = `${plan.width}px`;
       canvas.style.height = `${plan.height}px`;
+      this.numbered = "";
     }
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
-    c.clearRect(0, 0, plan.width, plan.height);
     this.drawNumbers(view);
+    c.clearRect(plan.left - FRAME, plan.top - FRAME, plan.width, plan.height);
     if (atlas.count > 0) this.drawCells(view);
     this.drawMarks(view);
     this.drawFrame(view);
@@ -67,6 +70,7 @@ export class AtlasPicture {
 
   // Only the rows that have come since, unless everything looks different.
   paint({ layers, heads }, atlas, split, scale, pixels, masked) {
+    atlas.settle();
     const { side, pool, id, count } = atlas;
     const across = heads * (side + (split ? 1 : 0));
     const of = [id, side, pool, split, scale, masked].join();
@@ -96,8 +100,13 @@ export class AtlasPicture {
     c.restore();
   }
 
+  // Only when they change: text is slow to draw.
   drawNumbers({ plan, colors, mono, look }) {
     const { context: c } = this;
+    const now = [plan.step, plan.heads, plan.layers, look.layer, look.head, colors.quiet, mono].join();
+    if (now === this.numbered) return;
+    this.numbered = now;
+    c.clearRect(0, 0, plan.width, plan.height);
     c.textBaseline = "middle";
     const write = (text, x, y, chosen, align) => {
       c.font = `${chosen ? "700 " : ""}11px ${mono}`;
@@ -140,7 +149,7 @@ export class AtlasPicture {
       c.strokeRect(x - 1, y - 1, plan.cell + 2, plan.cell + 2);
     };
     if (pointed) frame(pointed, colors.quiet, 1.5);
-    if (used) frame(look, colors.accent, 3);
+    if (used) frame(look, colors.accent, FRAME);
   }
 }
 

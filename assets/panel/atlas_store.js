@@ -18,6 +18,8 @@ export class AtlasStore {
     this.heads = heads;
     this.bins = bins;
     this.count = 0; // rows so far
+    this.pooled = 0; // those of them that are in the bins; the others wait in `packed`
+    this.packed = [];
     this.pool = 1;
     this.rest = new Uint8Array(heads * bins * bins); // shares of what is not on the first token
     this.first = new Uint8Array(heads * bins); // what is, row by row
@@ -25,10 +27,13 @@ export class AtlasStore {
 
   /** Bins in use: a thumbnail is side x side. */
   get side() {
-    return Math.ceil(this.count / this.pool);
+    return Math.ceil(this.pooled / this.pool);
   }
 
-  /** The rows from `start` on that a running text sends. False when rows before them are missing. */
+  /**
+   * The rows from `start` on that a running text sends. False when rows before them are missing.
+   * They are only put by: `settle` pools them when somebody looks.
+   */
   push(start, bytes) {
     if (start > this.count) return false;
     let at = 0;
@@ -37,16 +42,26 @@ export class AtlasStore {
       const width = 1 + Math.ceil((i + 1) / pool);
       const size = Math.ceil((this.heads * width) / 2);
       if (at + size > bytes.length) throw new RangeError(`row ${i} of the atlas is cut off`);
-      if (i === this.count) this.add(unpackNibbles(bytes.subarray(at, at + size)), width, pool);
+      if (i === this.count) {
+        this.packed.push(bytes.subarray(at, at + size));
+        this.count += 1;
+      }
       at += size;
     }
     return true;
   }
 
-  add(numbers, width, pool) {
-    while (this.pool < pool) this.halve();
+  /** Pool what was put by. */
+  settle() {
+    for (const bytes of this.packed.splice(0)) this.add(unpackNibbles(bytes));
+  }
+
+  add(numbers) {
     const { bins } = this;
-    const y = Math.floor(this.count / pool);
+    const pool = poolFor(this.pooled + 1, bins);
+    const width = 1 + Math.ceil((this.pooled + 1) / pool);
+    while (this.pool < pool) this.halve();
+    const y = Math.floor(this.pooled / pool);
     for (let head = 0; head < this.heads; head++) {
       const from = head * width;
       const row = (head * bins + y) * bins;
@@ -55,7 +70,7 @@ export class AtlasStore {
         if (numbers[from + x] > this.rest[row + x - 1]) this.rest[row + x - 1] = numbers[from + x];
       }
     }
-    this.count += 1;
+    this.pooled += 1;
   }
 
   /** Everything at once: the maps of the first `count` rows. */
@@ -75,7 +90,8 @@ export class AtlasStore {
         this.rest.set(numbers.subarray(from + 1, from + 1 + side), (head * this.bins + y) * this.bins);
       }
     }
-    this.count = count;
+    this.count = this.pooled = count;
+    this.packed = [];
     this.pool = pool;
   }
 

@@ -1,7 +1,10 @@
 // The Attention panel: one map large, what the selected token reads in numbers, all heads small.
 
 import { AtlasPanel } from "./atlas_panel.js";
-import { atMostEvery, linkLabels, onWidth, partsOf, perFrame, setText, whileMounted } from "./dom.js";
+import {
+  afterEachFrame, atMostEvery, linkLabels, onWidth, partsOf, perFrame, setHidden, setText, whenIdle,
+  whileMounted,
+} from "./dom.js";
 import { offerFullScreen } from "./full_screen.js";
 import { writeHelp } from "./help.js";
 import { Legend } from "./legend.js";
@@ -17,7 +20,7 @@ import { onThemeChange, readTheme } from "./theme.js";
 import { messageOf } from "./wire.js";
 
 const EMPTY = "What each token reads from is drawn here, one row per token.";
-const CALM = 200; // ms between two lists of numbers: faster nobody reads
+const CALM = 300; // ms between two lists of numbers: faster nobody reads
 
 /** props.channel tells stores apart; props.compact leaves out all heads and everything below. */
 export function mount(element, props, watch, server) {
@@ -45,6 +48,8 @@ export class AttentionView {
     this.drawSoon = perFrame(() => this.draw());
     this.map = new MapPanel(parts, runs, this.drawSoon);
     this.readSoon = atMostEvery(CALM, () => this.read());
+    this.readLater = afterEachFrame(() => this.readSoon(true));
+    this.surroundLater = whenIdle(() => this.surround());
     this.shown = {};
     parts.atlaspart.hidden = parts.more.hidden = compact;
     this.atlas = compact ? null : new AtlasPanel(parts, runs);
@@ -60,16 +65,12 @@ export class AttentionView {
 
   hear(kind) {
     if (kind === "trouble") return setText(this.parts.trouble, this.runs.trouble);
-    if (kind === "atlas") return this.atlas?.drawSoon();
+    if (kind === "atlas") return this.atlas?.growSoon();
     this.drawSoon();
     if (kind === "selection") this.announce();
-    if (kind === "look" || kind === "view") this.legend.show();
-    if (["run", "view", "look", "roles"].includes(kind)) {
-      this.pickers.show(this.runs);
-      this.atlas?.drawSoon();
-    }
-    if (kind === "rows" || kind === "tokens") this.readSoon();
-    else this.readSoon(true);
+    if (["rows", "tokens", "status"].includes(kind)) return this.readSoon();
+    if (kind === "selection") this.readLater();
+    else this.surroundLater();
   }
 
   // --- drawing --------------------------------------------------------------------------------
@@ -79,14 +80,14 @@ export class AttentionView {
     const { run } = runs;
     this.refresh();
     const count = runs.drawable;
-    parts.example.hidden = !run?.example;
+    setHidden(parts.example, !run?.example);
     const asked = run?.layers && runs.trouble === "";
-    parts.empty.hidden = count > 0 || !(asked || run === null);
+    setHidden(parts.empty, count > 0 || !(asked || run === null));
     setText(parts.empty, asked ? `Reading the text again: ${titleOf(runs.look)}.` : EMPTY);
     const pool = this.map.draw(this.theme);
     setText(parts.pooled, pool > 1 && count ? `a dot is the largest of ${pool} × ${pool}` : "");
     const about = explain(runs.look.mode);
-    parts.about.hidden = about === "";
+    setHidden(parts.about, about === "");
     setText(parts.about, about);
   }
 
@@ -123,6 +124,14 @@ export class AttentionView {
     const row = pick && runs.row(pick.query);
     const words = pick && sentence(run.tokens.items, runs.selection, row, runs.splits);
     setText(this.parts.live, words ?? "Following the newest row");
+  }
+
+  // What stands around the map.
+  surround() {
+    this.legend.show();
+    this.pickers.show(this.runs);
+    this.atlas?.growSoon();
+    this.readSoon(true);
   }
 
   // Everything that depends on the theme.

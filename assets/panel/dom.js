@@ -1,5 +1,7 @@
 // Small helpers around the component's own element; nothing outside it is touched.
 
+const PATIENCE = 300; // ms
+
 let mounted = 0;
 
 // The parts a template names with data-part, as {name: node}.
@@ -26,9 +28,18 @@ export function linkLabels(element) {
   link("for", "for");
 }
 
-// Write text only when it changed: live regions stay quiet and nothing is laid out again.
+// Write text only when it changed: live regions stay quiet and nothing is laid out again. Into a text
+// node that is there, since the browser would style a new one.
 export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const only = node.firstChild;
+  if (node.textContent === text) return;
+  if (text !== "" && only?.nodeType === Node.TEXT_NODE && only === node.lastChild) only.data = text;
+  else node.textContent = text;
+}
+
+// Hide or show only when that is new: the browser would style the node again.
+export function setHidden(node, hidden) {
+  if (node.hidden !== hidden) node.hidden = hidden;
 }
 
 // Tell how wide an element is, now and whenever that changes: to ask it would lay out the page anew.
@@ -36,16 +47,65 @@ export function onWidth(element, tell) {
   new ResizeObserver(([{ contentRect }]) => tell(contentRect.width)).observe(element);
 }
 
+// Once the frame that comes next is laid out and painted.
+export function afterFrame(work) {
+  requestAnimationFrame(() => afterPaint(work));
+}
+
+// The same for the frame that is being made.
+function afterPaint(work) {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = work;
+  port2.postMessage(null);
+}
+
 // Run `work` once per frame, however often it is asked for.
 export function perFrame(work) {
+  return once(requestAnimationFrame, work);
+}
+
+function once(later, work) {
   let asked = false;
   return () => {
     if (asked) return;
     asked = true;
-    requestAnimationFrame(() => {
+    later(() => {
       asked = false;
       work();
     });
+  };
+}
+
+// Run `work` once after the next frame, however often it is asked for: what need not be in that one.
+export function afterEachFrame(work) {
+  return once(afterFrame, work);
+}
+
+// Run `work` once the browser has time, after the next frame: it is soon wanted, but not first.
+export function whenIdle(work) {
+  const soon = globalThis.requestIdleCallback ?? ((go) => setTimeout(go));
+  return once((go) => afterFrame(() => soon(go, { timeout: PATIENCE })), work);
+}
+
+const REST = 3; // times as long as the frame took
+
+// Run `work` in a frame of its own, after what is more urgent, and then rest, so that a slow machine
+// has most of its time for what was urgent.
+export function atLeisure(work) {
+  let asked = false;
+  let rested = 0;
+  const go = () => {
+    asked = false;
+    const began = performance.now();
+    work();
+    afterPaint(() => {
+      rested = performance.now() + REST * (performance.now() - began);
+    });
+  };
+  return () => {
+    if (asked) return;
+    asked = true;
+    afterFrame(() => setTimeout(() => requestAnimationFrame(go), rested - performance.now()));
   };
 }
 

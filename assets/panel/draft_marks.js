@@ -1,6 +1,6 @@
 // What a draft guessed: kept tokens dotted under, corrected ones with the refused guess before them.
 
-import { setText } from "./dom.js";
+import { setHidden, setText } from "./dom.js";
 import { labelOf } from "./token_label.js";
 
 export class DraftMarks {
@@ -20,7 +20,7 @@ export class DraftMarks {
   show(guesses, draft) {
     const settled = Math.min(this.flow.stable, guesses.ready);
     for (; this.marked < settled; this.marked++) this.mark(this.marked, guesses.at(this.marked));
-    this.parts.draft.hidden = draft === null;
+    setHidden(this.parts.draft, draft === null);
     if (draft !== null) this.count(draft);
   }
 

@@ -1,6 +1,6 @@
 // One head's scores, on the text shown and, when asked for, on random tokens read twice.
 
-import { setText } from "./dom.js";
+import { setHidden, setText } from "./dom.js";
 import { MEASURES, ROLES, scoreText } from "./roles.js";
 
 const ALL = { ...ROLES, ...MEASURES };
@@ -34,11 +34,11 @@ export class HeadCard {
     for (const { name, line, text: cell, probe: probeCell } of this.lines) {
       setText(cell, scoreText(text?.scores[name]?.[n]));
       setText(probeCell, scoreText(probe?.scores[name]?.[n]));
-      probeCell.hidden = !probe;
+      setHidden(probeCell, !probe);
       line.classList.toggle("named", text?.role[n] === name);
     }
-    parts.probehead.hidden = !probe;
-    parts.probe.hidden = Boolean(probe) || !runs.server?.roles;
+    setHidden(parts.probehead, !probe);
+    setHidden(parts.probe, Boolean(probe) || !runs.server?.roles);
     parts.probe.disabled = probing;
     setText(parts.probe, probing ? "reading random tokens twice" : "measure on the probe");
     const silent = text && text.repeats === 0;

@@ -7,6 +7,7 @@ export class Legend {
   constructor(parts, runs) {
     this.parts = parts;
     this.runs = runs;
+    this.shown = "";
     const { scales, apart } = parts;
     scales.replaceChildren(...Object.entries(SCALES).map(([value, { name }]) => new Option(name, value)));
     scales.addEventListener("change", () => runs.draw({ scale: scales.value }));
@@ -15,10 +16,14 @@ export class Legend {
 
   show() {
     const { parts, runs } = this;
+    const plain = isPlain(runs.look.mode);
+    const now = [runs.scale, runs.splits, plain].join();
+    if (now === this.shown) return;
+    this.shown = now;
     const scale = SCALES[runs.scale];
     parts.scales.value = runs.scale;
     parts.apart.checked = runs.splits;
-    parts.apart.disabled = isPlain(runs.look.mode);
+    parts.apart.disabled = plain;
     const most = runs.scale === "row" ? "the row's largest" : "1";
     parts.scale.setAttribute("aria-label", `Colour scale from weight ${scale.marks[0]} to ${most}, ${scale.name}`);
     const marks = scale.marks.map((weight) => {

@@ -30,7 +30,7 @@ export class AttentionMap {
   /** Forget the drawn rows: another text, map or scale. */
   reset() {
     this.raster = null;
-    this.drawn = "";
+    this.drawn = { as: "", count: 0 };
   }
 
   /** @param {View} view */
@@ -38,10 +38,13 @@ export class AttentionMap {
     const { width, ratio, window, split } = view;
     this.plan = planOf(width, window, split);
     this.fit(Math.round(width * ratio));
-    const now = [view.key, view.count, view.span, width, ratio, window.x, window.y, window.size,
-      split, view.scale, view.colors.card, view.tokens.length].join();
-    if (now !== this.drawn) this.drawBase(view);
-    this.drawn = now;
+    const { count, tokens } = view;
+    const unnamed = tokens.length < count ? tokens.length : "";
+    const as = [view.key, view.span, width, ratio, window.x, window.y, window.size, split, view.scale,
+      view.colors.card, unnamed].join();
+    const same = as === this.drawn.as && count >= this.drawn.count;
+    if (!same || count > this.drawn.count) this.drawBase(view, same ? this.drawn.count : 0);
+    this.drawn = { as, count };
     const { context: c } = this;
     c.setTransform(1, 0, 0, 1, 0, 0);
     c.clearRect(0, 0, this.canvas.width, this.canvas.height);
@@ -56,31 +59,35 @@ export class AttentionMap {
     for (const { canvas } of [this.context, this.base]) {
       if (canvas.width === pixels && canvas.height === pixels) continue;
       canvas.width = canvas.height = pixels;
-      this.drawn = "";
+      this.drawn = { as: "", count: 0 };
     }
   }
 
-  drawBase(view) {
+  // Rows before `from` stand there already: of those that follow, only what they change is drawn.
+  drawBase(view, from) {
     const { base: c, plan } = this;
-    const { width, ratio, window } = view;
+    const { width, ratio, count } = view;
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
-    c.clearRect(0, 0, width, width);
-    if (view.count === 0) return;
+    if (from === 0) c.clearRect(0, 0, width, width);
+    if (count === 0) return;
     const limit = Math.floor(plan.side * ratio);
     const { shift } = plan;
     this.raster = fill(this.raster, { ...view, shift, limit, levelsOf: (i) => this.levelsOf(view, i) });
-    c.save();
-    c.beginPath();
-    c.rect(plan.left, plan.gutter, plan.side, plan.side);
-    c.clip();
+    const { rows, columns, strip } = bandsOf(plan, Math.max(0, from - 2 * this.raster.pool), count, ratio);
+    for (const band of from === 0 ? [wholeOf(plan)] : [rows, columns]) {
+      within(c, band, () => this.drawCells(c, view));
+    }
+    if (view.split) within(c, strip, () => this.drawStrip(c, view));
+    if (from === 0) drawCaption(c, view);
+    if (plan.labelled) drawLabels(c, plan, view, from);
+    else drawTicks(c, plan, view, from);
+  }
+
+  drawCells(c, view) {
+    const { plan } = this;
     this.drawMasked(c, view);
-    this.raster.drawOn(c, window, plan.left, plan.gutter, plan.side);
+    this.raster.drawOn(c, view.window, plan.left, plan.gutter, plan.side);
     if (plan.cell >= GRID_FROM) this.drawGrid(c, view);
-    c.restore();
-    if (view.split) this.drawStrip(c, view);
-    drawCaption(c, view);
-    if (plan.labelled) drawLabels(c, plan, view);
-    else drawTicks(c, plan, view);
   }
 
   levelsOf({ rowOf, shownOf, scale, split }, i) {
@@ -133,10 +140,6 @@ export class AttentionMap {
   // How much of each row rests on the first token, in per cent where there is room for a number.
   drawStrip(c, { count, window, rowOf, scale, colors, mono }) {
     const { plan } = this;
-    c.save();
-    c.beginPath();
-    c.rect(plan.gutter, plan.gutter, plan.strip, plan.side);
-    c.clip();
     this.raster.drawStrip(c, window, plan.gutter, plan.gutter, plan.strip, plan.side);
     c.font = `9px ${mono}`;
     c.textAlign = "center";
@@ -148,7 +151,6 @@ export class AttentionMap {
       c.fillStyle = indexOf(first, scale) > 128 ? colors.card : colors.ink;
       c.fillText(String(Math.round(100 * first)), plan.gutter + plan.strip / 2, yOf(plan, i + 0.5) + 0.5);
     }
-    c.restore();
   }
 
   // The query's row is outlined as far as it can see; the key's column and cell when one is chosen.
@@ -186,4 +188,38 @@ export class AttentionMap {
     c.strokeRect(left - 1, top - 1, width + 1, height + 1);
     c.restore();
   }
+}
+
+// Where rows `from` to `count` lie: across, their columns down to them, and their part of the strip.
+// Whole pixels, and one more on either side, so that nothing of what is drawn anew is left standing.
+function bandsOf(plan, from, count, ratio) {
+  const { gutter, left, side } = plan;
+  const end = gutter + side;
+  const inside = (at, least) => Math.min(end, Math.max(least, at));
+  const down = (at) => Math.floor(at * ratio - 1) / ratio;
+  const up = (at) => Math.ceil(at * ratio + 1) / ratio;
+  const top = inside(down(yOf(plan, from)), gutter);
+  const high = inside(up(yOf(plan, count)), gutter) - top;
+  const first = Math.max(left, down(xOf(plan, from)));
+  const last = Math.min(left + side, up(xOf(plan, count)));
+  return {
+    rows: [left, top, side, high],
+    columns: [first, gutter, Math.max(0, last - first), top + high - gutter],
+    strip: [gutter, top, plan.strip, high],
+  };
+}
+
+function wholeOf({ left, gutter, side }) {
+  return [left, gutter, side, side];
+}
+
+/** Draw into a rectangle that is emptied before. */
+function within(c, band, draw) {
+  c.save();
+  c.beginPath();
+  c.rect(...band);
+  c.clip();
+  c.clearRect(...band);
+  draw();
+  c.restore();
 }

@@ -8,32 +8,32 @@ const MONO = 0.602; // width of a character, in its size
 /** Which way the map is read: a row is a token, its columns what that reads from. */
 export const CAPTION = ["reads from →", "↓ token"];
 
-/** The tokens in sight, quietly. */
-export function drawLabels(c, plan, { count, tokens, colors, mono }) {
+/** The tokens in sight from `from` on, quietly. */
+export function drawLabels(c, plan, { count, tokens, colors, mono }, from) {
   c.fillStyle = colors.quiet;
   c.font = `${sizeOf(plan)}px ${mono}`;
-  along(c, plan, count, 1, (i) => textOf(plan, tokens, i));
+  along(c, plan, [from, count], 1, (i) => textOf(plan, tokens, i));
 }
 
 /** Every so many tokens a number. */
-export function drawTicks(c, plan, { count, colors, mono }) {
+export function drawTicks(c, plan, { count, colors, mono }, from) {
   c.fillStyle = colors.quiet;
   c.font = `10px ${mono}`;
-  along(c, plan, count, plan.tick, String);
+  along(c, plan, [from, count], plan.tick, String);
 }
 
 // Both edges: row labels end at the map, column labels begin there and run upwards.
-function along(c, plan, count, step, text) {
+function along(c, plan, range, step, text) {
   const { window, shift } = plan;
   c.save();
   c.textBaseline = "middle";
   c.textAlign = "right";
-  for (const i of inSight(window.y, window.size, count, step)) {
+  for (const i of inSight(window.y, window.size, range, step)) {
     c.fillText(text(i), rowEnd(plan), rowMiddle(plan, i));
   }
   c.rotate(-Math.PI / 2);
   c.textAlign = "left";
-  for (const k of inSight(window.x + shift, window.size, count, step)) {
+  for (const k of inSight(window.x + shift, window.size, range, step)) {
     c.fillText(text(k), -rowEnd(plan), columnMiddle(plan, k));
   }
   c.restore();
@@ -89,10 +89,10 @@ function columnMiddle(plan, k) {
   return Math.min(xOf(plan, k + 0.5), plan.width - 5);
 }
 
-// Every so many tokens, those whose middle is in the window.
-function* inSight(from, size, count, step) {
-  const end = Math.min(count, from + size - 0.5);
-  for (let i = Math.ceil(Math.max(0, from - 0.5) / step) * step; i < end; i += step) yield i;
+// Every so many tokens of a range, those whose middle is in the window.
+function* inSight(at, size, [from, count], step) {
+  const end = Math.min(count, at + size - 0.5);
+  for (let i = Math.ceil(Math.max(from, at - 0.5) / step) * step; i < end; i += step) yield i;
 }
 
 function within({ window }, i, from) {

@@ -1,5 +1,6 @@
 // The map with its window: what part of the text it shows, and what pointer and keys do to it.
 
+import { setHidden } from "./dom.js";
 import { cellAt, moved, spanOf } from "./geometry.js";
 import { AttentionMap } from "./map.js";
 import { listenToPointer } from "./map_pointer.js";
@@ -47,7 +48,7 @@ export class MapPanel {
     const view = viewOf(runs, window, span, width, theme);
     this.map.draw(view);
     const zoomedIn = !isWhole(window, span);
-    parts.all.hidden = !zoomedIn;
+    setHidden(parts.all, !zoomedIn);
     parts.nearer.disabled = runs.drawable < 9;
     parts.farther.disabled = !zoomedIn;
     parts.map.classList.toggle("zoomed", zoomedIn);

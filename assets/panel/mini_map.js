@@ -1,7 +1,7 @@
 // A small live map of one head, and the button that opens the full one.
 
 import { indexRow } from "./color.js";
-import { atMostEvery, setText } from "./dom.js";
+import { atMostEvery, setHidden, setText } from "./dom.js";
 import { spanOf } from "./geometry.js";
 import { titleOf } from "./map_view.js";
 import { fill } from "./raster.js";
@@ -41,7 +41,7 @@ export class MiniMap {
   draw() {
     const { runs, canvas, button } = this;
     const count = runs.drawable;
-    button.hidden = count === 0;
+    setHidden(button, count === 0);
     if (count === 0 || !button.isConnected) return;
     const theme = readTheme(button);
     const looked = `${runs.run.id} ${runs.key} ${runs.splits} ${theme.colors.card}`;

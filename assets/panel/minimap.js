@@ -1,5 +1,6 @@
 // The whole map, small, with a frame around what is in sight; a press or drag moves that.
 
+import { setHidden } from "./dom.js";
 import { fill } from "./raster.js";
 import { indexRow } from "./color.js";
 import { whole } from "./viewport.js";
@@ -29,7 +30,7 @@ export class Minimap {
   /** @param {import("./map.js").View | null} view null hides it */
   draw(view) {
     const { canvas } = this;
-    canvas.hidden = view === null;
+    setHidden(canvas, view === null);
     if (view === null) return;
     const { span, window, ratio, colors, count, key, scale, split } = view;
     const size = Math.round(SIDE * ratio);

@@ -1,7 +1,9 @@
 // The Output panel: text as it comes, what its tokens read, numbers, copy and save.
 
 import { answered, speakThrough } from "./asked.js";
-import { atMostEvery, linkLabels, partsOf, perFrame, setText, whileMounted } from "./dom.js";
+import {
+  afterEachFrame, atMostEvery, linkLabels, partsOf, perFrame, setHidden, setText, whileMounted,
+} from "./dom.js";
 import { clamp } from "./geometry.js";
 import { copyText, saveText } from "./keep_text.js";
 import { keepText } from "./kept.js";
@@ -13,7 +15,7 @@ import { DraftMarks } from "./draft_marks.js";
 import { plainText } from "./token_label.js";
 import { messageOf } from "./wire.js";
 
-const CALM = 200; // ms between tints while the selection follows the newest token
+const CALM = 300; // ms between tints while the selection follows the newest token
 
 export function mount(element, props, watch, server) {
   const runs = runsOf(props.channel);
@@ -51,6 +53,7 @@ export class OutputView {
     this.atEnd = true; // the end of the text is in sight
     this.drawSoon = perFrame(() => this.draw());
     this.markSoon = atMostEvery(CALM, () => this.mark());
+    this.markLater = afterEachFrame(() => this.markSoon(true));
     this.listen();
   }
 
@@ -64,7 +67,7 @@ export class OutputView {
       this.drawSoon();
     } else if (kind === "tokens" || kind === "status") this.drawSoon();
     else if (kind === "rows") this.markSoon();
-    else if (kind === "selection" || kind === "view" || kind === "look") this.markSoon(true);
+    else if (kind === "selection" || kind === "view" || kind === "look") this.markLater();
   }
 
   // Add what arrived; the text scrolls along while its end is in sight.
@@ -79,8 +82,8 @@ export class OutputView {
       this.guesses.show(run.guesses, run.draft);
     }
     const blank = this.flow.stable === 0 && this.flow.spans.length === 0;
-    empty.hidden = !blank || this.runs.running;
-    caret.hidden = !this.runs.running;
+    setHidden(empty, !blank || this.runs.running);
+    setHidden(caret, !this.runs.running);
     this.parts.copy.disabled = this.parts.save.disabled = blank;
     if (this.atEnd) text.scrollTop = text.scrollHeight;
     this.markSoon();

@@ -25,13 +25,13 @@ export class Pickers {
 
 // "3 of 6", or "3 of 6 · induction"; options are made anew only when their number changes.
 function offer(select, count, chosen, used, roles = []) {
-  if (select.options.length !== count) {
-    select.replaceChildren(...Array.from({ length: count }, (_, i) => new Option("", i)));
-  }
-  Array.from(select.options).forEach((option, i) => {
+  const texts = Array.from({ length: count }, (_, i) => {
     const role = ROLES[roles[i]]?.name;
-    const text = `${i + 1} of ${count}${role ? ` · ${role.toLowerCase()}` : ""}`;
-    if (option.text !== text) option.text = text;
+    return `${i + 1} of ${count}${role ? ` · ${role.toLowerCase()}` : ""}`;
+  });
+  if (select.options.length !== count) select.replaceChildren(...texts.map((text, i) => new Option(text, i)));
+  texts.forEach((text, i) => {
+    if (select.options[i].text !== text) select.options[i].text = text;
   });
   select.disabled = count === 0 || !used;
   select.value = String(clamp(chosen, 0, Math.max(0, count - 1)));

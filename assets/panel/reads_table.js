@@ -1,6 +1,6 @@
 // "Reads from" as a table with bars: the strongest keys of the selected row, in numbers.
 
-import { setText } from "./dom.js";
+import { setHidden, setText } from "./dom.js";
 import { keptOf, number, percent, readersOf, strongest } from "./reading.js";
 import { labelOf, nameOf } from "./token_label.js";
 
@@ -47,13 +47,13 @@ export class ReadsTable {
     setText(this.parts.caption, query < 0 ? "Reads from" : `${nameOf(tokens, query)} reads from`);
     const entries = shown ? strongest(shown, ENTRIES, split ? 1 : 0).filter(({ weight }) => weight > 0) : [];
     this.lines.forEach((line, k) => this.fill(line, entries[k], entries[0], tokens));
-    this.parts.longer.hidden = entries.length <= 8;
+    setHidden(this.parts.longer, entries.length <= 8);
     setText(this.parts.share, row && split && query > 0 ? shareOf(row) : "");
     setText(this.parts.readers, readersText(view));
   }
 
   fill({ line, label, index, bar, value }, entry, first, tokens) {
-    line.setAttribute("aria-hidden", String(!entry));
+    if (line.ariaHidden !== String(!entry)) line.ariaHidden = String(!entry);
     setText(label, entry ? labelOf(tokens[entry.index]) : "");
     setText(index, entry ? ` ${entry.index}` : "");
     setText(value, entry ? number(entry.weight) : "");

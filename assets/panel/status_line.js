@@ -1,6 +1,8 @@
 // Words and numbers under the text: what is going on, how far, how fast.
 
-import { setText } from "./dom.js";
+import { atMostEvery, setText } from "./dom.js";
+
+const CALM = 100; // ms between two looks at running numbers: faster nobody reads
 
 const WORDS = {
   waiting: "Waiting in line.",
@@ -34,14 +36,21 @@ export class StatusLine {
     this.parts = parts;
     this.state = null;
     this.status = null; // what was said last
+    this.stats = null;
+    this.countSoon = atMostEvery(CALM, () => this.count());
   }
 
   show(status) {
     if (status?.run === null) return this.say(status); // a complaint: the text shown keeps its numbers
-    const numbers = numbersOf(status?.stats);
+    this.stats = status?.stats;
+    this.countSoon(status?.state !== "running");
+    this.say(status);
+  }
+
+  count() {
+    const numbers = numbersOf(this.stats);
     for (const [name, text] of Object.entries(numbers)) setText(this.parts[name], text);
     this.parts.made.style.minWidth = `${numbers.limit.length}ch`;
-    this.say(status);
   }
 
   // Progress in the note is for the eyes: only its first sentence is read aloud.

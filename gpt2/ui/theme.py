@@ -70,6 +70,8 @@ _FLAT = {
     "button_secondary_shadow": "none",
     "button_primary_shadow_hover": "none",
     "button_secondary_shadow_hover": "none",
+    # A press starts a text: its first frames have no time for a button that fades.
+    "button_transition": "none",
     "button_transform_hover": "none",
     "button_transform_active": "none",
     "button_border_width": "1px",

@@ -245,6 +245,32 @@ def test_the_map_is_drawn_in_both_themes(panel: Page) -> None:
     assert panel.evaluate(corner) == [0xFA, 0xE0, 0x82, 255]
 
 
+@pytest.mark.parametrize(("scale", "place"), [("√ weight", 0.8), ("linear", 0.64), ("log", 0.935)])
+def test_a_colour_scale_recolours_the_map(panel: Page, scale: str, place: float) -> None:
+    """The cell shows 0.64: where the scale puts that, the ramp says its colour."""
+    show(panel)
+    panel.get_by_label("first token apart").uncheck()
+    panel.get_by_label("Colour scale", exact=True).select_option(label=scale)
+    wanted = panel.evaluate(
+        "async (place) => (await import('/color.js')).rampColors('light')[Math.round(255 * place)]",
+        place,
+    )
+    panel.wait_for_timeout(100)
+    cell = panel.evaluate(
+        """async () => {
+          const { planOf, spanOf, xOf, yOf } = await import("/geometry.js");
+          const canvas = document.querySelector("[data-part=map]");
+          const size = spanOf(runs.drawable, runs.running);
+          const plan = planOf(canvas.clientWidth, { x: 0, y: 0, size }, false);
+          const context = canvas.getContext("2d");
+          const [x, y] = [xOf(plan, 4.3), yOf(plan, 5.3)];
+          return [[...context.getImageData(x, y, 1, 1).data], runs.row(5)[4]];
+        }"""
+    )
+    assert cell[1] == pytest.approx(0.64, abs=0.01)
+    assert cell[0] == pytest.approx([*wanted, 255], abs=3)
+
+
 def test_copy_falls_back_and_save_keeps_the_text(panel: Page) -> None:
     send(panel, output([{"special": "<|endoftext|>"}, "It", {"hex": "e280"}, {"hex": "99"}, "s\n"]))
     expect(panel.locator(".token[data-from]")).to_have_count(4)

@@ -60,6 +60,7 @@ DECODE = """async (url, { rows, atlas, heads, bins, count }) => {
   const { AtlasStore } = await import(`${url}/atlas_store.js`);
   const store = new AtlasStore(heads, bins);
   store.push(0, wire.decodeBase64(atlas));
+  store.settle();
   return {
     weights: rows.map((row) => [...wire.weightsOf(Uint8Array.from(row))]),
     plain: [...wire.weightsOf(Uint8Array.from([0, 255, 51]), true)],

@@ -56,3 +56,42 @@ def test_a_tap_reads_a_cell_and_chooses_a_token(phone: Visit) -> None:
     phone.button("close").tap()
     expect(phone.button("full screen")).to_be_visible()
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_two_fingers_zoom_the_map_and_one_drags_it(phone: Visit) -> None:
+    phone.generate(new_tokens=60, seed=1)
+    phone.map.scroll_into_view_if_needed()
+    box = phone.map.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    minimap = phone.attention.locator("[data-part=minimap]")
+    session = phone.context.new_cdp_session(phone.page)
+
+    def touch(kind: str, *fingers: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(fingers)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def fingers(apart: float) -> list[tuple[float, float]]:
+        return [(middle[0] - apart, middle[1]), (middle[0] + apart, middle[1])]
+
+    def pinch(*distances: float) -> None:
+        touch("touchStart", *fingers(distances[0]))
+        for apart in distances[1:]:
+            touch("touchMove", *fingers(apart))
+        touch("touchEnd")
+
+    expect(minimap).to_be_hidden()
+    pinch(30, 45, 60, 75, 90)
+    expect(minimap).to_be_visible()
+    assert phone.page.evaluate("visualViewport.scale") == 1
+    chosen = phone.page.evaluate("store.pick")
+    before = minimap.evaluate("canvas => canvas.toDataURL()")
+    touch("touchStart", middle)
+    for step in (10, 20, 30, 40):
+        touch("touchMove", (middle[0] + step, middle[1] + step))
+    touch("touchEnd")
+    phone.until(
+        "(before) => document.querySelector('[data-part=minimap]').toDataURL() !== before", before
+    )
+    assert phone.page.evaluate("store.pick") == chosen  # a drag chooses nothing
+    pinch(90, 60, 40, 20, 5)
+    expect(minimap).to_be_hidden()

@@ -57,6 +57,8 @@ def test_a_map_is_taken_along_and_a_link_brings_it_back(
 
     page = saved(visit, "page that opens offline", tmp_path)
     opens_offline(browser, page, text)
+    visit.attention.get_by_label("Colour scale", exact=True).select_option("log")
+    visit.attention.get_by_label("first token apart").uncheck()
     visit.button("copy link").click()
     expect(visit.attention.get_by_text("in the link itself")).to_be_visible()
     link = visit.page.evaluate("navigator.clipboard.readText()")
@@ -64,6 +66,10 @@ def test_a_map_is_taken_along_and_a_link_brings_it_back(
     other.until("() => store.run?.status && store.missing() === null && store.drawable > 20")
     assert other.written() == text_of(11, 30)
     assert other.page.evaluate("[store.look.layer, store.look.head]") == [3, 2]
+    assert other.page.evaluate("[store.scale, store.apart]") == ["log", False]
+    expect(other.attention.get_by_label("Colour scale", exact=True)).to_have_value("log")
+    expect(other.attention.get_by_label("first token apart")).not_to_be_checked()
+    expect(other.number("New tokens")).to_have_value("30")
     assert "#map" not in other.page.url
 
 

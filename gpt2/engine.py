@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,7 +18,8 @@ from gpt2.config import GPT2Config
 from gpt2.drafting import generate_drafted
 from gpt2.generation import Step
 from gpt2.model import AttentionRecorder, GPT2Model
-from gpt2.model.value_norms import ValueNorms
+from gpt2.model.value_norms import ValueNorms, stacked
+from gpt2.norms_later import NormsLater
 from gpt2.sampling import GREEDY, SamplingOptions
 from gpt2.tokenizer import TextStream, Tokenizer
 
@@ -51,7 +52,7 @@ class Event:
     finish: Finish | None = None
     guess: int | None = None
     speed_up: float | None = None
-    norms: dict[int, Weights] = field(default_factory=dict)
+    norms: Mapping[int, Weights] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class Engine:
     ) -> Iterator[Event]:
         decoder = TextStream(self.tokenizer)
         clock = Clock()
+        norms_later = NormsLater(self._norms)
         finish: Finish | None = None
         for step in steps:
             text = ""
@@ -164,7 +166,7 @@ class Engine:
                 text = decoder.feed(step.token)
             clock.count(step)
             rows = {layer: w.float().cpu().numpy() for layer, w in step.attention.items()}
-            norms = self._norms(step.values)
+            norms = norms_later(list(step.values), stacked(step.values)) if step.values else {}
             done = clock.tokens_per_second, None, step.guess, step.speed_up, norms
             yield Event(step.token, step.fed, text, rows, clock.seconds, *done)
             if finish:
@@ -209,7 +211,7 @@ class Engine:
             maps[layer] = weights[0].float().cpu().numpy()
 
         def keep_values(layer: int, v: torch.Tensor) -> None:
-            see(layer, maps.pop(layer), self._norms({layer: v[0]})[layer])
+            see(layer, maps.pop(layer), self._norms([layer], stacked({layer: v[0]}))[0])
 
         device = self.model.ln_f.weight.device
         recorder = AttentionRecorder(lambda layer: True, keep, keep_values)

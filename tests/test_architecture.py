@@ -54,6 +54,7 @@ LEVELS = {
     "gpt2.assets_folder": 0,
     "gpt2.head_roles": 0,
     "gpt2.levels": 0,
+    "gpt2.norms_later": 0,
 }
 # Who may import these; nobody at all for an empty set.
 ONLY = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -77,7 +77,7 @@ def test_no_tensor_leaves_the_engine() -> None:
     for event in events:
         for field in dataclasses.fields(event):
             value = getattr(event, field.name)
-            for part in [*value, *value.values()] if isinstance(value, dict) else [value]:
+            for part in [*value, *value.values()] if isinstance(value, Mapping) else [value]:
                 assert isinstance(part, str | int | float | np.ndarray | None)
     seen = ENGINE.attention(PROMPT, 0, 0)
     assert type(seen.weights) is type(events[0].attention[0]) is np.ndarray

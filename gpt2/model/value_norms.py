@@ -5,7 +5,7 @@ Kobayashi et al. (2020), "Attention is Not Only a Weight" (arXiv 2004.10102), wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -29,18 +29,15 @@ class ValueNorms:
     def __init__(self, model: GPT2Model) -> None:
         self._model = model
 
-    def __call__(self, values: Mapping[int, Tensor]) -> dict[int, Floats]:
-        """Norms (H, T) of the values (H, T, D) of some layers."""
-        if not values:
-            return {}
-        v = np.stack([value.float().cpu().numpy() for value in values.values()])  # (L, H, T, D)
-        watched = list(values)
+    def __call__(self, layers: Sequence[int], v: Floats) -> Floats:
+        """Norms (L, H, T) of the values v (L, H, T, D) of these layers."""
         # Picking layers copies megabytes, and usually all are watched.
         grams = self._grams
-        if watched != list(range(len(grams))):
-            grams = grams[watched]
+        if list(layers) != list(range(len(grams))):
+            grams = grams[list(layers)]
         squares = ((v @ grams) * v).sum(axis=-1)  # (L, H, T)
-        return dict(zip(values, np.sqrt(squares.clip(0)), strict=True))
+        norms: Floats = np.sqrt(squares.clip(0))
+        return norms
 
     @cached_property
     @apart
@@ -49,3 +46,8 @@ class ValueNorms:
         """(L, H, D, D)."""
         layers = [m for m in self._model.modules() if isinstance(m, MultiHeadAttention)]
         return np.stack([layer.output_gram().cpu().numpy() for layer in layers])
+
+
+def stacked(values: Mapping[int, Tensor]) -> Floats:
+    """Values (H, T, D) of some layers as (L, H, T, D)."""
+    return np.stack([value.float().cpu().numpy() for value in values.values()])

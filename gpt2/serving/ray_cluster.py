@@ -77,7 +77,7 @@ class RayEngine(Engine):
         self.handle = handle
         self.precision = "float32"
         # Weights of output projections, which are where the model is: nothing is known of norms.
-        self._norms = cast(ValueNorms, lambda values: {})
+        self._norms = cast(ValueNorms, None)
 
     @property
     def config(self) -> GPT2Config:

@@ -172,7 +172,7 @@ class AttentionRequests:
 
 def _rebuilt(run: Run, engine: Engine, read: int) -> None:
     capture = run.capture
-    if capture.rows(0, read) is None or capture.norms(read) is None:
+    if capture.rows(0, read) is None or capture.norms(read, 0, 0) is None:
         capture.rebuild(engine, run.ids[:read])
 
 

@@ -12,6 +12,9 @@ from gpt2.levels import Levels, Weights, to_levels
 from gpt2.ui.capture_budget import SERVER_BUDGET, CaptureBudget
 from gpt2.ui.rollout import Rollout
 
+# By layer (H, fed), which may be worked out only when asked for, and a token's place in it.
+Norms = tuple[Mapping[int, Weights], int]
+
 
 class Capture:
     """Rows by token: row i is (L, H, i + 1), and (L, H) says how much a token offers each head.
@@ -24,7 +27,7 @@ class Capture:
         self._budget = budget
         self._lock = threading.Lock()
         self._rows: list[Levels | None] = []
-        self._norms: list[Weights | None] = []
+        self._norms: list[Norms | None] = []
         self._bytes = 0
         self.rollout = Rollout(layers)
 
@@ -46,16 +49,13 @@ class Capture:
                 for row in rows:
                     i = row.shape[-1] - 1
                     row[layer] = to_levels(weights[:, i - first, : i + 1])
-        lengths: list[Weights | None] = [None] * fed
-        if len(norms) == self.layers:
-            stacked = np.stack([norms[n] for n in range(self.layers)])  # (L, H, fed)
-            lengths = [stacked[..., t] for t in range(fed)]
-        self._put(first, rows, lengths)
+        told = len(norms) == self.layers
+        self._put(first, rows, [(norms, t) if told else None for t in range(fed)])
 
     def rebuild(self, engine: Engine, ids: Sequence[int]) -> None:
         """All rows of `ids`, by one forward pass. Raises ValueError as `Engine.read` does."""
         rows = [np.empty((self.layers, self.heads, i + 1), np.uint8) for i in range(len(ids))]
-        norms = np.empty((self.layers, self.heads, len(ids)), np.float32)
+        norms: dict[int, Weights] = {}
 
         def see(layer: int, maps: Weights, lengths: Weights) -> None:
             norms[layer] = lengths
@@ -63,7 +63,7 @@ class Capture:
                 row[layer] = to_levels(maps[:, i, : i + 1])
 
         engine.read(ids, see)
-        self._put(0, rows, [norms[..., i] for i in range(len(ids))])
+        self._put(0, rows, [(norms, i) for i in range(len(ids))])
 
     def rows(self, start: int, stop: int) -> list[Levels] | None:
         """Rows `start` to `stop`, or None when any is missing."""
@@ -71,11 +71,13 @@ class Capture:
             rows = [row for row in self._rows[start:stop] if row is not None]
         return rows if len(rows) == max(0, stop - start) else None
 
-    def norms(self, stop: int) -> list[Weights] | None:
-        """What the first `stop` tokens offer, (L, H) each, or None when any is unknown."""
+    def norms(self, stop: int, layer: int, head: int) -> Weights | None:
+        """What the first `stop` tokens offer a head (stop,), or None when any is unknown."""
         with self._lock:
             norms = [each for each in self._norms[:stop] if each is not None]
-        return norms if len(norms) == stop else None
+        if len(norms) != stop:
+            return None
+        return np.array([told[layer][head, t] for told, t in norms], np.float32)
 
     @property
     def size_bytes(self) -> int:
@@ -92,7 +94,7 @@ class Capture:
             self._rows, self._norms, self._bytes = [], [], 0
         self.rollout.clear()
 
-    def _put(self, first: int, rows: list[Levels], norms: Sequence[Weights | None]) -> None:
+    def _put(self, first: int, rows: list[Levels], norms: Sequence[Norms | None]) -> None:
         with self._lock:
             end = first + len(rows)
             missing = max(0, end - len(self._rows))

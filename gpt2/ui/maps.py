@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from gpt2.levels import Levels, Weights, to_levels, to_plain_levels, to_weights
 from gpt2.ui.capture import Capture
 
@@ -69,10 +67,9 @@ def _value_rows(
     capture: Capture, view: MapView, rows: list[Levels], stop: int
 ) -> list[Levels] | None:
     """norm(A_ij W v_j), as a share of the row (Kobayashi et al. 2020, arXiv 2004.10102)."""
-    norms = capture.norms(stop)
-    if norms is None:
+    lengths = capture.norms(stop, view.layer, view.head)
+    if lengths is None:
         return None
-    lengths = np.array([each[view.layer, view.head] for each in norms], np.float32)
     made = []
     for row in rows:
         weighted = to_weights(row[view.layer, view.head]) * lengths[: row.shape[-1]]

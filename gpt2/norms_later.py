@@ -1,0 +1,89 @@
+"""Value norms of a run, worked out for several tokens at a time.
+
+The matrices they need are megabytes that no cache holds while text is written: fetching them for
+every token took a twentieth of its time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+NormsOf = Callable[[Sequence[int], Floats], Floats]  # layers, values (L, H, T, D) to (L, H, T)
+_TOKENS = 16  # together at the most, so that a run keeps few values
+
+
+class _Batch:
+    """The values of a few passes until somebody asks; from then on their norms."""
+
+    def __init__(self, norms_of: NormsOf, layers: list[int]) -> None:
+        self.layers = layers
+        self.tokens = 0
+        self._norms_of = norms_of
+        self._values: list[Floats] = []
+        self._norms = np.empty((0, 0, 0), np.float32)
+        self._lock = threading.Lock()
+
+    def add(self, values: Floats) -> PassNorms:
+        """Where these values' norms will be found."""
+        with self._lock:
+            start = self.tokens
+            self.tokens += values.shape[2]
+            self._values.append(values)
+        return PassNorms(self, slice(start, self.tokens))
+
+    def norms(self) -> Floats:
+        """(L, H, T) of all that was added."""
+        with self._lock:
+            if self._values:
+                new = self._norms_of(self.layers, np.concatenate(self._values, axis=2))
+                # Somebody may have asked before the batch was full.
+                known = [self._norms] if self._norms.size else []
+                self._norms = np.concatenate([*known, new], axis=2)
+                self._values = []
+            return self._norms
+
+
+class PassNorms(Mapping[int, Floats]):
+    """Norms (H, fed) of one pass by layer; computed when one is looked at. Pickles as a dict."""
+
+    def __init__(self, batch: _Batch, tokens: slice) -> None:
+        self._batch = batch
+        self._tokens = tokens
+
+    def __getitem__(self, layer: int) -> Floats:
+        if layer not in self._batch.layers:
+            raise KeyError(layer)
+        place = self._batch.layers.index(layer)
+        return self._batch.norms()[place, :, self._tokens]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._batch.layers)
+
+    def __len__(self) -> int:
+        return len(self._batch.layers)
+
+    def __reduce__(self) -> tuple[type[dict[int, Floats]], tuple[dict[int, Floats]]]:
+        return dict, (dict(self),)
+
+
+class NormsLater:
+    """What `Event.norms` are made with, of one run; `norms_of` is the model's `ValueNorms`."""
+
+    def __init__(self, norms_of: NormsOf) -> None:
+        self._norms_of = norms_of
+        self._batch: _Batch | None = None
+
+    def __call__(self, layers: Sequence[int], values: Floats) -> Mapping[int, Floats]:
+        """The norms of the values (L, H, fed, D) of some layers."""
+        batch = self._batch
+        if batch is None or batch.tokens >= _TOKENS or batch.layers != list(layers):
+            batch = self._batch = _Batch(self._norms_of, list(layers))
+        norms = batch.add(values)
+        if batch.tokens >= _TOKENS:
+            batch.norms()
+        return norms

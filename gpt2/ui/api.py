@@ -11,6 +11,7 @@ from gpt2.sampling import USUAL
 from gpt2.ui.playground import TOLD, Playground
 from gpt2.ui.requests import OFF, check_text, checked, whole
 from gpt2.ui.sizes import source_of
+from gpt2.ui.visitors import address_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,12 +83,6 @@ class Api:
             raise told(error) from error
         rows = [[round(float(w), 6) for w in row[: i + 1]] for i, row in enumerate(seen.weights)]
         return {"tokens": seen.tokens, "weights": rows}
-
-
-def address_of(caller: gr.Request | None) -> str:
-    """Whose runs are counted together; behind a proxy, what the proxy says."""
-    client = getattr(caller, "client", None)
-    return client.host if client else ""
 
 
 def told(error: Exception) -> gr.Error:

@@ -17,7 +17,7 @@ from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_token
 from gpt2.ui.runs import Run
 from gpt2.ui.sizes import choices, config_of, drafts_for, source_of
 from gpt2.ui.text_line import TextLine
-from gpt2.ui.visitors import Visitors
+from gpt2.ui.visitors import Visitors, address_of
 
 # A prompt that is too long anyway is cut before it travels to be counted.
 _CUT = f"(prompt, size) => [prompt.slice(0, {MOST_CHARACTERS + 1}), size]"
@@ -103,7 +103,8 @@ class Handlers:
         except TOLD as error:
             yield _complaint(error)
             return
-        yield from map(_shown, self._playground.generate(wish, self._visitors.of(request)))
+        visitor, address = self._visitors.of(request), address_of(request)
+        yield from map(_shown, self._playground.generate(wish, visitor, address))
 
     def go_on(
         self,
@@ -131,7 +132,8 @@ class Handlers:
         except TOLD as error:
             yield _complaint(error)
             return
-        yield from map(_shown, self._playground.go_on(wish, visitor, run))
+        frames = self._playground.go_on(wish, visitor, run, address_of(request))
+        yield from map(_shown, frames)
 
     def arrive(self, size: str) -> tuple[Any, str]:
         """What may have changed since the server started: which sizes are here, what is ready."""

@@ -25,6 +25,14 @@ class Limits:
     per_visitor: int = 4
     seconds: int = 900
 
+    @property
+    def per_address(self) -> int:
+        """Runs that all open pages of one address may have, in line or running.
+
+        A class of thirty behind one router fits in; one computer cannot take every place.
+        """
+        return max(self.per_visitor, 3 * (self.running + self.waiting) // 4)
+
     @classmethod
     def from_environment(cls) -> Limits:
         """GPT2_RUNNING, GPT2_WAITING, GPT2_PER_VISITOR, GPT2_SECONDS. Raises ValueError."""

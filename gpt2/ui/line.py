@@ -12,6 +12,14 @@ from gpt2.ui.limits import Limits
 _ENOUGH = 5  # tokens after which a run's own speed says something
 
 
+_PAGES = "pages at "
+
+
+def pages_at(address: str) -> str:
+    """Who is counted as one visitor with all the pages that are open at an address."""
+    return f"{_PAGES}{address}" if address else ""
+
+
 class FullHouse(Exception):
     """No place is left. The message is for the visitor."""
 
@@ -55,11 +63,7 @@ class Line:
         place = Place(visitor, tokens)
         with self._lock:
             mine = sum(visitor != "" and other.visitor == visitor for other in self._places)
-            if mine >= limits.per_visitor:
-                raise FullHouse(
-                    f"You have {mine} texts in line or being written, as many as one visitor may. "
-                    "Wait for one to end, or stop one."
-                )
+            self._check(visitor, mine)
             if len(self._places) >= limits.running + limits.waiting:
                 seconds = self._seconds(self._places)
                 when = f"in {in_words(seconds)}" if seconds else "in a while"
@@ -69,6 +73,19 @@ class Line:
                 )
             self._places.append(place)
         return place
+
+    def _check(self, visitor: str, mine: int) -> None:
+        if visitor.startswith(_PAGES):
+            if mine >= self.limits.per_address:
+                raise FullHouse(
+                    f"Pages at your address have {mine} texts in line or being written, and others "
+                    "want to write too. Nothing is lost; try again when one of yours has ended."
+                )
+        elif mine >= self.limits.per_visitor:
+            raise FullHouse(
+                f"You have {mine} texts in line or being written, as many as one visitor may. "
+                "Wait for one to end, or stop one."
+            )
 
     def ahead(self, place: Place) -> int:
         """How many must leave before this place may run; 0 means now."""

@@ -14,7 +14,7 @@ from gpt2.engine import Engine, Event
 from gpt2.residency import OutOfMemory
 from gpt2.serving.remote import Lost
 from gpt2.ui.frames import Frames, Value, loading_sentence, note
-from gpt2.ui.line import FullHouse, in_words
+from gpt2.ui.line import FullHouse, in_words, pages_at
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import News, Runner, Started, Waiting
 from gpt2.ui.runs import Run, RunStore
@@ -55,8 +55,8 @@ class Playground:
         self.runner = runner
         self.runs = RunStore()
 
-    def generate(self, request: Request, visitor: Visitor) -> Iterator[Frame]:
-        """A new text from the prompt."""
+    def generate(self, request: Request, visitor: Visitor, address: str = "") -> Iterator[Frame]:
+        """A new text from the prompt; `address` is where the page is open."""
 
         def start(engine: Engine) -> Run:
             run = new_run(engine, request)
@@ -66,9 +66,11 @@ class Playground:
             self.runs.add(run)
             return run
 
-        return self._frames(request, visitor, start)
+        return self._frames(request, visitor, start, address)
 
-    def go_on(self, request: Request, visitor: Visitor, run: Run) -> Iterator[Frame]:
+    def go_on(
+        self, request: Request, visitor: Visitor, run: Run, address: str = ""
+    ) -> Iterator[Frame]:
         """More of the same text, by the same model."""
 
         def start(engine: Engine) -> Run:
@@ -76,7 +78,7 @@ class Playground:
             run.draft = _title_of(request.draft) or run.draft
             return run
 
-        return self._frames(request, visitor, start)
+        return self._frames(request, visitor, start, address)
 
     def status(self, size: str) -> str:
         """The words at the top right of the page while nothing runs."""
@@ -103,7 +105,7 @@ class Playground:
             yield text
 
     def _frames(
-        self, request: Request, visitor: Visitor, start: Callable[[Engine], Run]
+        self, request: Request, visitor: Visitor, start: Callable[[Engine], Run], address: str
     ) -> Iterator[Frame]:
         title = source_of(request.size).title
         precision = precision_of(request.size)
@@ -112,7 +114,7 @@ class Playground:
         last: Frame | None = None
         newest: News | None = None
         try:
-            for batch in self.runner.news(request, start, stop):
+            for batch in self.runner.news(request, start, stop, pages_at(address)):
                 events = [item for item in batch if isinstance(item, Event)]
                 frame: Frame | None = None
                 with visitor.lock:

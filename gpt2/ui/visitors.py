@@ -14,6 +14,12 @@ from gpt2.ui.limits import MOST_VISITORS
 T = TypeVar("T")
 
 
+def address_of(caller: gr.Request | None) -> str:
+    """Whose runs are counted together; behind a proxy, what the proxy says."""
+    client = getattr(caller, "client", None)
+    return client.host if client else ""
+
+
 class Visitors(Generic[T]):
     """`new` makes what a page gets, and `forget` is told what falls out."""
 

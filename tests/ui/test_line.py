@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gpt2.residency import Residency
 from gpt2.sampling import GREEDY
 from gpt2.ui.limits import Limits
-from gpt2.ui.line import FullHouse, Line, in_words
+from gpt2.ui.line import FullHouse, Line, in_words, pages_at
 from gpt2.ui.runner import Runner
 from gpt2.ui.runs import Run, RunStore
 
@@ -77,6 +77,18 @@ def test_one_visitor_cannot_fill_the_house() -> None:
         line.join()  # those who cannot be told apart
     line.leave(mine[0])
     line.join("me")
+
+
+def test_the_pages_of_one_address_leave_places_for_others() -> None:
+    line = Line(Limits(running=2, waiting=6, per_visitor=1))
+    school = [line.join(pages_at("10.0.0.1")) for _ in range(6)]
+    with pytest.raises(FullHouse, match="Pages at your address have 6 texts"):
+        line.join(pages_at("10.0.0.1"))
+    line.join(pages_at("10.0.0.2"))
+    line.join("10.0.0.1")  # a script there has its own limit
+    line.leave(school[0])
+    assert pages_at("") == ""
+    line.join(pages_at("10.0.0.1"))
 
 
 def test_the_wait_is_what_those_before_may_still_write(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from gpt2.ui.compare.surprise import surprise_value
 from gpt2.ui.compare.wish import needs
 from gpt2.ui.compare.work import ColumnNews, CompareNews, CompareWork, Failed, RoundEnd
 from gpt2.ui.frames import Value
+from gpt2.ui.line import pages_at
 from gpt2.ui.playground import Playground, new_run
 from gpt2.ui.requests import Request
 from gpt2.ui.runs import Run
@@ -30,14 +31,17 @@ class Comparison:
         self._runner = playground.runner
         self._runs = playground.runs
 
-    def frames(self, requests: list[Request], stop: threading.Event) -> Iterator[Frame]:
+    def frames(
+        self, requests: list[Request], stop: threading.Event, address: str = ""
+    ) -> Iterator[Frame]:
         """What the page shows, again and again until the last column ends or `stop` is set.
 
-        Raises OutOfMemory, before anything is loaded, for sizes that never fit together.
+        `address` is where the page is open. Raises OutOfMemory, before anything is loaded, for
+        sizes that never fit together.
         """
         columns = [Column(request) for request in requests]
         name = uuid.uuid4().hex
-        for batch in self._news(requests, stop, self._started):
+        for batch in self._news(requests, stop, self._started, pages_at(address)):
             # By key, not in a list: Gradio's diff of a list mixes up deletions deeper inside it.
             updates = {
                 str(at): column.update(

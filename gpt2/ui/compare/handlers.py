@@ -19,7 +19,7 @@ from gpt2.ui.compare.wish import checked_sizes, compared, memory_line
 from gpt2.ui.frames import Value
 from gpt2.ui.playground import SORRY, TOLD
 from gpt2.ui.requests import check_text, checked
-from gpt2.ui.visitors import Visitors
+from gpt2.ui.visitors import Visitors, address_of
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +75,9 @@ class CompareHandlers:
         stop = visitor.stop = threading.Event()
         try:
             wish = compared(prompt, sizes, temperature, new_tokens, top_k, top_p, seed, same_noise)
-            for columns, surprise, figures in self._comparison.frames(wish, stop):
+            for columns, surprise, figures in self._comparison.frames(
+                wish, stop, address_of(request)
+            ):
                 yield columns, surprise or gr.skip(), figures or gr.skip()
         except Cancelled:
             yield _complaint("Stopped before the first token.")

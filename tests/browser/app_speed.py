@@ -53,7 +53,7 @@ def wish(url: str, name: str) -> dict[str, Any]:
     sent: list[dict[str, Any]] = []
 
     def keep(request: Request) -> None:
-        if request.url.endswith("queue/join") and request.post_data:
+        if "queue/join" in request.url and request.post_data:
             sent.append(json.loads(request.post_data))
 
     with chromium() as browser:

@@ -88,6 +88,7 @@ export function whenIdle(work) {
 }
 
 const REST = 3; // times as long as the frame took
+const MOST_REST = 150; // ms
 
 // Run `work` in a frame of its own, after what is more urgent, and then rest, so that a slow machine
 // has most of its time for what was urgent.
@@ -99,7 +100,8 @@ export function atLeisure(work) {
     const began = performance.now();
     work();
     afterPaint(() => {
-      rested = performance.now() + REST * (performance.now() - began);
+      const now = performance.now();
+      rested = now + Math.min(MOST_REST, REST * (now - began));
     });
   };
   return () => {

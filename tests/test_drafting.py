@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -17,6 +17,7 @@ from gpt2 import Engine, GPT2Config, GPT2Model, SamplingOptions
 from gpt2 import draft_length as pace
 from gpt2.drafting import generate_drafted
 from gpt2.generation import PREFILL_CHUNK, Step, generate
+from gpt2.precision import float16_model, float32_model, int8_model
 from gpt2.sampling import GREEDY, filtered
 from tests.small import CONFIG, small_engine
 
@@ -61,6 +62,13 @@ def test_a_drafted_text_is_the_model_s_own(
 ) -> None:
     plain = tokens(generate(MODEL, prompt, 50, options))
     assert tokens(generate_drafted(MODEL, draft, prompt, 50, options)) == plain
+
+
+@pytest.mark.parametrize("twin", [float32_model, float16_model, int8_model])
+def test_in_every_precision(twin: Callable[[GPT2Model], GPT2Model]) -> None:
+    model, draft = twin(MODEL), twin(DRAFTS["near"])
+    plain = tokens(generate(model, SHORT, 60, GREEDY))
+    assert tokens(generate_drafted(model, draft, SHORT, 60, GREEDY)) == plain
 
 
 @settings(deadline=None, max_examples=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from gpt2 import Engine, SamplingOptions
+from gpt2 import Engine, GPT2Model, SamplingOptions
+from gpt2.precision import float16_model, float32_model, int8_model
 from gpt2.scoring import distributions, next_tokens, score
 from tests.small import CONFIG, small_engine
 
+WARM = SamplingOptions(temperature=0.9, top_p=0.95)
 TEXT = "It was late, and the fox 🦊 was not at home. " * 3
 
 
@@ -85,3 +88,13 @@ def test_greedy_leaves_one_token(engine: Engine) -> None:
     found = next_tokens(engine, "", SamplingOptions(temperature=0))
     assert [c.after for c in found.likeliest] == [1] + [0] * 9
     assert found.kept == 1
+
+
+@pytest.mark.parametrize("twin", [float32_model, float16_model, int8_model])
+def test_in_every_precision(engine: Engine, twin: Callable[[GPT2Model], GPT2Model]) -> None:
+    other = Engine(twin(engine.model), engine.tokenizer)
+    for ask in (
+        lambda e: score(e, TEXT).bits_per_byte,
+        lambda e: next_tokens(e, TEXT, WARM).entropy,
+    ):
+        assert ask(other) == pytest.approx(ask(engine), rel=0.02)

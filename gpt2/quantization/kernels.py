@@ -146,13 +146,14 @@ def _pack_int8(values: Tensor, scale: Tensor) -> Packed:
 
 def _int8(x: Tensor, packed: Packed, scale: float, zero: int) -> Tensor:
     product = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
-    y: Tensor = product(x, scale, zero, packed)
-    return y
+    # It takes rows, not a row.
+    y: Tensor = product(x if x.dim() > 1 else x[None], scale, zero, packed)
+    return y if x.dim() > 1 else y[0]
 
 
 def _float16(x: Tensor, packed: Packed) -> Tensor:
-    y: Tensor = torch.ops.quantized.linear_dynamic_fp16(x, packed)
-    return y
+    y: Tensor = torch.ops.quantized.linear_dynamic_fp16(x if x.dim() > 1 else x[None], packed)
+    return y if x.dim() > 1 else y[0]
 
 
 def _float32(x: Tensor, packed: Packed, bias: Tensor | None) -> Tensor:

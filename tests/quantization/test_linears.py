@@ -70,6 +70,17 @@ def test_a_twin_gives_what_the_linear_gives(name: str, shape: tuple[int, int]) -
     torch.testing.assert_close(twin.weight, weight, rtol=1e-3, atol=0.02)
 
 
+@pytest.mark.parametrize("shape", [(96, 64), (1024, 512)], ids=str)
+@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.usefixtures("kernel")
+def test_a_row_may_come_without_a_batch(name: str, shape: tuple[int, int]) -> None:
+    make, _ = TWINS[name]
+    twin, x = make(random(*shape), random(shape[0], seed=1)), random(3, shape[1], seed=2)
+    for row, expected in zip(x, twin(x), strict=True):
+        assert twin(row).shape == (shape[0],)
+        torch.testing.assert_close(twin(row), expected, rtol=1e-4, atol=1e-4)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(EXACT),

@@ -12,6 +12,7 @@ from gpt2.levels import Levels, Weights, to_levels
 from gpt2.ui.capture_budget import SERVER_BUDGET, CaptureBudget
 from gpt2.ui.rollout import Rollout
 
+_TOGETHER = 64  # rows made into bytes at once: fewer are slower, more take more memory
 # By layer (H, fed), which may be worked out only when asked for, and a token's place in it.
 Norms = tuple[Mapping[int, Weights], int]
 
@@ -46,9 +47,9 @@ class Capture:
             rows[0][:] = to_levels(np.stack([attention[n] for n in range(self.layers)])[:, :, 0])
         else:
             for layer, weights in attention.items():
-                for row in rows:
-                    i = row.shape[-1] - 1
-                    row[layer] = to_levels(weights[:, i - first, : i + 1])
+                levels = to_levels(weights)
+                for i, row in enumerate(rows, first):
+                    row[layer] = levels[:, i - first, : i + 1]
         told = len(norms) == self.layers
         self._put(first, rows, [(norms, t) if told else None for t in range(fed)])
 
@@ -59,8 +60,11 @@ class Capture:
 
         def see(layer: int, maps: Weights, lengths: Weights) -> None:
             norms[layer] = lengths
-            for i, row in enumerate(rows):
-                row[layer] = to_levels(maps[:, i, : i + 1])
+            for start in range(0, len(ids), _TOGETHER):
+                stop = min(start + _TOGETHER, len(ids))
+                levels = to_levels(maps[:, start:stop, :stop])
+                for i in range(start, stop):
+                    rows[i][layer] = levels[:, i - start, : i + 1]
 
         engine.read(ids, see)
         self._put(0, rows, [(norms, i) for i in range(len(ids))])

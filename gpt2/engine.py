@@ -16,7 +16,7 @@ from gpt2.batching import Batcher
 from gpt2.clock import Clock
 from gpt2.config import GPT2Config
 from gpt2.drafting import generate_drafted
-from gpt2.generation import Step
+from gpt2.generation import Step, generate
 from gpt2.model import AttentionRecorder, GPT2Model
 from gpt2.model.value_norms import ValueNorms, stacked
 from gpt2.norms_later import NormsLater
@@ -200,22 +200,20 @@ class Engine:
         return AttentionMap(tokens, self.attention_rows(ids, layer)[head])
 
     @apart
-    @torch.inference_mode()
-    def read(self, ids: Sequence[int], see: Callable[[int, Weights, Weights], None]) -> None:
-        """One forward pass over `ids`; `see(layer, maps, norms)` gets each layer in turn: (H, T, T)
-        and, as in `Event`, (H, T). Raises ValueError when the text is too long.
+    def read(self, ids: Sequence[int], see: Callable[[int, int, Weights, Weights], None]) -> None:
+        """`ids` piece by piece, as a run reads its prompt.
+
+        `see(layer, first, rows, norms)` gets of each piece, layer after layer, the rows (H, fed, S)
+        of the tokens from `first` on and, as in `Event`, (H, fed). Raises ValueError when the text
+        is empty or too long.
         """
-        maps: dict[int, Weights] = {}
-
-        def keep(layer: int, weights: torch.Tensor) -> None:
-            maps[layer] = weights[0].float().cpu().numpy()
-
-        def keep_values(layer: int, v: torch.Tensor) -> None:
-            see(layer, maps.pop(layer), self._norms([layer], stacked({layer: v[0]}))[0])
-
-        device = self.model.ln_f.weight.device
-        recorder = AttentionRecorder(lambda layer: True, keep, keep_values)
-        self.model.hidden(torch.tensor([list(ids)], device=device), attend=recorder)
+        layers = range(self.config.num_blocks)
+        first = 0
+        for step in generate(self.model, ids, 0, GREEDY, lambda: layers):
+            norms = self._norms(layers, stacked(step.values))
+            for layer, rows in step.attention.items():
+                see(layer, first, rows.float().cpu().numpy(), norms[layer])
+            first += step.fed
 
     @apart
     @torch.inference_mode()

@@ -31,17 +31,26 @@ def probe(engine: Engine, length: int = LENGTH, seeds: int = SEEDS) -> Roles:
     return Roles(repeats=runs[0].repeats, **means)
 
 
+def whole_maps(engine: Engine, ids: list[int]) -> list[Weights]:
+    """Every layer's weights (H, T, T) over `ids`. Raises ValueError when the text is too long."""
+    config = engine.config
+    shape = (config.num_heads, len(ids), len(ids))
+    maps = [np.zeros(shape, np.float32) for _ in range(config.num_blocks)]
+
+    def see(layer: int, first: int, rows: Weights, norms: Weights) -> None:
+        _, fed, seen = rows.shape
+        maps[layer][:, first : first + fed, :seen] = rows
+
+    engine.read(ids, see)
+    return maps
+
+
 def _one(engine: Engine, length: int, seed: int) -> Roles:
     random = np.random.default_rng(seed)
     # The last id of the vocabulary is <|endoftext|>.
     half = random.choice(engine.config.vocab_size - 1, length, replace=False).tolist()
     ids = half + half
-    layers: list[Roles] = []
-
-    def see(_: int, maps: Weights, norms: Weights) -> None:
-        layers.append(measure(maps, ids))
-
-    engine.read(ids, see)
+    layers = [measure(maps, ids) for maps in whole_maps(engine, ids)]
     names = [field.name for field in fields(Roles)[1:]]
     stacked = {name: np.stack([getattr(roles, name) for roles in layers]) for name in names}
     return Roles(repeats=layers[0].repeats, **stacked)

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from gpt2.engine import Engine, Weights
-from gpt2.head_probe import LENGTH, SEEDS, probe
+from gpt2.engine import Engine
+from gpt2.head_probe import LENGTH, SEEDS, probe, whole_maps
 from gpt2.head_roles import Floats, RoleMeter, Roles, strongest
 from gpt2.loading import load
 
@@ -49,8 +49,7 @@ def print_heads(options: argparse.Namespace) -> None:
 def on_text(engine: Engine, text: str) -> Roles:
     """The roles (L, H) on `text`. Raises ValueError when it is too long."""
     ids = engine.encode(text, new_tokens=0)
-    layers: list[Weights] = []
-    engine.read(ids, lambda _, maps, norms: layers.append(maps))
+    layers = whole_maps(engine, ids)
     meter = RoleMeter((engine.config.num_blocks, engine.config.num_heads))
     for i in range(len(ids)):
         meter.add(np.stack([maps[:, i, : i + 1] for maps in layers]), ids[: i + 1])

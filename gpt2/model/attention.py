@@ -40,7 +40,7 @@ def attention_weights(q: Tensor, k: Tensor) -> Tensor:
     scores = (q / math.sqrt(q.size(-1))) @ k.transpose(-2, -1)  # (B, H, T, S)
     if q.size(-2) > 1:  # a single newest query sees everything
         visible = causal_mask(q.size(-2), k.size(-2), q.device)
-        scores = scores.masked_fill(~visible, -math.inf)
+        scores.masked_fill_(~visible, -math.inf)  # as large as the map: no second one
     return scores.softmax(dim=-1)
 
 

@@ -12,7 +12,6 @@ from gpt2.levels import Levels, Weights, to_levels
 from gpt2.ui.capture_budget import SERVER_BUDGET, CaptureBudget
 from gpt2.ui.rollout import Rollout
 
-_TOGETHER = 64  # rows made into bytes at once: fewer are slower, more take more memory
 # By layer (H, fed), which may be worked out only when asked for, and a token's place in it.
 Norms = tuple[Mapping[int, Weights], int]
 
@@ -56,18 +55,18 @@ class Capture:
     def rebuild(self, engine: Engine, ids: Sequence[int]) -> None:
         """All rows of `ids`, by one forward pass. Raises ValueError as `Engine.read` does."""
         rows = [np.empty((self.layers, self.heads, i + 1), np.uint8) for i in range(len(ids))]
-        norms: dict[int, Weights] = {}
+        norms = np.empty((self.layers, self.heads, len(ids)), np.float32)
 
-        def see(layer: int, maps: Weights, lengths: Weights) -> None:
-            norms[layer] = lengths
-            for start in range(0, len(ids), _TOGETHER):
-                stop = min(start + _TOGETHER, len(ids))
-                levels = to_levels(maps[:, start:stop, :stop])
-                for i in range(start, stop):
-                    rows[i][layer] = levels[:, i - start, : i + 1]
+        def see(layer: int, first: int, weights: Weights, lengths: Weights) -> None:
+            end = first + lengths.shape[1]
+            norms[layer, :, first:end] = lengths
+            levels = to_levels(weights)
+            for i in range(first, end):
+                rows[i][layer] = levels[:, i - first, : i + 1]
 
         engine.read(ids, see)
-        self._put(0, rows, [(norms, i) for i in range(len(ids))])
+        told = dict(enumerate(norms))
+        self._put(0, rows, [(told, i) for i in range(len(ids))])
 
     def rows(self, start: int, stop: int) -> list[Levels] | None:
         """Rows `start` to `stop`, or None when any is missing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -32,3 +34,26 @@ def test_the_threads_it_computed_with_are_gone_afterwards() -> None:
     before = tasks()
     assert compute() > before
     assert until(lambda: tasks() <= before)  # they end a moment after it
+
+
+ASKING = """
+import os, time, torch
+torch.set_num_threads(2)
+from gpt2.config import SIZES
+from gpt2.precision import choose_precision
+before = len(os.listdir("/proc/self/task"))
+choose_precision("auto", SIZES["small"].config)
+end = time.monotonic() + 5
+while (left := len(os.listdir("/proc/self/task")) - before) and time.monotonic() < end:
+    time.sleep(0.01)
+print(left)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux lists threads there")
+def test_asking_for_the_usual_precision_leaves_no_threads() -> None:
+    """One more of them than CPUs, and every token of the page took half as long again."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASKING], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "0"

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpt2.apart import apart
+
 # A packed matrix: an object of torch's where the kernel is there, plain tensors where not.
 Packed = Any
 _LARGE = 2**18  # weights
@@ -24,6 +26,7 @@ _MOST_HALF = torch.finfo(torch.float16).max
 
 
 @cache
+@apart  # whoever asks must not be left with threads of PyTorch's
 def has_int8_kernel() -> bool:
     """Whether torch multiplies 8-bit matrices here (x86 with AVX2 or better)."""
     try:
@@ -34,6 +37,7 @@ def has_int8_kernel() -> bool:
 
 
 @cache
+@apart  # whoever asks must not be left with threads of PyTorch's
 def has_float32_kernel() -> bool:
     """Whether torch multiplies float32 rows by a packed float32 matrix here (oneDNN)."""
     try:
@@ -44,6 +48,7 @@ def has_float32_kernel() -> bool:
 
 
 @cache
+@apart  # whoever asks must not be left with threads of PyTorch's
 def has_float16_kernel() -> bool:
     """Whether torch multiplies float32 rows by a packed float16 matrix here (x86)."""
     try:

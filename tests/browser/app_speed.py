@@ -61,7 +61,7 @@ def wish(url: str, name: str) -> dict[str, Any]:
         visit.page.on("request", keep)
         visit.start(size=name, prompt=PROMPT, new_tokens=TOKENS)
         visit.close()
-    return next(body for body in reversed(sent) if PROMPT in body["data"])
+    return next(body for body in sent if PROMPT in body["data"] and TOKENS in body["data"])
 
 
 def label(folder: str) -> str:

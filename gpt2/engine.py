@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -156,23 +156,24 @@ class Engine:
     ) -> Iterator[Event]:
         decoder = TextStream(self.tokenizer)
         clock = Clock()
-        norms_later = NormsLater(self._norms)
         finish: Finish | None = None
-        for step in steps:
-            text = ""
-            if step.token == self.tokenizer.end_of_text:
-                finish = "end of text"
-            elif step.token is not None:
-                text = decoder.feed(step.token)
-            clock.count(step)
-            rows = {layer: w.float().cpu().numpy() for layer, w in step.attention.items()}
-            norms = norms_later(list(step.values), stacked(step.values)) if step.values else {}
-            done = clock.tokens_per_second, None, step.guess, step.speed_up, norms
-            yield Event(step.token, step.fed, text, rows, clock.seconds, *done)
-            if finish:
-                break
-        finish = finish or ("stopped" if stopped() else limit)
-        yield Event(None, 0, decoder.flush(), {}, clock.seconds, clock.tokens_per_second, finish)
+        with closing(NormsLater(self._norms)) as norms_later:
+            for step in steps:
+                text = ""
+                if step.token == self.tokenizer.end_of_text:
+                    finish = "end of text"
+                elif step.token is not None:
+                    text = decoder.feed(step.token)
+                clock.count(step)
+                rows = {layer: w.float().cpu().numpy() for layer, w in step.attention.items()}
+                norms = norms_later(list(step.values), stacked(step.values)) if step.values else {}
+                done = clock.tokens_per_second, None, step.guess, step.speed_up, norms
+                yield Event(step.token, step.fed, text, rows, clock.seconds, *done)
+                if finish:
+                    break
+            finish = finish or ("stopped" if stopped() else limit)
+            rest = decoder.flush()  # told before the last norms are worked out
+            yield Event(None, 0, rest, {}, clock.seconds, clock.tokens_per_second, finish)
 
     def generate_ids(
         self,

@@ -23,7 +23,7 @@ class _Batch:
     def __init__(self, norms_of: NormsOf, layers: list[int]) -> None:
         self.layers = layers
         self.tokens = 0
-        self._norms_of = norms_of
+        self._norms_of: NormsOf | None = norms_of
         self._values: list[Floats] = []
         self._norms = np.empty((0, 0, 0), np.float32)
         self._lock = threading.Lock()
@@ -39,13 +39,18 @@ class _Batch:
     def norms(self) -> Floats:
         """(L, H, T) of all that was added."""
         with self._lock:
-            if self._values:
+            if self._values and self._norms_of:
                 new = self._norms_of(self.layers, np.concatenate(self._values, axis=2))
                 # Somebody may have asked before the batch was full.
                 known = [self._norms] if self._norms.size else []
                 self._norms = np.concatenate([*known, new], axis=2)
                 self._values = []
             return self._norms
+
+    def end(self) -> None:
+        """Nothing more comes: work out the rest, and let go of the model."""
+        self.norms()
+        self._norms_of = None
 
 
 class PassNorms(Mapping[int, Floats]):
@@ -80,10 +85,17 @@ class NormsLater:
 
     def __call__(self, layers: Sequence[int], values: Floats) -> Mapping[int, Floats]:
         """The norms of the values (L, H, fed, D) of some layers."""
+        if self._batch is None or self._batch.layers != list(layers):
+            self.close()
+            self._batch = _Batch(self._norms_of, list(layers))
         batch = self._batch
-        if batch is None or batch.tokens >= _TOKENS or batch.layers != list(layers):
-            batch = self._batch = _Batch(self._norms_of, list(layers))
         norms = batch.add(values)
         if batch.tokens >= _TOKENS:
-            batch.norms()
+            self.close()
         return norms
+
+    def close(self) -> None:
+        """The run ends: whoever keeps its norms must not keep the model in memory with them."""
+        if self._batch is not None:
+            self._batch.end()
+            self._batch = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -66,6 +68,18 @@ def test_the_matrices_are_fetched_for_many_tokens_at_a_time() -> None:
     assert asked == [16, 16]
     told[-1][0]
     assert asked == [16, 16, 8]
+
+
+def test_whoever_keeps_them_does_not_keep_the_model() -> None:
+    """Dropping it would not free its memory for the next one."""
+    engine = small_engine()
+    layers = range(CONFIG.num_blocks)
+    told = [event.norms for event in engine.stream("Once", new_tokens=20, attention=layers)]
+    model = weakref.ref(engine.model)
+    del engine
+    gc.collect()
+    assert model() is None
+    assert told[0][0].size and told[-2][0].size
 
 
 def test_they_travel_as_numbers() -> None:

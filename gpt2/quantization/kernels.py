@@ -6,6 +6,7 @@ Of what stock torch offers these were the fastest that give each row the same bi
 
 from __future__ import annotations
 
+import threading
 import warnings
 from functools import cache
 from typing import Any
@@ -23,6 +24,8 @@ _LARGE = 2**18  # weights
 # row and at any other number of them; from two up all layouts are alike.
 _ROWS = 8
 _MOST_HALF = torch.finfo(torch.float16).max
+# Python's list of warning filters is one for all threads; several pack matrices at once.
+_FILTERS = threading.Lock()
 
 
 @cache
@@ -141,7 +144,7 @@ def _pack_int8(values: Tensor, scale: Tensor) -> Packed:
     if "x86" not in torch.backends.quantized.supported_engines:
         raise RuntimeError("torch has no x86 kernels here")
     torch.backends.quantized.engine = "x86"
-    with warnings.catch_warnings():
+    with _FILTERS, warnings.catch_warnings():
         # torch 2.13 announces the end of quantised tensors; a test fails when they are gone.
         warnings.simplefilter("ignore")
         zeros = torch.zeros(len(scale), dtype=torch.int64)

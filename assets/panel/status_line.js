@@ -1,6 +1,6 @@
 // Words and numbers under the text: what is going on, how far, how fast.
 
-import { atMostEvery, setText } from "./dom.js";
+import { atMostEvery, perFrame, setText } from "./dom.js";
 
 const CALM = 100; // ms between two looks at running numbers: faster nobody reads
 
@@ -31,19 +31,26 @@ export function sentenceOf(status) {
   return status.note || (WORDS[status.state] ?? "");
 }
 
+const due = new Set();
+// Those of all columns in one frame: they advance together.
+const countSoon = atMostEvery(CALM, perFrame(() => {
+  for (const line of due) line.count();
+  due.clear();
+}));
+
 export class StatusLine {
   constructor(parts) {
     this.parts = parts;
     this.state = null;
     this.status = null; // what was said last
     this.stats = null;
-    this.countSoon = atMostEvery(CALM, () => this.count());
   }
 
   show(status) {
     if (status?.run === null) return this.say(status); // a complaint: the text shown keeps its numbers
     this.stats = status?.stats;
-    this.countSoon(status?.state !== "running");
+    due.add(this);
+    countSoon(status?.state !== "running");
     this.say(status);
   }
 

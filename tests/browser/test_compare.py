@@ -67,7 +67,7 @@ def test_the_columns_grow_together_and_one_stop_stops_all(tab: Comparing) -> Non
             const [a, b] = made();
             if (a && b) gaps.push(Math.abs(a - b));
           }).observe(document.querySelector("#compare-columns"),
-            { subtree: true, childList: true });
+            { subtree: true, childList: true, characterData: true });
         }"""
     )
     tab.start()

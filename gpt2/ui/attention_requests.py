@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from gpt2.engine import Engine
@@ -14,7 +15,7 @@ from gpt2.sampling import GREEDY
 from gpt2.ui.atlas import bins_for, pack_nibbles, pooled_map
 from gpt2.ui.frames import Value, attention_value
 from gpt2.ui.guesses import wire_guesses
-from gpt2.ui.maps import MapView, clamped, map_rows
+from gpt2.ui.maps import LAYER_MODES, MapView, clamped, layer_rows, map_rows
 from gpt2.ui.playground import SORRY, TOLD, Playground
 from gpt2.ui.role_requests import RoleRequests
 from gpt2.ui.runs import Run
@@ -26,6 +27,7 @@ EXAMPLE_SIZE = "tiny"
 EXAMPLE_TEXT = '"Good morning," said the cat. "Good morning," said the dog.'
 # A long text's rows come in several answers; the browser asks until it has all.
 _MOST_BYTES = 4_000_000
+_LONG = 256  # tokens: all maps of a shorter text are quickly made
 _MOST_PULLS = 8  # at once; each holds one of Gradio's threads
 _MOST_SPARE = 250  # milliseconds a browser may have between two messages
 _BUSY = "The server is busy; asking again."
@@ -116,13 +118,26 @@ class AttentionRequests:
         start = clamped(request, "start", read)
         tokens_from = clamped(request, "tokens_from", len(run.ids))
         run.capture.touch()
-        rows = self._rows(run, view, start, read)
+        rows = self._first_rows(run, view, start, read) or self._rows(run, view, start, read)
         answer = attention_value(run, view, start, pack_rows(rows))
         # The run may have grown meanwhile: what follows is asked for again.
         answer |= {"n": read, **self._tokens(run, tokens_from)}
         if request.get("atlas") is True and read:
             answer |= {"maps": self._maps(run, read), "maps_n": read}
         return answer
+
+    def _first_rows(self, run: Run, view: MapView, start: int, read: int) -> list[Levels] | None:
+        """Of a long text whose maps are not at hand, the one to be seen, where that is quicker.
+
+        All others are made while it is looked at.
+        """
+        alone = view.mode in LAYER_MODES and read >= _LONG
+        if not alone or run.capture.rows(0, read) is not None:
+            return None
+        with self._engine(run) as engine:
+            weights = self._slow.submit(engine.attention_rows, run.ids[:read], view.layer).result()
+        self._slow.submit(self._rebuild_meanwhile, run, read)
+        return layer_rows(weights, view, start, _last_row(start, read))
 
     def _tokens(self, run: Run, start: int) -> Value:
         tokens: list[Any] = []
@@ -160,6 +175,10 @@ class AttentionRequests:
         """All heads' rows by one forward pass, unless somebody was quicker."""
         with self._engine(run) as engine:
             self._slow.submit(_rebuilt, run, engine, read).result()
+
+    def _rebuild_meanwhile(self, run: Run, read: int) -> None:
+        with suppress(ValueError), self._engine(run) as engine:  # the model may have gone
+            _rebuilt(run, engine, read)
 
     def _engine(self, run: Run) -> Any:
         if not self._playground.runner.is_loaded(run.size):

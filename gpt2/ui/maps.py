@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from gpt2.levels import Levels, Weights, to_levels, to_plain_levels, to_weights
@@ -11,6 +11,8 @@ from gpt2.ui.capture import Capture
 
 Mode = Literal["head", "value", "mean", "max", "all_mean", "all_max", "rollout"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+# Those that take one layer's weights and nothing else.
+LAYER_MODES = ("head", "mean", "max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,13 @@ def map_rows(capture: Capture, view: MapView, start: int, stop: int) -> list[Lev
     if view.mode == "rollout":
         return _rollout_rows(capture, start, stop)
     return [_MAKERS[view.mode](row, view) for row in rows]
+
+
+def layer_rows(weights: Weights, view: MapView, start: int, stop: int) -> list[Levels]:
+    """The same rows from the weights (H, T, T) of the view's layer, for a mode in LAYER_MODES."""
+    levels, alone = to_levels(weights[:, start:stop])[None], replace(view, layer=0)
+    make = _MAKERS[view.mode]
+    return [make(levels[:, :, i - start, : i + 1], alone) for i in range(start, stop)]
 
 
 def _value_rows(

@@ -18,6 +18,7 @@ from gpt2.head_probe import probe
 from gpt2.head_roles import measure
 from gpt2.levels import to_levels
 from gpt2.residency import Residency
+from gpt2.sampling import GREEDY
 from gpt2.ui import attention_requests
 from gpt2.ui.attention_requests import EXAMPLE_TEXT, AttentionRequests
 from gpt2.ui.frames import Value
@@ -27,7 +28,7 @@ from gpt2.ui.requests import Request
 from gpt2.ui.runner import Runner
 from gpt2.ui.runs import Run
 from gpt2.ui.wire import pack_rows, wire_tokens
-from tests.small import CONFIG, small_engine
+from tests.small import CONFIG, small_engine, until
 
 ENGINE = small_engine()
 HEADS, LAYERS = CONFIG.num_heads, CONFIG.num_blocks
@@ -202,6 +203,21 @@ def test_rows_that_are_not_kept_are_made_anew() -> None:
     RUN.capture.clear()
     after = rows_in(pull(view=view(1)))
     assert max(abs(a - b) for a, b in zip(after, before, strict=True)) <= 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_of_a_long_text_the_map_to_be_seen_comes_first_and_the_others_after(mode: str) -> None:
+    ids = [(7 * i * i + 3) % CONFIG.vocab_size for i in range(300)]
+    whole, run = (Run("tiny", GREEDY, ids, 5, LAYERS, HEADS, read=299) for _ in range(2))
+    whole.capture.rebuild(ENGINE, ids[:299])
+    PLAYGROUND.runs.add(run)
+    view = {"layer": 1, "head": 2, "mode": mode}
+    answer = ASKED.pull({"run": run.id, "view": view, "start": 40, "tokens_from": 0})
+    expected = pack_rows(map_rows(whole.capture, MapView(**view), 40, 299) or [])
+    found, right = (np.frombuffer(rows, np.uint8) for rows in (rows_in(answer), expected))
+    assert abs(found.astype(int) - right).max() <= 1
+    assert until(lambda: run.capture.rows(0, 299) is not None)
+    assert "maps" in ASKED.pull({"run": run.id, "view": view, "start": 299, "atlas": True})
 
 
 def test_roles_are_those_of_the_text_and_of_the_probe() -> None:

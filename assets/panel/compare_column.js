@@ -45,6 +45,7 @@ export class CompareColumn {
     this.runs.run = null;
     this.runs.pick = this.runs.hover = null;
     this.runs.tell("run");
+    this.output.status.forget();
     this.markParting(undefined, "");
     this.show({ run: null, state: "loading", note: `Loading ${title}.` });
   }

@@ -54,6 +54,12 @@ export class StatusLine {
     this.say(status);
   }
 
+  /** The text is gone, and its numbers with it. */
+  forget() {
+    this.stats = null;
+    this.count();
+  }
+
   count() {
     const numbers = numbersOf(this.stats);
     for (const [name, text] of Object.entries(numbers)) setText(this.parts[name], text);

@@ -80,6 +80,18 @@ def test_the_columns_grow_together_and_one_stop_stops_all(tab: Comparing) -> Non
     assert 10 < counts[0] < 490
 
 
+def test_the_numbers_of_the_last_comparison_go_with_its_texts(tab: Comparing) -> None:
+    tab.choose("Tiny", "deep", new_tokens=5)
+    tab.start()
+    tab.finish()
+    made = tab.columns.nth(0).locator("[data-part=made]")
+    expect(made).to_have_text("5")
+    tab.choose("Tiny", "deep", prompt="word " * 600)
+    tab.button("Compare").click()
+    expect(tab.columns.nth(0)).to_contain_text("Shorten it by")
+    expect(made).to_have_text("\N{EN DASH}")
+
+
 def test_where_texts_part_is_shown_in_both(tab: Comparing) -> None:
     tab.choose("Tiny", "deep", new_tokens=300)
     tab.seed(3)

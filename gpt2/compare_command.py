@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from gpt2.checkpoint import CheckpointError, Progress, fetch, find_source, read_config
 from gpt2.config import SIZES, GPT2Config
+from gpt2.device import wanted_device
 from gpt2.engine import Engine, Event
 from gpt2.loading import load
 from gpt2.precision import choose_precision, weight_bytes
@@ -89,13 +90,14 @@ def _measure(columns: list[_Column], precision: str, progress: Callable[[Progres
     """What every size needs. Raises OutOfMemory, before anything is loaded or, where its shape is
     known, downloaded.
     """
-    choose_precision(precision, GPT2Config())  # a wrong name is no affair of one column
+    device = wanted_device()
+    choose_precision(precision, GPT2Config(), device)  # a wrong name is no affair of one column
     for column in columns:
         with column.failing_alone():
             config = column.config = _shape_of(column.name, progress)
-            weights = weight_bytes(config, choose_precision(precision, config))
+            weights = weight_bytes(config, choose_precision(precision, config, device))
             column.memory = weights + cache_bytes(config, config.max_seq_len)
-    Residency(memory_budget()).check({column.title: column.memory for column in columns})
+    Residency(memory_budget(device)).check({column.title: column.memory for column in columns})
 
 
 def _shape_of(name: str, progress: Callable[[Progress], None]) -> GPT2Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gpt2.device import CPU, wanted_device
+from gpt2.device import CPU, GPU, wanted_device
 from gpt2.engine import Engine
 from gpt2.loading import load_as_wanted
 from gpt2.serving.zero_gpu import is_zero_gpu
@@ -24,3 +24,8 @@ def home_device() -> str:
     """Where this process keeps its models. Raises ValueError (`wanted_device`)."""
     # A lent GPU is another process's; to ask for one here would be an error on the platform.
     return CPU if is_zero_gpu() else wanted_device()
+
+
+def writing_device() -> str:
+    """Where texts are written. Raises ValueError (`wanted_device`)."""
+    return GPU if is_zero_gpu() else wanted_device()

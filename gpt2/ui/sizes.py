@@ -9,8 +9,8 @@ from reprlib import repr as shortened
 
 from gpt2.checkpoint import Source, cached_folder, fetch, find_source, is_cached, read_config
 from gpt2.config import SIZES, GPT2Config
-from gpt2.device import wanted_device
 from gpt2.precision import choose_precision, wanted_precision, weight_bytes
+from gpt2.serving.engines import writing_device
 
 # A folder or a hub repository, offered below the known sizes.
 OWN_MODEL_VARIABLE = "GPT2_MODEL"
@@ -74,8 +74,8 @@ def drafts_for(name: str) -> list[str]:
 
 
 def precision_of(name: str) -> str:
-    """The precision it is loaded in here: `int8`."""
-    return choose_precision(wanted_precision(), config_of(name), wanted_device())
+    """The precision it writes in here: `int8`."""
+    return choose_precision(wanted_precision(), config_of(name), writing_device())
 
 
 def weights_bytes(name: str) -> int:

@@ -16,6 +16,7 @@ from gpt2.ui.sizes import (
     check_offered,
     choices,
     config_of,
+    precision_of,
     source_of,
     weights_bytes,
 )
@@ -220,6 +221,21 @@ def test_what_the_owner_wishes_and_is_not_here_is_told_at_the_start(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(ValueError, match=words):
+        check_offered()
+
+
+def test_on_zero_gpu_the_precision_is_that_of_the_lent_gpu_which_nobody_asks_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never() -> bool:
+        raise AssertionError("a process that asks for a GPU cannot lend one to its children")
+
+    monkeypatch.setenv("SPACES_ZERO_GPU", "1")
+    monkeypatch.setattr("torch.cuda.is_available", never)
+    assert precision_of("small") == "float32"
+    assert weights_bytes("small") == weight_bytes(SIZES["small"].config, "float32")
+    monkeypatch.setenv("GPT2_PRECISION", "int8")
+    with pytest.raises(ValueError, match=r"one of float32, float16, auto \(on cuda\)"):
         check_offered()
 
 

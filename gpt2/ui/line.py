@@ -78,8 +78,9 @@ class Line:
         if visitor.startswith(_PAGES):
             if mine >= self.limits.per_address:
                 raise FullHouse(
-                    f"Pages at your address have {mine} texts in line or being written, and others "
-                    "want to write too. Nothing is lost; try again when one of yours has ended."
+                    f"Pages at your address have {mine} texts in line or being written; the other "
+                    "places are kept for visitors from elsewhere. Nothing is lost; try again when "
+                    "one of yours has ended."
                 )
         elif mine >= self.limits.per_visitor:
             raise FullHouse(

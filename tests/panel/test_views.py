@@ -208,6 +208,18 @@ def test_roles_are_named_and_no_evidence_is_said(panel: Page) -> None:
     expect(chip).to_have_attribute("aria-pressed", "true")
 
 
+def test_a_head_named_by_a_long_role_stays_in_the_panel(panel: Page) -> None:
+    panel.set_viewport_size({"width": 562, "height": 800})
+    panel.evaluate(ROLES)
+    show(panel)
+    panel.get_by_label("Layer", exact=True).select_option("1")
+    head = panel.get_by_label("Head", exact=True)
+    expect(head.locator("option").first).to_have_text("1 of 2 · previous token")
+    right = "(node) => node.getBoundingClientRect().right"
+    inside = panel.locator("#attention_view .bar").first.evaluate(right)
+    assert head.evaluate(right) <= inside
+
+
 def test_a_server_that_answers_the_probe_with_nothing_is_said(panel: Page) -> None:
     panel.evaluate(ROLES)
     show(panel)

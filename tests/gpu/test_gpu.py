@@ -64,7 +64,7 @@ def test_float32_is_the_cpus_float32(random_small: GPT2Model, length: int, tmp_p
     assert largest < 1e-4
 
 
-def test_greedy_text_is_the_cpus(tmp_path: Path) -> None:
+def test_greedy_text_is_the_cpus() -> None:
     here, there = load("tiny", device="cpu"), load("tiny", device=GPU)
     for prompt in (PROMPT, "The sea", "", '"Oh, look!" cried Alice, and', "In the morning"):
         ids = here.encode(prompt)

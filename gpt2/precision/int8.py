@@ -20,7 +20,7 @@ from gpt2.model import NO_CACHE, FusedAttention, GPT2Model
 from gpt2.precision.modules import State, linears, set_module, state_of
 from gpt2.quantization import Int8Linear, Int8TokenEmbedding, Int8Weights, quantize
 
-VERSION = 2  # of the file; another number makes every kept copy stale
+VERSION = 3  # of the file; another number makes every kept copy stale
 _KIND = "int8"
 _PROBE = 64  # random tokens
 # The tanh form of GELU, which feeds the second linear of a feed-forward, is never below this.

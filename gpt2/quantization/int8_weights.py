@@ -14,7 +14,7 @@ from torch import Tensor
 _OUTLIER = 2.0
 _MOST_OUTLIERS = 32
 # and they are kept apart where that leaves the others, on average, at most this share of the range.
-_WORTH_IT = 0.92
+_WORTH_IT = 0.95
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,7 +217,8 @@ class Visit:
         self.choose(**choices)
         tokens = self.tokens()
         self.button("Continue").click()
-        self.until("(n) => store.run.tokens.ready > n", tokens)
+        # Not the tokens, which may be pulled before the message that says it goes on.
+        self.until("(n) => store.run.status.n > n", tokens)
         return self.finished()
 
     # --- what the page knows ---------------------------------------------------------------------

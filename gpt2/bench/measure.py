@@ -20,9 +20,9 @@ from gpt2.checkpoint import cached_folder, find_source, read_config, save_model
 from gpt2.config import SIZES, GPT2Config
 from gpt2.device import wanted_device
 from gpt2.model import GPT2Model
+from gpt2.precision import BYTES_PER_WEIGHT
 
 _BANDWIDTH_BYTES = 1 << 30
-BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "int8": 1}
 
 
 class WorkerFailed(ValueError):

@@ -12,7 +12,6 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 120, 24, 56
 # A shape and a colour for each precision: colour is never alone.
 _LOOKS = {
     "float32": ("#5c5d66", "M-5,-5h10v10h-10z"),
-    "bfloat16": ("#a84a12", "M0,-6L6,5H-6z"),
     "float16": ("#7a5a9e", "M0,-6L6,0L0,6L-6,0z"),
     "int8": ("#0a6490", "M-5,0a5,5 0 1,0 10,0a5,5 0 1,0 -10,0"),
 }

@@ -6,6 +6,7 @@ float32 is the reference. What the others change is measured by `python -m gpt2.
 from gpt2.precision.choice import (
     ALL_PRECISIONS,
     AUTO,
+    BYTES_PER_WEIGHT,
     PRECISIONS,
     choose_precision,
     load_with_precision,
@@ -18,6 +19,7 @@ from gpt2.precision.packed import float16_model, float32_model
 __all__ = [
     "ALL_PRECISIONS",
     "AUTO",
+    "BYTES_PER_WEIGHT",
     "PRECISIONS",
     "choose_precision",
     "float16_model",

@@ -26,6 +26,8 @@ PRECISIONS: dict[str, dict[str, Loader]] = {
 }
 ALL_PRECISIONS = list(dict.fromkeys(name for here in PRECISIONS.values() for name in here))
 
+BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "int8": 1}
+
 # Below this, reading the weights is not what takes the time.
 _WORTH_IT = 50_000_000
 
@@ -56,8 +58,9 @@ def wanted_precision() -> str:
 
 def weight_bytes(config: GPT2Config, precision: str) -> int:
     """Memory of the weights; the embedding counts twice, as head and as table."""
-    width = {"float32": 4, "float16": 2}.get(precision, 1)
-    return width * (config.num_parameters + config.vocab_size * config.embedding_dimension)
+    return BYTES_PER_WEIGHT[precision] * (
+        config.num_parameters + config.vocab_size * config.embedding_dimension
+    )
 
 
 @apart

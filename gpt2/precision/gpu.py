@@ -25,11 +25,11 @@ def load_gpu_float16(folder: Path) -> GPT2Model:
 
 def _load(folder: Path, twins: Twins) -> GPT2Model:
     with open_weights(folder) as weights:
-        model = assemble(weights.config, moved(weights.state), twins)
+        model = assemble(weights.config, _moved(weights.state), twins)
     return model.to(GPU)  # waves of positions are computed, not loaded
 
 
-def moved(state: State) -> State:
+def _moved(state: State) -> State:
     """The same weights, on the GPU."""
 
     def on_gpu(prefix: str) -> dict[str, Tensor]:

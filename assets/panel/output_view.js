@@ -27,8 +27,12 @@ export function mount(element, props, watch, server) {
     speakThrough(view.status);
   }
   whileMounted(element, runs, (kind) => view.hear(kind));
+  let last = null; // what was last said of a text
   const take = () => {
+    // Gradio repeats a run's last message when it notices the end, which may be after a newer one.
+    if (props.value === last) return;
     const message = messageOf(props.value);
+    if (message?.run) last = props.value;
     runs.takeOutput(message);
     view.status.show(message);
   };

@@ -89,6 +89,16 @@ def test_numbers_and_state_are_in_words(panel: Page) -> None:
     expect(region.get_by_role("status")).to_have_text(full)
 
 
+def test_an_end_that_is_told_again_does_not_hide_a_later_complaint(panel: Page) -> None:
+    done = output(words(4), state="done")
+    complaint = {"run": None, "state": "error", "note": "Seed is no number."}
+    send(panel, done, attention(0, 3), complaint, done)
+    note = panel.get_by_role("region", name="Output").get_by_role("status")
+    expect(note).to_have_text("Seed is no number.")
+    send(panel, output([" more"], start=4))
+    expect(note).to_have_text("Writing.")
+
+
 def test_progress_is_read_aloud_once(panel: Page) -> None:
     status = panel.get_by_role("region", name="Output").get_by_role("status")
     send(panel, output([], state="loading", note="10 of 548 MB"))

@@ -20,8 +20,9 @@ def deeper_tiny(noise: float = 0.1) -> GPT2Model:
     random = torch.Generator().manual_seed(3)
     model = GPT2Model.from_config(replace(tiny.config, num_blocks=BLOCKS))
     for name, parameter in model.named_parameters():
-        if name.endswith("c_proj.weight"):
-            parameter.data.normal_(0, noise, generator=random)
+        if name.endswith("weight") and "ln_" not in name:
+            spread = noise if "c_proj" in name else 0.02
+            parameter.data.normal_(0, spread, generator=random)
     model.load_state_dict(tiny.state_dict(), strict=False)
     return model.eval().requires_grad_(False)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gpt2.model.value_norms import Floats, ValueNorms
 from gpt2.norms_later import NormsLater
-from tests.small import CONFIG, small_engine
+from tests.small import CONFIG, small_engine, until
 
 ENGINE = small_engine()
 NORMS = ValueNorms(ENGINE.model)
@@ -77,8 +77,7 @@ def test_whoever_keeps_them_does_not_keep_the_model() -> None:
     told = [event.norms for event in engine.stream("Once", new_tokens=20, attention=layers)]
     model = weakref.ref(engine.model)
     del engine
-    gc.collect()
-    assert model() is None
+    assert until(lambda: gc.collect() >= 0 and model() is None)  # its thread may still be ending
     assert told[0][0].size and told[-2][0].size
 
 

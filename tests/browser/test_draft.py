@@ -36,7 +36,8 @@ def test_a_drafted_text_is_the_same_and_shows_its_guesses(
 ) -> None:
     visit = visits(drafting_app.url)
     legend = visit.output.locator("[data-part=draft]")
-    plain = visit.generate(size="deeper", seed=7, new_tokens=80)
+    # Of this seed's first guesses, made whatever the clock says, some are right and some wrong.
+    plain = visit.generate(size="deeper", seed=28, new_tokens=80)
     expect(legend).to_be_hidden()
     draft_with(visit).click()
     visit.page.get_by_role("listbox").get_by_role("option", name="Tiny").click()

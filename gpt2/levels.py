@@ -18,16 +18,19 @@ import numpy.typing as npt
 Levels = npt.NDArray[np.uint8]
 Weights = npt.NDArray[np.float32]
 
+_MOST = np.float32(255**2)
 _ROOTS: Weights = (np.arange(256) / 255).astype(np.float32)
 
 
 def to_levels(rows: Weights) -> Levels:
     """Rows (..., n) that sum to 1, as bytes of the same shape."""
-    levels = np.empty(rows.shape, np.uint8)
     kept = rows[..., 1:].sum(axis=-1, keepdims=True)
-    levels[..., :1] = np.rint(255 * np.sqrt(np.minimum(kept, 1)))
-    shares = rows[..., 1:] / np.maximum(kept, np.float32(1e-12))
-    levels[..., 1:] = np.rint(np.minimum(255 * np.sqrt(shares), 255))
+    # In place: what a token's rows take is large enough for every copy to be felt.
+    roots = rows * (_MOST / np.maximum(kept, np.float32(1e-12)))
+    roots[..., :1] = _MOST * np.minimum(kept, 1)
+    np.sqrt(roots, out=roots)
+    roots += np.float32(0.5)  # and cut off: rounds, in one step less
+    levels: Levels = roots.astype(np.uint8)
     return levels
 
 

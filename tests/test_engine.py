@@ -192,11 +192,15 @@ def test_users_at_the_same_time_get_what_each_gets_alone() -> None:
             lambda: engine.complete(PROMPT, SamplingOptions(seed=1), 60),
             lambda: engine.complete(LONG, SamplingOptions(1.3, top_k=40, seed=2), 60),
             lambda: engine.attention(PROMPT, 1, 2).weights.tolist(),
-            lambda: rows_of(list(engine.stream(LONG, WARM, 20, attention=[1])), 1).tolist(),
+            lambda: rows_of(list(engine.stream(LONG, WARM, 20, attention=[1])), 1),
         ]
 
-    alone = [task() for task in tasks(ENGINE)]
-    assert together(*tasks(ENGINE), *tasks(ENGINE)) == alone + alone
+    *alone, rows = [task() for task in tasks(ENGINE)]
+    found = together(*tasks(ENGINE), *tasks(ENGINE))
+    for *exact, watched in (found[:4], found[4:]):
+        assert exact == alone
+        # The clock decides how many rows are worked out together, which may round otherwise.
+        np.testing.assert_allclose(watched, rows, atol=1e-6)
 
 
 def test_the_map_of_a_text() -> None:

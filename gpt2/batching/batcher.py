@@ -92,9 +92,12 @@ class Batcher:
         forward = Forward(self._model, self.slots, self._multiple)
         while self._admit(running, forward):
             ready = [sequence for sequence in running if sequence.wanted]
-            writing = [sequence for sequence in ready if not sequence.reading]
             reader = next((sequence for sequence in ready if sequence.reading), None)
+            writing = [sequence for sequence in ready if not sequence.reading]
             if reader is not None:
+                for sequence in writing:  # a piece takes as long as many tokens
+                    forward.tell(sequence)
+                writing = [sequence for sequence in writing if not sequence.over]
                 forward.read_piece(reader)
                 # To the back of the line: a long prompt takes turns with short ones.
                 running.remove(reader)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gpt2.batching.held import HeldSteps, Watched
 from gpt2.batching.sequence import Sequence
 from gpt2.generation import PREFILL_CHUNK, Step, record
 from gpt2.model import GPT2Model, RaggedBatch, SlotCache, SlotReader
@@ -35,10 +36,18 @@ class Forward:
         """Take a slot: the lowest, so that memory grows with the number of runs."""
         sequence.slot = min(self._free)
         self._free.remove(sequence.slot)
+        sequence.held = HeldSteps(self._cache, sequence.slot)
 
     def leave(self, sequence: Sequence) -> None:
         """Free the slot."""
         self._free.append(sequence.slot)
+
+    def tell(self, sequence: Sequence) -> None:
+        """Hand out what is held of it."""
+        try:
+            sequence.tell()
+        except Exception as error:
+            self._fail(sequence, error)
 
     def read_piece(self, sequence: Sequence) -> None:
         """The next piece of the prompt, always cut at the same places; after the last, a token."""
@@ -76,7 +85,10 @@ class Forward:
         for n, sequence in enumerate(sequences):
             try:
                 token = _choose(logits[n], sequence)
-                sequence.add(Step(token, 1, batch.seen[n], values=batch.offered[n]))
+                if batch.asked[n]:
+                    sequence.hold(Watched(token, batch.asked[n], batch.offered[n]))
+                else:
+                    sequence.add(Step(token, 1, {}))
             except Exception as error:
                 self._fail(sequence, error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Collection, Iterator
 
+from gpt2.batching.held import HeldSteps, Watched
 from gpt2.generation import Step
 from gpt2.sampling import SamplingOptions
 
@@ -36,21 +37,45 @@ class Sequence:
         self.over = False
         self.wanted = not paced
         self.paced = paced
+        self.held: HeldSteps | None = None  # once there is a slot
         self._stopped = stopped
         self._steps: queue.SimpleQueue[Step | BaseException | None] = queue.SimpleQueue()
 
     def add(self, step: Step) -> None:
         """Count a pass that brought `step`, and hand it out."""
-        self.read += step.fed
-        if step.token is not None:
-            self.ids.append(step.token)
-        self.wanted = not self.paced
+        self.tell()
+        self._count(step.fed, step.token)
         self._steps.put(step)
+
+    def hold(self, passed: Watched) -> None:
+        """Count a pass whose step is told with the next ones."""
+        assert self.held
+        if not self.held.fits(passed):
+            self.tell()
+        self._count(1, passed.token)
+        if self.held.add(passed) or self.paced:
+            self.tell()
+
+    def tell(self) -> None:
+        """Hand out what is held."""
+        if self.held and not self.cancelled:
+            for step in self.held.take(self.read):
+                self._steps.put(step)
 
     def finish(self, error: BaseException | None = None) -> None:
         """No more steps; `error`, if any, is raised where they are followed."""
         self.over = True
+        try:
+            self.tell()
+        except Exception as failed:
+            error = error or failed
         self._steps.put(error)
+
+    def _count(self, fed: int, token: int | None) -> None:
+        self.read += fed
+        if token is not None:
+            self.ids.append(token)
+        self.wanted = not self.paced
 
     @property
     def reading(self) -> bool:

@@ -13,16 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gpt2.model.attention import attention_weights
 from gpt2.model.slots import SlotCache
 
 
 class RaggedBatch:
     """The cache and the attention of passes over one token (N, 1) of each of `slots`.
 
-    `lengths` counts the tokens each slot holds. `spare` more rows attend to nothing. The weights
-    (H, 1, S) of layers that text n wants, `watched[n]`, are left in `seen[n]`, the new tokens'
-    values (H, 1, D) in `offered[n]`.
+    `lengths` counts the tokens each slot holds. `spare` more rows attend to nothing. Of the layers
+    that text n wants, `watched[n]`, the new token's query (H, 1, D) is left in `asked[n]`, its
+    value in `offered[n]`.
     """
 
     def __init__(
@@ -50,9 +49,9 @@ class RaggedBatch:
         self._aim()
 
     def watch(self, watched: Sequence[Collection[int]]) -> None:
-        """Which layers each text's next passes are to keep; empties `seen` and `offered`."""
+        """Which layers each text's next pass is to keep; empties `asked` and `offered`."""
         self.watched = watched
-        self.seen: list[dict[int, Tensor]] = [{} for _ in self.slots]
+        self.asked: list[dict[int, Tensor]] = [{} for _ in self.slots]
         self.offered: list[dict[int, Tensor]] = [{} for _ in self.slots]
 
     @property
@@ -87,11 +86,9 @@ class RaggedBatch:
 
     def _attend_one(self, n: int, query: Tensor, layer: int) -> Tensor:
         keys, values = (held.narrow(2, 0, self.lengths[n] + 1) for held in self._held[layer][n])
-        if layer not in self.watched[n]:
-            return F.scaled_dot_product_attention(query, keys, values)
-        weights = attention_weights(query, keys)
-        self.seen[n][layer] = weights[0]
-        return weights @ values
+        if layer in self.watched[n]:
+            self.asked[n][layer] = query[0]
+        return F.scaled_dot_product_attention(query, keys, values)
 
     def _aim(self) -> None:
         """Where the new tokens stand, and which rows of the cache take their keys and values."""

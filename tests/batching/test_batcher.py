@@ -98,6 +98,18 @@ def test_it_writes_what_the_plain_loop_writes(prompt: int, options: SamplingOpti
             torch.testing.assert_close(one.attention[layer], other.attention[layer])
 
 
+@pytest.mark.parametrize("precision", sorted(TWINS))
+def test_whoever_watches_changes_no_token(precision: str) -> None:
+    batcher = Batcher(TWINS[precision], 4)
+    plain = tokens(list(batcher.generate(TEXT[:50], 60, WARM)))
+    layers = iter([EVERY_LAYER] * 20 + [[1]] * 20 + [[]] * 60)
+    changing = list(batcher.generate(TEXT[:50], 60, WARM, lambda: next(layers)))
+    assert tokens(changing) == plain
+    watched = [list(step.attention) for step in changing]
+    assert watched == [[0, 1]] * 20 + [[1]] * 20 + [[]] * (len(watched) - 40)
+    assert all(list(step.values) == list(step.attention) for step in changing)
+
+
 def test_more_than_there_are_slots_wait_and_get_their_text() -> None:
     batcher = Batcher(MODEL, 2)
     alone = [

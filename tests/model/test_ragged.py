@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gpt2.bench.worker import resident_bytes
 from gpt2.config import GPT2Config
-from gpt2.model import RaggedBatch, SlotCache, SlotReader
+from gpt2.model import RaggedBatch, SlotCache, SlotReader, attention_weights
 from tests.reference import logits_and_maps, ours, random_checkpoint, random_ids
 
 CONFIG = GPT2Config(61, 21, 3, 7, 3, 150, 4)
@@ -51,8 +51,10 @@ def test_ragged_texts_get_the_logits_and_maps_of_whole_passes(
         logits = MODEL(new, batch, batch.attend)[:4, 0]
         torch.testing.assert_close(logits, LOGITS[range(4), at], atol=1e-5, rtol=0)
         for text, place in enumerate(at):
-            assert tuple(batch.seen[text]) == tuple(batch.offered[text]) == watched[text]
-            for layer, weights in batch.seen[text].items():
+            assert tuple(batch.asked[text]) == tuple(batch.offered[text]) == watched[text]
+            for layer, query in batch.asked[text].items():
+                keys = cache.keys[layer][slots[text], :, : place + 1]
+                weights = attention_weights(query, keys)  # (H, 1, S)
                 whole = MAPS[layer][text, :, place, : place + 1]
                 torch.testing.assert_close(weights[:, 0], whole, atol=1e-5, rtol=0)
 
@@ -60,7 +62,7 @@ def test_ragged_texts_get_the_logits_and_maps_of_whole_passes(
 @torch.inference_mode()
 @given(lengths=LENGTHS, seed=st.integers(0, 1000), watched=st.booleans())
 @settings(deadline=None, max_examples=25)
-def test_a_text_attends_to_the_last_bit_as_if_alone(
+def test_a_text_attends_to_the_last_bit_as_if_alone_and_unwatched(
     lengths: list[int], seed: int, watched: bool
 ) -> None:
     torch.manual_seed(seed)
@@ -74,7 +76,6 @@ def test_a_text_attends_to_the_last_bit_as_if_alone(
     all_of_them = together.attend(q, *together.extend(0, k, v), 0)
     for slot, length in enumerate(lengths):
         alone = RaggedBatch(cache, [slot], [length])
-        alone.watch([(0,) if watched else ()])
         mine = slice(slot, slot + 1)
         one = alone.attend(q[mine], *alone.extend(0, k[mine], v[mine]), 0)
         assert torch.equal(one, all_of_them[mine])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from gpt2.quantization import Int8Linear, Int8TokenEmbedding, Int8Weights, quant
 
 VERSION = 3  # of the file; another number makes every kept copy stale
 _KIND = "int8"
+_TABLE = "wte.values"
 _PROBE = 64  # random tokens
 # The tanh form of GELU, which feeds the second linear of a feed-forward, is never below this.
 _LEAST_GELU = -0.17005
@@ -38,9 +40,17 @@ def load_int8(folder: Path) -> GPT2Model:
             tensors = int8_tensors(weights.config, weights.state)
         write_converted(folder, _KIND, VERSION, tensors)
         tensors = read_converted(folder, _KIND, VERSION) or tensors  # mapped rather than held
-    # What is packed is copied anyway. A single tensor kept would keep the whole file mapped.
-    held = {n: t if n.endswith(".int8.values") else t.clone() for n, t in tensors.items()}
-    return assemble(read_config(folder), held)
+    # What is packed is copied anyway. A single tensor kept would keep all that was read in memory.
+    held = {n: t if n.endswith(".values") else t.clone() for n, t in tensors.items()}
+    model = assemble(read_config(folder), held)
+    model.wte.weights = replace(model.wte.weights, values=_table(folder, tensors))
+    return model
+
+
+def _table(folder: Path, tensors: dict[str, Tensor]) -> Tensor:
+    """The embedding's rows, left in the kept copy: only those that are looked up take memory."""
+    fresh = read_converted(folder, _KIND, VERSION)
+    return fresh[_TABLE] if fresh else tensors[_TABLE].clone()
 
 
 def int8_model(model: GPT2Model) -> GPT2Model:

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from gpt2.checkpoint import empty_model, open_weights, read_config, read_converted, write_converted
 from gpt2.config import GPT2Config
+from gpt2.heaps import give_back
 from gpt2.model import NO_CACHE, FusedAttention, GPT2Model
 from gpt2.precision.modules import State, linears, set_module, state_of
 from gpt2.quantization import Int8Linear, Int8TokenEmbedding, Int8Weights, quantize
 
-VERSION = 3  # of the file; another number makes every kept copy stale
+VERSION = 4  # of the file; another number makes every kept copy stale
 _KIND = "int8"
 _TABLE = "wte.values"
 _PROBE = 64  # random tokens
@@ -40,10 +41,13 @@ def load_int8(folder: Path) -> GPT2Model:
             tensors = int8_tensors(weights.config, weights.state)
         write_converted(folder, _KIND, VERSION, tensors)
         tensors = read_converted(folder, _KIND, VERSION) or tensors  # mapped rather than held
+        give_back()  # what quantising left behind would stand beside what packing takes
     # What is packed is copied anyway. A single tensor kept would keep all that was read in memory.
     held = {n: t if n.endswith(".values") else t.clone() for n, t in tensors.items()}
     model = assemble(read_config(folder), held)
-    model.wte.weights = replace(model.wte.weights, values=_table(folder, tensors))
+    embedding = model.get_submodule("wte")
+    assert isinstance(embedding, Int8TokenEmbedding)
+    embedding.weights = replace(embedding.weights, values=_table(folder, tensors))
     return model
 
 
@@ -75,6 +79,7 @@ def int8_tensors(config: GPT2Config, state: State) -> dict[str, Tensor]:
         for name, tensor in _int8_block(block, inputs).items():
             kept[f"h.{layer}.{name}"] = tensor
         block.to("meta")  # lets its float32 weights go
+        give_back()
     model.ln_f.load_state_dict(state("ln_f."), assign=True)
     kept |= {f"ln_f.{n}": t for n, t in model.ln_f.state_dict().items()}
     head = quantize(model.wte.weight, model.ln_f(x)[0], centred=True)

@@ -35,7 +35,7 @@ class Int8Linear(nn.Module):
         bias = torch.zeros_like(scale) if bias is None else bias
         if least is not None:
             # The kernel sees inputs less `least`; this is what that takes off each output.
-            bias = bias + least * values.sum(1, dtype=torch.float32) * scale
+            bias = bias + least * weights.sums * scale
         self.bias = bias
         self.mean = weights.mean if weights.mean.any() else None
         self.outliers = weights.outliers if weights.outliers.numel() else None

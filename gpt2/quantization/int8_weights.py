@@ -15,17 +15,21 @@ _OUTLIER = 2.0
 _MOST_OUTLIERS = 32
 # and they are kept apart where that leaves the others, on average, at most this share of the range.
 _WORTH_IT = 0.95
+_ROWS = 4096  # at a time: copies of the whole embedding would be most of what loading takes
+_LEAST = torch.finfo(torch.float32).tiny  # instead of 0, for a row of zeros
 
 
 @dataclass(frozen=True, slots=True)
 class Int8Weights:
     """W (out, in) = values * scale[:, None] + mean[None, :] + columns at the outlier channels.
 
-    `values` int8 (out, in) is 0 in outlier columns, `scale` (out,), `mean` (in,) a row that was
-    taken off every row first, `outliers` int64 (K,), `columns` float32 (out, K).
+    `values` int8 (out, in) is 0 in outlier columns, `sums` (out,) those of its rows, `scale` (out,),
+    `mean` (in,) a row that was taken off every row first, `outliers` int64 (K,), `columns` float32
+    (out, K).
     """
 
     values: Tensor
+    sums: Tensor
     scale: Tensor
     mean: Tensor
     outliers: Tensor
@@ -48,15 +52,23 @@ def quantize(weight: Tensor, inputs: Tensor, centred: bool = False) -> Int8Weigh
     `centred` takes the mean row off first. GPT-2's logits share an offset near -100, which would
     take most of the eight bits; a common row brings it back exactly.
     """
-    weight = weight.float()
     outliers = _outliers(inputs.abs())
-    mean = weight.mean(0) if centred else torch.zeros(weight.size(1))
-    rest = weight - mean
-    columns = rest[:, outliers].contiguous()
-    rest[:, outliers] = 0
-    scale = rest.abs().amax(1).clamp_(min=torch.finfo(torch.float32).tiny).div_(127)
-    values = rest.div_(scale[:, None]).round_().to(torch.int8)
-    return Int8Weights(values, scale, mean, outliers, columns)
+    mean = weight.float().mean(0) if centred else torch.zeros(weight.size(1))
+    values = torch.empty(weight.shape, dtype=torch.int8)
+    sums = torch.empty(len(weight))
+    scale = torch.empty(len(weight))
+    columns = torch.empty(len(weight), len(outliers))
+    rest = torch.empty(min(len(weight), _ROWS), weight.size(1))
+    for first in range(0, len(weight), _ROWS):
+        some = slice(first, first + _ROWS)
+        part = torch.sub(weight[some].float(), mean, out=rest[: len(weight[some])])
+        columns[some] = part[:, outliers]
+        part[:, outliers] = 0
+        least, most = part.aminmax(dim=1)
+        scale[some] = torch.maximum(-least, most).clamp_(min=_LEAST).div_(127)
+        values[some] = part.div_(scale[some, None]).round_()
+        sums[some] = part.sum(1)
+    return Int8Weights(values, sums, scale, mean, outliers, columns)
 
 
 def _outliers(sizes: Tensor) -> Tensor:

@@ -41,9 +41,7 @@ def test_again_and_in_memory_it_is_the_same_model(folder: Path) -> None:
 
 
 @torch.inference_mode()
-def test_a_stale_or_broken_copy_is_made_anew(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stale_or_broken_copy_is_made_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load_int8(folder)(IDS)
     copy = kept(folder)
     (folder / COPY).write_bytes(b"no copy")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tests.hub_standin import write_gpt2_folder
 NAMES = ("small", "medium", "large", "xl")
 BUDGET = 6_000_000_000
 TOKENS = 20
+OWN = "RssAnon"  # without pages of files, which the system takes back when it needs them
 
 
 def main() -> None:
@@ -58,9 +60,35 @@ def alone(task: Callable[..., str], *arguments: object) -> str:
 
 def convert(here: Path, size: str) -> str:
     """The first load ever, which quantises and keeps a copy."""
-    before = resident_bytes()
-    load(str(here / size), "int8")
-    return f"{size}: first load, quantising: peak {gigabytes(resident_bytes('VmHWM') - before)}"
+    before, own = resident_bytes(), resident_bytes(OWN)
+    with peak() as most:
+        engine = load(str(here / size), "int8")
+    high = resident_bytes("VmHWM") - before
+    kept = resident_bytes(OWN) - own
+    assert engine.precision == "int8"
+    return (
+        f"{size}: first load, quantising: {gigabytes(kept)} of its own, "
+        f"{gigabytes(most[0] - own)} at most; {gigabytes(high)} with the files' pages"
+    )
+
+
+@contextmanager
+def peak() -> Iterator[list[int]]:
+    """The most memory of its own, looked at every few milliseconds."""
+    most = [0]
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.005):
+            most[0] = max(most[0], resident_bytes(OWN))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield most
+    finally:
+        done.set()
+        watcher.join()
 
 
 def load_again(here: Path, size: str) -> str:

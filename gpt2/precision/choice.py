@@ -9,6 +9,7 @@ from pathlib import Path
 from gpt2.apart import apart
 from gpt2.config import GPT2Config
 from gpt2.device import CPU, GPU
+from gpt2.heaps import without_holes
 from gpt2.model import GPT2Model
 from gpt2.precision.gpu import load_gpu_float16, load_gpu_float32
 from gpt2.precision.int8 import load_int8
@@ -66,4 +67,5 @@ def weight_bytes(config: GPT2Config, precision: str) -> int:
 @apart
 def load_with_precision(folder: Path, precision: str, device: str = CPU) -> GPT2Model:
     """The model in `folder` with a precision of `PRECISIONS[device]`. Raises CheckpointError."""
-    return PRECISIONS[device][precision](folder)
+    with without_holes():
+        return PRECISIONS[device][precision](folder)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from gpt2.checkpoint import empty_model, open_weights, read_config, read_converted, write_converted
 from gpt2.config import GPT2Config
-from gpt2.heaps import give_back
 from gpt2.model import NO_CACHE, FusedAttention, GPT2Model
 from gpt2.precision.modules import State, linears, set_module, state_of
 from gpt2.quantization import Int8Linear, Int8TokenEmbedding, Int8Weights, quantize
@@ -41,7 +40,6 @@ def load_int8(folder: Path) -> GPT2Model:
             tensors = int8_tensors(weights.config, weights.state)
         write_converted(folder, _KIND, VERSION, tensors)
         tensors = read_converted(folder, _KIND, VERSION) or tensors  # mapped rather than held
-        give_back()  # what quantising left behind would stand beside what packing takes
     # What is packed is copied anyway. A single tensor kept would keep all that was read in memory.
     held = {n: t if n.endswith(".values") else t.clone() for n, t in tensors.items()}
     model = assemble(read_config(folder), held)
@@ -71,6 +69,7 @@ def int8_tensors(config: GPT2Config, state: State) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(0)
     ids = torch.randint(config.vocab_size, (1, min(_PROBE, config.max_seq_len)), generator=random)
     x = model.wte(ids) + model.wpe(slice(0, ids.size(1)))  # (1, T, C)
+    model.wte.to("meta")  # read again at the end: with everything else it would be the peak
     kept: dict[str, Tensor] = {f"wpe.{n}": t for n, t in model.wpe.state_dict().items()}
     for layer, block in enumerate(model.h):
         block.load_state_dict(state(f"h.{layer}."), assign=True)
@@ -79,10 +78,10 @@ def int8_tensors(config: GPT2Config, state: State) -> dict[str, Tensor]:
         for name, tensor in _int8_block(block, inputs).items():
             kept[f"h.{layer}.{name}"] = tensor
         block.to("meta")  # lets its float32 weights go
-        give_back()
+        inputs.clear()  # which the block still fills
     model.ln_f.load_state_dict(state("ln_f."), assign=True)
     kept |= {f"ln_f.{n}": t for n, t in model.ln_f.state_dict().items()}
-    head = quantize(model.wte.weight, model.ln_f(x)[0], centred=True)
+    head = quantize(state("wte.")["weight"], model.ln_f(x)[0], centred=True)
     return kept | {f"wte.{n}": t for n, t in head.tensors().items()}
 
 

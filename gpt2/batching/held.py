@@ -1,8 +1,7 @@
 """Steps of a watched text that wait for their attention rows, worked out for several at a time.
 
 A pass attends with the fused kernel, watched or not, and leaves its queries here; with the keys in
-the cache they give the rows. For a few tokens together that takes little longer than for one, and
-nobody sees more than fifty pictures a second.
+the cache they give the rows. For a few tokens together that takes little longer than for one.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from gpt2.generation import Step
 from gpt2.model import SlotCache, attention_weights
 
 _TOKENS = 16  # together at the most
-_SECONDS = 0.04  # from one time to the next
+_SECONDS = 0.04  # from one time to the next: 25 pictures a second
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ import torch
 
 from gpt2.apart import apart
 from gpt2.batching import Batcher
+from gpt2.by_layer import in_numpy, stacked
 from gpt2.clock import Clock
 from gpt2.config import GPT2Config
 from gpt2.drafting import generate_drafted
 from gpt2.generation import Step, generate
 from gpt2.model import AttentionRecorder, GPT2Model
-from gpt2.model.value_norms import ValueNorms, stacked
+from gpt2.model.value_norms import ValueNorms
 from gpt2.norms_later import NormsLater
 from gpt2.sampling import GREEDY, SamplingOptions
 from gpt2.tokenizer import TextStream, Tokenizer
@@ -46,7 +47,7 @@ class Event:
     token: int | None
     fed: int
     text: str
-    attention: dict[int, Weights]
+    attention: Mapping[int, Weights]
     seconds: float
     tokens_per_second: float | None
     finish: Finish | None = None
@@ -165,8 +166,8 @@ class Engine:
                 elif step.token is not None:
                     text = decoder.feed(step.token)
                 clock.count(step)
-                rows = {layer: w.float().cpu().numpy() for layer, w in step.attention.items()}
-                norms = norms_later(list(step.values), stacked(step.values)) if step.values else {}
+                rows, values = in_numpy(step.attention), in_numpy(step.values)
+                norms = norms_later(list(values), stacked(values)) if values else {}
                 done = clock.tokens_per_second, None, step.guess, step.speed_up, norms
                 yield Event(step.token, step.fed, text, rows, clock.seconds, *done)
                 if finish:
@@ -211,9 +212,9 @@ class Engine:
         layers = range(self.config.num_blocks)
         first = 0
         for step in generate(self.model, ids, 0, GREEDY, lambda: layers):
-            norms = self._norms(layers, stacked(step.values))
-            for layer, rows in step.attention.items():
-                see(layer, first, rows.float().cpu().numpy(), norms[layer])
+            norms = self._norms(layers, stacked(in_numpy(step.values)))
+            for layer, rows in in_numpy(step.attention).items():
+                see(layer, first, rows, norms[layer])
             first += step.fed
 
     @apart

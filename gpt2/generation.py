@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -28,10 +28,10 @@ class Step:
 
     token: int | None
     fed: int
-    attention: dict[int, Tensor]
+    attention: Mapping[int, Tensor]
     guess: int | None = None
     speed_up: float | None = None
-    values: dict[int, Tensor] = field(default_factory=dict)
+    values: Mapping[int, Tensor] = field(default_factory=dict)
 
 
 def check_room(ids: Sequence[int], new_tokens: int, context: int) -> None:

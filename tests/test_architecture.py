@@ -51,6 +51,7 @@ LEVELS = {
     "gpt2.threads": 1,
     "gpt2.control_groups": 0,
     "gpt2.apart": 0,
+    "gpt2.by_layer": 0,
     "gpt2.assets_folder": 0,
     "gpt2.head_roles": 0,
     "gpt2.levels": 0,

@@ -86,7 +86,7 @@ class Forward:
             try:
                 token = _choose(logits[n], sequence)
                 if batch.asked[n]:
-                    sequence.hold(Watched(token, batch.asked[n], batch.offered[n]))
+                    sequence.hold(Watched(token, batch.asked[n]))
                 else:
                     sequence.add(Step(token, 1, {}))
             except Exception as error:

@@ -6,14 +6,16 @@ the cache they give the rows. For a few tokens together that takes little longer
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from gpt2.by_layer import ByLayer
 from gpt2.generation import Step
-from gpt2.model import SlotCache, attention_weights
+from gpt2.model import SlotCache, causal_mask
 
 _TOKENS = 16  # together at the most
 _SECONDS = 0.04  # from one time to the next: 25 pictures a second
@@ -21,11 +23,10 @@ _SECONDS = 0.04  # from one time to the next: 25 pictures a second
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A pass over one token: what was chosen, and by layer its query and value (H, 1, D)."""
+    """A pass over one token: what was chosen, and by layer its query (H, 1, D)."""
 
     token: int
     queries: dict[int, Tensor]
-    values: dict[int, Tensor]
 
 
 class HeldSteps:
@@ -33,7 +34,7 @@ class HeldSteps:
 
     def __init__(self, cache: SlotCache, slot: int) -> None:
         self._cache = cache
-        self._slot = slice(slot, slot + 1)
+        self._slot = slot
         self._passes: list[Watched] = []
         self._told = 0.0
 
@@ -53,19 +54,30 @@ class HeldSteps:
         if not passes:
             return []
         first = read - len(passes)
-        rows = {
-            layer: self._rows(layer, [passed.queries[layer] for passed in passes], read)
-            for layer in passes[0].queries
-        }
+        layers = list(passes[0].queries)
+        rows = self._rows(layers, passes, read)
+        values = torch.stack(
+            [self._cache.values[layer][self._slot, :, first:read] for layer in layers]
+        )
         steps = []
         for i, passed in enumerate(passes):
-            seen = {n: w.narrow(1, i, 1).narrow(2, 0, first + i + 1) for n, w in rows.items()}
-            steps.append(Step(passed.token, 1, seen, values=passed.values))
+            seen = ByLayer(layers, rows[:, :, i : i + 1, : first + i + 1])
+            offered = ByLayer(layers, values[:, :, i : i + 1])
+            steps.append(Step(passed.token, 1, seen, values=offered))
         self._told = time.monotonic()
         return steps
 
-    def _rows(self, layer: int, queries: list[Tensor], read: int) -> Tensor:
-        """(H, fed, S) of the last tokens."""
-        q = torch.cat(queries, dim=1)[None]  # (1, H, fed, D)
-        keys = self._cache.keys[layer][self._slot].narrow(2, 0, read)  # (1, H, S, D)
-        return attention_weights(q, keys)[0]
+    def _rows(self, layers: list[int], passes: list[Watched], read: int) -> Tensor:
+        """`attention_weights` (L, H, T, S) of the T tokens, in one block for all layers."""
+        asked = torch.cat([q for passed in passes for q in passed.queries.values()], dim=1)
+        heads, _, width = asked.shape
+        # (L, H, T, D)
+        asked = asked.view(heads, len(passes), len(layers), width).permute(2, 0, 1, 3)
+        asked = asked / math.sqrt(width)
+        scores = asked.new_empty(len(layers), heads, len(passes), read)
+        for q, layer, out in zip(asked, layers, scores, strict=True):
+            keys = self._cache.keys[layer][self._slot, :, :read]  # (H, S, D)
+            torch.bmm(q, keys.mT, out=out)
+        newest = scores[..., -len(passes) :]  # the others are nobody's future
+        newest.masked_fill_(~causal_mask(len(passes), len(passes), scores.device), -math.inf)
+        return scores.softmax(dim=-1)

@@ -20,8 +20,7 @@ class RaggedBatch:
     """The cache and the attention of passes over one token (N, 1) of each of `slots`.
 
     `lengths` counts the tokens each slot holds. `spare` more rows attend to nothing. Of the layers
-    that text n wants, `watched[n]`, the new token's query (H, 1, D) is left in `asked[n]`, its
-    value in `offered[n]`.
+    that text n wants, `watched[n]`, the new token's query (H, 1, D) is left in `asked[n]`.
     """
 
     def __init__(
@@ -49,10 +48,9 @@ class RaggedBatch:
         self._aim()
 
     def watch(self, watched: Sequence[Collection[int]]) -> None:
-        """Which layers each text's next pass is to keep; empties `asked` and `offered`."""
+        """Which layers each text's next pass is to keep; empties `asked`."""
         self.watched = watched
         self.asked: list[dict[int, Tensor]] = [{} for _ in self.slots]
-        self.offered: list[dict[int, Tensor]] = [{} for _ in self.slots]
 
     @property
     def length(self) -> int:
@@ -66,9 +64,6 @@ class RaggedBatch:
         for held, new in zip(self._flat[layer], (k, v), strict=True):
             own = new[: len(self.slots)] if self.spare else new
             held.index_copy_(0, self._rows, own.reshape(-1, held.size(-1)))
-        for n, watched in enumerate(self.watched):
-            if layer in watched:
-                self.offered[n][layer] = v[n]
         return self._cache.keys[layer], self._cache.values[layer]
 
     def advance(self, fed: int) -> None:

@@ -5,13 +5,12 @@ Kobayashi et al. (2020), "Attention is Not Only a Weight" (arXiv 2004.10102), wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from gpt2.apart import apart
 from gpt2.model.gpt2 import GPT2Model
@@ -46,8 +45,3 @@ class ValueNorms:
         """(L, H, D, D)."""
         layers = [m for m in self._model.modules() if isinstance(m, MultiHeadAttention)]
         return np.stack([layer.output_gram().cpu().numpy() for layer in layers])
-
-
-def stacked(values: Mapping[int, Tensor]) -> Floats:
-    """Values (H, T, D) of some layers as (L, H, T, D)."""
-    return np.stack([value.float().cpu().numpy() for value in values.values()])

@@ -26,10 +26,8 @@ def cache() -> SlotCache:
 
 def passed(number: int, layers: tuple[int, ...] = (0, 1)) -> Watched:
     random = torch.Generator().manual_seed(number)
-    queries, values = (
-        {layer: torch.randn(HEADS, 1, WIDTH, generator=random) for layer in layers} for _ in "qv"
-    )
-    return Watched(number, queries, values)
+    queries = {layer: torch.randn(HEADS, 1, WIDTH, generator=random) for layer in layers}
+    return Watched(number, queries)
 
 
 @given(st.integers(1, 20), st.sampled_from([(0, 1), (0,), (1,)]))
@@ -44,12 +42,13 @@ def test_rows_are_those_of_each_token_alone(count: int, layers: tuple[int, ...])
     assert [step.token for step in told] == list(range(count))
     for i, (step, one) in enumerate(zip(told, passes, strict=True)):
         assert step.fed == 1
-        assert tuple(step.attention) == layers
-        assert step.values is one.values
+        assert tuple(step.attention) == tuple(step.values) == layers
         for layer in layers:
             keys = slots.keys[layer][SLOT, :, : BEFORE + i + 1]
             alone = attention_weights(one.queries[layer], keys)
             torch.testing.assert_close(step.attention[layer], alone)
+            offered = slots.values[layer][SLOT, :, BEFORE + i, None]
+            assert torch.equal(step.values[layer], offered)
     assert steps.take(BEFORE + count) == []
 
 

@@ -1,0 +1,48 @@
+"""Arrays of several layers, by layer, that lie in one block: one operation works on all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+Floats = npt.NDArray[np.float32]
+Array = TypeVar("Array", Tensor, Floats)
+
+
+class ByLayer(Mapping[int, Array], Generic[Array]):
+    """`block` (L, ...) as a mapping from `layers` to (...)."""
+
+    def __init__(self, layers: Sequence[int], block: Array) -> None:
+        self.layers = tuple(layers)
+        self.block: Array = block
+
+    def __getitem__(self, layer: int) -> Array:
+        if layer not in self.layers:
+            raise KeyError(layer)
+        array: Array = self.block[self.layers.index(layer)]
+        return array
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+
+def in_numpy(arrays: Mapping[int, Tensor]) -> Mapping[int, Floats]:
+    """The same in numpy; one block stays one."""
+    if isinstance(arrays, ByLayer):
+        return ByLayer(arrays.layers, arrays.block.float().cpu().numpy())
+    return {layer: array.float().cpu().numpy() for layer, array in arrays.items()}
+
+
+def stacked(arrays: Mapping[int, Floats]) -> Floats:
+    """(L, ...): the block, if there is one."""
+    if isinstance(arrays, ByLayer):
+        block: Floats = arrays.block
+        return block
+    return np.stack(list(arrays.values()))

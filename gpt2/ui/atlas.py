@@ -7,10 +7,14 @@ bins, so the browser can pool what it has in the same way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
 import numpy as np
 
 from gpt2.levels import Levels
 
+_SIXTEEN: Levels = ((np.arange(256) + 8) // 17).astype(np.uint8)
 _MANY_HEADS = 400  # from here on fewer bins: a token's rows must stay small on the wire
 
 
@@ -27,18 +31,19 @@ def pool_for(count: int, bins: int) -> int:
     return pool
 
 
-def pooled_row(row: Levels, pool: int) -> Levels:
-    """Row i of all heads (L, H, i + 1), as (L, H, 1 + ceil((i + 1) / pool)) levels 0 to 15."""
-    *shape, count = row.shape
+def pooled_rows(rows: Sequence[Levels], pool: int) -> Levels:
+    """Rows (L, H, i + 1) that have as many bins each, as (n, L, H, 1 + bins) levels 0 to 15."""
+    *shape, count = rows[-1].shape
     bins = -(-count // pool)
-    padded = np.zeros((*shape, bins * pool), np.uint8)
-    padded[..., 1:count] = row[..., 1:]
-    small = np.empty((*shape, 1 + bins), np.uint8)
-    small[..., 0] = np.rint(15 * np.sqrt(1 - (row[..., 0] / np.float32(255)) ** 2))
-    most = padded
+    most = np.zeros((len(rows), *shape, bins * pool), np.uint8)
+    for padded, row in zip(most, rows, strict=True):
+        padded[..., : row.shape[-1]] = row
+    small = np.empty((len(rows), *shape, 1 + bins), np.uint8)
+    small[..., 0] = np.rint(15 * np.sqrt(1 - (most[..., 0] / np.float32(255)) ** 2))
+    most[..., 0] = 0
     while most.shape[-1] > bins:  # numpy is slow to reduce over an axis as short as a pool
         most = np.maximum(most[..., ::2], most[..., 1::2])
-    small[..., 1:] = (most.astype(np.uint16) + 8) // 17
+    small[..., 1:] = _SIXTEEN[most]
     return small
 
 
@@ -48,23 +53,31 @@ def pooled_map(rows: list[Levels], bins: int) -> Levels:
     side = -(-len(rows) // pool)
     layers, heads, _ = rows[0].shape
     maps = np.zeros((layers, heads, side, 1 + side), np.uint8)
-    for i, row in enumerate(rows):
-        small = pooled_row(row, pool)
-        part = maps[:, :, i // pool, : small.shape[-1]]
-        np.maximum(part, small, out=part)
+    for bin_ in range(side):
+        small = pooled_rows(rows[bin_ * pool : (bin_ + 1) * pool], pool)
+        maps[:, :, bin_, : small.shape[-1]] = small.max(axis=0)
     return maps
 
 
 def pack_nibbles(levels: Levels) -> bytes:
-    """Two levels 0 to 15 a byte, the first in the high half; an odd end is filled with 0."""
-    flat = levels.reshape(-1)
-    if flat.size % 2:
-        flat = np.append(flat, np.uint8(0))
-    packed: bytes = (flat[::2] << 4 | flat[1::2]).tobytes()
+    """Two levels 0 to 15 a byte, the first in the high half; an odd end is filled with 0.
+
+    Every (n, ...) of `levels` is packed by itself.
+    """
+    flat = levels.reshape(len(levels), -1)
+    if flat.shape[1] % 2:
+        flat = np.pad(flat, ((0, 0), (0, 1)))
+    packed: bytes = (flat[:, ::2] << 4 | flat[:, 1::2]).tobytes()
     return packed
 
 
 def packed_rows(rows: list[Levels], bins: int) -> bytes:
     """Rows as a running text sends them, each pooled for the length the text then has."""
-    pools = (pool_for(row.shape[-1], bins) for row in rows)
-    return b"".join(pack_nibbles(pooled_row(row, p)) for row, p in zip(rows, pools, strict=True))
+
+    def pooling(row: Levels) -> tuple[int, int]:
+        pool = pool_for(row.shape[-1], bins)
+        return pool, -(-row.shape[-1] // pool)
+
+    return b"".join(
+        pack_nibbles(pooled_rows(list(alike), pool)) for (pool, _), alike in groupby(rows, pooling)
+    )

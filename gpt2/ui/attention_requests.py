@@ -163,7 +163,7 @@ class AttentionRequests:
             self._rebuild(run, read)
             rows = run.capture.rows(0, read) or []
         bins = bins_for(run.layers * run.heads)
-        return encode_bytes(pack_nibbles(self._quick.submit(pooled_map, rows, bins).result()))
+        return encode_bytes(pack_nibbles(self._quick.submit(pooled_map, rows, bins).result()[None]))
 
     def _measure(self, run: Run, request: Any) -> Value:
         if request.get("probe") is True:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 
 import numpy as np
 
-from gpt2.engine import Engine
+from gpt2.by_layer import stacked
+from gpt2.engine import Engine, Event
 from gpt2.levels import Levels, Weights, to_levels
 from gpt2.ui.capture_budget import SERVER_BUDGET, CaptureBudget
 from gpt2.ui.rollout import Rollout
 
+_TOGETHER = 16  # rows at the most, so that their floats take little room
 # By layer (H, fed), which may be worked out only when asked for, and a token's place in it.
 Norms = tuple[Mapping[int, Weights], int]
 
@@ -31,30 +34,50 @@ class Capture:
         self._bytes = 0
         self.rollout = Rollout(layers)
 
-    def add(
-        self, first: int, attention: Mapping[int, Weights], norms: Mapping[int, Weights]
-    ) -> None:
-        """The rows (H, fed, S) of every layer for the tokens from `first` on; fewer are passed by.
+    def add(self, first: int, events: Iterable[Event]) -> None:
+        """What passes over the tokens from `first` on saw; none of it where a layer is missing.
 
         A row that is there already stays.
         """
-        if len(attention) < self.layers:
-            return
-        fed = attention[0].shape[1]
-        rows = [np.empty((self.layers, self.heads, i + 1), np.uint8) for i in _range(first, fed)]
-        if fed == 1:
-            rows[0][:] = to_levels(np.stack([attention[n] for n in range(self.layers)])[:, :, 0])
-        else:
-            for layer, weights in attention.items():
-                levels = to_levels(weights)
-                for i, row in enumerate(rows, first):
-                    row[layer] = levels[:, i - first, : i + 1]
-        told = len(norms) == self.layers
-        self._put(first, rows, [(norms, t) if told else None for t in range(fed)])
+        for alone, group in groupby(events, self._is_one_token):
+            passes = list(group)
+            # Some at a time, as there may be as many as a slow browser has let pile up.
+            count = _TOGETHER if alone else 1
+            for some in (passes[n : n + count] for n in range(0, len(passes), count)):
+                if alone:
+                    self._add_tokens(first, some)
+                elif len(some[0].attention) == self.layers:
+                    self._add_piece(first, some[0])
+                first += sum(event.fed for event in some)
+
+    def _is_one_token(self, event: Event) -> bool:
+        return event.fed == 1 and len(event.attention) == self.layers
+
+    def _add_tokens(self, first: int, events: list[Event]) -> None:
+        """At once: every operation on an array lets another thread have its turn with Python."""
+        ends = range(first + 1, first + len(events) + 1)
+        weights = np.zeros((self.layers, self.heads, len(events), ends[-1]), np.float32)
+        for i, event in enumerate(events):
+            weights[:, :, i, : ends[i]] = stacked(event.attention)[:, :, 0]
+        levels = to_levels(weights)
+        rows = [levels[:, :, i, :end] for i, end in enumerate(ends)]
+        self._put(first, rows, [norms for event in events for norms in self._told(event)])
+
+    def _add_piece(self, first: int, event: Event) -> None:
+        rows = self._empty(first, event.fed)
+        for layer, weights in event.attention.items():
+            levels = to_levels(weights)
+            for i, row in enumerate(rows, first):
+                row[layer] = levels[:, i - first, : i + 1]
+        self._put(first, rows, self._told(event))
+
+    def _told(self, event: Event) -> list[Norms | None]:
+        told = len(event.norms) == self.layers
+        return [(event.norms, t) if told else None for t in range(event.fed)]
 
     def rebuild(self, engine: Engine, ids: Sequence[int]) -> None:
         """All rows of `ids`, by one forward pass. Raises ValueError as `Engine.read` does."""
-        rows = [np.empty((self.layers, self.heads, i + 1), np.uint8) for i in range(len(ids))]
+        rows = self._empty(0, len(ids))
         norms = np.empty((self.layers, self.heads, len(ids)), np.float32)
 
         def see(layer: int, first: int, weights: Weights, lengths: Weights) -> None:
@@ -97,6 +120,10 @@ class Capture:
             self._rows, self._norms, self._bytes = [], [], 0
         self.rollout.clear()
 
+    def _empty(self, first: int, count: int) -> list[Levels]:
+        ends = range(first + 1, first + count + 1)
+        return [np.empty((self.layers, self.heads, end), np.uint8) for end in ends]
+
     def _put(self, first: int, rows: list[Levels], norms: Sequence[Norms | None]) -> None:
         with self._lock:
             end = first + len(rows)
@@ -110,7 +137,3 @@ class Capture:
                 if self._norms[i] is None:
                     self._norms[i] = norms[i - first]
         self.touch()
-
-
-def _range(first: int, count: int) -> range:
-    return range(first, first + count)

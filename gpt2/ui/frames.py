@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from gpt2.checkpoint import Progress
@@ -61,10 +61,11 @@ class Frames:
         self._first: float | None = None
         self._speed: float | None = None
 
-    def frame(self, events: Iterable[Event]) -> tuple[Value, Value]:
+    def frame(self, events: Sequence[Event]) -> tuple[Value, Value]:
         """(Output value, Attention value) after `events`."""
         run = self.run
         state, sentence = "running", ""
+        run.capture.add(self._fed, events)
         for event in events:
             if event.token is not None:
                 if event.guess is not None:
@@ -73,7 +74,6 @@ class Frames:
                 run.ids.append(event.token)
                 self._first = self._first or event.seconds
             self._speed = event.tokens_per_second
-            run.capture.add(self._fed, event.attention, event.norms)
             self._fed += event.fed
             run.read = max(run.read, self._fed)
             if event.finish:

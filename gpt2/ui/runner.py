@@ -24,7 +24,7 @@ from gpt2.ui.sizes import config_of, offered, source_of, weights_bytes
 
 _PATIENCE = 0.25  # seconds without news before the page is told so
 _GRACE = 5.0  # seconds for a run to notice that the program ends
-_PAUSE = 0.02  # seconds between two frames: nobody sees more than 50 a second
+PAUSE = 0.02  # seconds between two frames: nobody sees more than 50 a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Runner:
 
         Closing this early, as Gradio does for a closed tab, sets `stop`, which `work` must watch.
         """
-        running: Background[T] = Background(work, _PATIENCE, _PAUSE)
+        running: Background[T] = Background(work, _PATIENCE, PAUSE)
         self._running[stop] = running
         try:
             yield from running.batches()

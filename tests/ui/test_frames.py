@@ -132,11 +132,12 @@ def test_a_layer_change_never_mislabels_a_row(
 def test_a_layer_change_in_the_middle_of_a_message_holds_for_all_of_it() -> None:
     run = new_run(layer=1)
 
-    def changing() -> Iterator[Event]:
-        yield EVENTS[0]
-        run.layer = 0
+    class Changing(list[Event]):
+        def __iter__(self) -> Iterator[Event]:
+            yield from super().__iter__()
+            run.layer = 0
 
-    _, attention = frames_of(run).frame(changing())
+    _, attention = frames_of(run).frame(Changing(EVENTS[:1]))
     assert attention["view"]["layer"] == 0
     assert base64.b64decode(attention["rows"])[:6] == b"".join(TRUE_ROWS[0][:3])
 

@@ -12,7 +12,7 @@ from gpt2 import SamplingOptions
 from gpt2.levels import to_weights
 from gpt2.model import AttentionRecorder
 from gpt2.sampling import GREEDY
-from gpt2.ui.atlas import bins_for, pack_nibbles, packed_rows, pool_for, pooled_map, pooled_row
+from gpt2.ui.atlas import bins_for, pack_nibbles, packed_rows, pool_for, pooled_map, pooled_rows
 from gpt2.ui.capture import Capture
 from gpt2.ui.capture_budget import CaptureBudget
 from gpt2.ui.maps import MODES, MapView, map_rows
@@ -30,7 +30,7 @@ def captured(budget: CaptureBudget | None = None) -> Capture:
     capture = Capture(LAYERS, HEADS, budget or CaptureBudget(10**9))
     fed = 0
     for event in ENGINE.stream(IDS[:20], GREEDY, 0, attention=range(LAYERS)):
-        capture.add(fed, event.attention, event.norms)
+        capture.add(fed, [event])
         fed += event.fed
     return capture
 
@@ -126,7 +126,8 @@ def test_rows_that_are_missing_are_rebuilt_not_invented() -> None:
     capture.rebuild(ENGINE, IDS)
     assert len(map_rows(capture, MapView(mode="rollout"), 0, N) or []) == N
     before = Capture(LAYERS, HEADS, CaptureBudget(10**9))
-    before.add(3, {0: TRUE[0][:, 3:4, :4]}, {})  # one layer of two: nobody watched the other
+    for event in ENGINE.stream(IDS[:3], GREEDY, 2, attention=[0]):  # nobody watched the other
+        before.add(3, [event])
     assert before.rows(0, 4) is None
 
 
@@ -170,7 +171,7 @@ def test_rows_pooled_one_by_one_make_the_pooled_map(count: int, bins: int) -> No
             side = np.zeros_like(side)
             side[..., : first.shape[-2], :1] = first
             side[..., : rest.shape[-2], 1 : 1 + rest.shape[-1]] = rest
-        small = pooled_row(row, pool)
+        small = pooled_rows([row], pool)[0]
         y = (row.shape[-1] - 1) // pool
         part = side[..., y, : small.shape[-1]]
         np.maximum(part, small, out=part)
@@ -189,7 +190,7 @@ def _odd(odd: np.ndarray, even: np.ndarray, axis: int = -2) -> np.ndarray:
 
 def test_a_thumbnail_keeps_the_largest_and_tells_the_first_token_apart() -> None:
     row = (WHOLE.rows(9, 10) or [])[0]
-    small = pooled_row(row, 4)
+    small = pooled_rows([row], 4)[0]
     assert small.shape == (LAYERS, HEADS, 1 + 3)
     weights = to_weights(row)
     np.testing.assert_allclose((small[..., 0] / 15) ** 2, weights[..., 0], atol=0.07)
@@ -198,7 +199,7 @@ def test_a_thumbnail_keeps_the_largest_and_tells_the_first_token_apart() -> None
 
 
 def test_nibbles_are_packed_high_half_first() -> None:
-    assert pack_nibbles(np.array([1, 2, 15], np.uint8)) == bytes([0x12, 0xF0])
+    assert pack_nibbles(np.array([[1, 2, 15]], np.uint8)) == bytes([0x12, 0xF0])
     assert (bins_for(144), bins_for(1200)) == (32, 20)
 
 

@@ -72,7 +72,7 @@ export class CompareColumn {
   markParting(at, sentence) {
     setText(this.parting, sentence);
     this.parting.hidden = !sentence;
-    this.output.draw();
+    if (at >= 0 && !this.spanOf(at)) this.output.draw(); // its frame is still to come
     const span = this.spanOf(at);
     if (span === this.marked) return;
     this.marked?.classList.remove("parted");

@@ -3,7 +3,7 @@
 import { mount as mountAttention } from "./attention_view.js";
 import { CompareColumn } from "./compare_column.js";
 import { shareColumns } from "./comparison.js";
-import { partsOf, setText } from "./dom.js";
+import { partsOf, perFrame, setText } from "./dom.js";
 import { partingOf, partingSentence } from "./parting.js";
 import { runsOf } from "./runs.js";
 
@@ -25,6 +25,7 @@ export class CompareView {
     this.columns = [];
     this.opened = null;
     this.full = runsOf(FULL);
+    this.compareSoon = perFrame(() => this.compare());
     this.parts.close.addEventListener("click", () => this.open(null));
   }
 
@@ -34,6 +35,10 @@ export class CompareView {
     if (!value?.columns) return;
     if (value.id !== this.id) this.begin(value);
     for (const [at, update] of Object.entries(value.updates)) this.columns[at].take(update);
+    this.compareSoon();
+  }
+
+  compare() {
     this.comparePartings();
     shareColumns(this.columns);
   }

@@ -1,7 +1,7 @@
 // A small live map of one head, and the button that opens the full one.
 
 import { indexRow } from "./color.js";
-import { atMostEvery, setHidden, setText } from "./dom.js";
+import { atLeisure, atMostEvery, setHidden, setText } from "./dom.js";
 import { spanOf } from "./geometry.js";
 import { titleOf } from "./map_view.js";
 import { fill } from "./raster.js";
@@ -25,9 +25,13 @@ export class MiniMap {
     this.button.append(this.canvas, this.words);
     this.button.addEventListener("click", onOpen);
     this.expand(false);
-    this.drawSoon = atMostEvery(GAP, () => this.draw());
+    this.drawSoon = atMostEvery(GAP, atLeisure(() => this.draw()));
     runs.subscribe((kind) => kind !== "selection" && this.drawSoon());
-    onThemeChange(() => this.drawSoon());
+    this.theme = null; // to read it is dear
+    onThemeChange(() => {
+      this.theme = null;
+      this.drawSoon();
+    });
   }
 
   name(title) {
@@ -43,7 +47,7 @@ export class MiniMap {
     const count = runs.drawable;
     setHidden(button, count === 0);
     if (count === 0 || !button.isConnected) return;
-    const theme = readTheme(button);
+    const theme = (this.theme ??= readTheme(button));
     const looked = `${runs.run.id} ${runs.key} ${runs.splits} ${theme.colors.card}`;
     if (looked !== this.shown) this.raster = null;
     this.shown = looked;

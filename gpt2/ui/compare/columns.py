@@ -30,6 +30,11 @@ class Column:
         self.score: Score | None = None
         self._frames: Frames | None = None
 
+    @property
+    def spare(self) -> float:
+        """Seconds that its browser wants between two messages; none before the text begins."""
+        return self._frames.run.spare if self._frames else 0
+
     def update(self, news: list[ColumnNews]) -> Value:
         """{output, attention}, each only where something is new."""
         value: Value = {}

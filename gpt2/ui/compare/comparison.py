@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -52,6 +53,7 @@ class Comparison:
             value = {"id": name, "columns": described(columns), "updates": updates}
             scored = any(isinstance(n, ColumnNews) and isinstance(n.news, Score) for n in batch)
             yield value, None, _figures(columns) if scored else None
+            time.sleep(max(column.spare for column in columns))
         scores: dict[str, Score | Exception] = {
             column.request.size: column.score for column in columns if column.score
         }

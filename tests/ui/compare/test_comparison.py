@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -17,6 +18,7 @@ from gpt2.checkpoint import CheckpointError
 from gpt2.residency import OutOfMemory
 from gpt2.scoring import score
 from gpt2.ui.compare import columns, facts
+from gpt2.ui.playground import Playground
 from tests.small import CONFIG, Passes, small_engine
 
 from .stage import NAMES, PROMPT, comparison_of, shown, wish
@@ -45,6 +47,26 @@ def test_every_column_writes_what_its_model_writes_alone() -> None:
         assert figure["speed"] > 0
         assert figure["first"] > 0
     assert "".join(text for text, _ in surprise["pieces"]) == PROMPT
+
+
+def test_a_browser_that_is_behind_gets_fewer_messages() -> None:
+    """The column that asks for most time between two of them gets it."""
+    engine = small_engine()
+    Passes(engine, lambda number: time.sleep(0.01))
+    comparison, playground = comparison_of(lambda name: engine)
+    came = []
+    for value, _, _ in comparison.frames(wish(40), threading.Event()):
+        came.append(time.monotonic())
+        ask_for(playground, value, (0.0, 0.3))
+    started = [later - sooner for sooner, later in pairwise(came) if later - sooner > 0.29]
+    assert len(started) >= 2
+
+
+def ask_for(playground: Playground, value: Any, spares: Sequence[float]) -> None:
+    """As the browser does: so many seconds between two messages, by column."""
+    for at, update in value["updates"].items():
+        if update and (run := playground.runs.get(update["output"]["run"] or "")):
+            run.spare = spares[int(at)]
 
 
 def test_a_record_for_every_step() -> None:
@@ -151,9 +173,10 @@ def test_what_gradio_sends_of_two_frames_carries_all_of_the_second() -> None:
     """Its differences, applied as the browser applies them, for messages of one token and more."""
     engine = small_engine()
     Passes(engine, lambda number: time.sleep(0.004))
-    frames = comparison_of(lambda name: engine)[0].frames(wish(120), threading.Event())
+    comparison, playground = comparison_of(lambda name: engine)
     values = []
-    for value, _, _ in frames:
+    for value, _, _ in comparison.frames(wish(120), threading.Event()):
+        ask_for(playground, value, (0.0, 0.0))
         values.append(value)
         time.sleep(0.03 if len(values) % 3 else 0)
     assert len(values) > 10

@@ -93,7 +93,7 @@ def test_the_numbers_of_the_last_comparison_go_with_its_texts(tab: Comparing) ->
 
 
 def test_where_texts_part_is_shown_in_both(tab: Comparing) -> None:
-    tab.choose("Tiny", "deep", new_tokens=300)
+    tab.choose("Tiny", "deep", new_tokens=160)
     tab.seed(3)
     tab.start()
     tab.finish()

@@ -84,7 +84,7 @@ def test_many_reloads(visit: Visit, app: App, count: int) -> None:
 def test_a_server_killed_mid_run_and_started_again(
     visits: Callable[..., Visit], tmp_path: Path
 ) -> None:
-    write_gpt2_folder(tmp_path / "deeper", replace(DEEP, num_blocks=300))
+    write_gpt2_folder(tmp_path / "deeper", replace(DEEP, num_blocks=100))
     port = str(free_port())
     settings = {"GRADIO_SERVER_PORT": port, "GPT2_MODEL": str(tmp_path / "deeper")}
     with serve(tmp_path, **settings) as app:

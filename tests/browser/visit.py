@@ -22,6 +22,13 @@ _STORE = """async () => {
   window.geometry = await module("geometry");
 }"""
 
+# The worked example is drawn and the prompt's tokens are counted.
+_READY = r"""() => {
+  const map = document.querySelector("#attention [data-part=map]");
+  return /[1-9]\d* rows/.test(map?.getAttribute("aria-label"))
+    && /^\d[\d,]* of [\d,]+ tokens/.test(document.querySelector("#count p")?.textContent);
+}"""
+
 # Everything that is seen of a run while it grows: lengths of the text, rows told by the map's name.
 _WATCH = """() => {
   const text = document.querySelector("#output [role=group]");
@@ -41,7 +48,7 @@ _WATCH = """() => {
 
 
 class Visit:
-    """A page of its own, as of another visitor: nothing is shared with other visits."""
+    """A page in a browser of its own, as of another visitor: others share nothing with it."""
 
     def __init__(self, browser: Browser, url: str, **context: Any) -> None:
         self.url = url
@@ -64,9 +71,24 @@ class Visit:
         self.page.goto(self.url + query)
         self.ready()
 
+    def renew(self) -> None:
+        """Become somebody else, in the same tab: nothing of the one before is kept."""
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.goto(self.url + "health")  # what it keeps as it is left, it keeps now
+        self.page.evaluate("sessionStorage.clear()")
+        self.context.clear_cookies()
+        for noted in (self.errors, self.dialogs, self.hosts):
+            noted.clear()
+        self.open()
+
+    def check(self) -> None:
+        """Nothing went wrong, and nobody else was asked."""
+        assert self.errors == []
+        assert self.dialogs == []
+        assert self.hosts == {"127.0.0.1"}
+
     def ready(self) -> None:
-        expect(self.map).to_have_attribute("aria-label", re.compile(r"[1-9]\d* rows"))
-        expect(self.count).to_have_text(re.compile(r"^\d[\d,]* of [\d,]+ tokens"))
+        self.until(_READY)  # looks at every frame, where `expect` looks once a second
         self.see_store()
 
     def see_store(self) -> None:

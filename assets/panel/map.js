@@ -18,10 +18,14 @@ const GRID_FROM = 6; // CSS pixels per cell from which cells are kept apart by a
  * @property {{query: number, key: number|null}} selection
  */
 export class AttentionMap {
-  constructor(canvas) {
+  /**
+   * Rows are added to `canvas`; what is selected is drawn on `over`, which lies on it, so that the
+   * rows need not be drawn again when that moves. A picture that does not change needs but one.
+   */
+  constructor(canvas, over = canvas) {
     this.canvas = canvas;
-    this.context = canvas.getContext("2d");
-    this.base = document.createElement("canvas").getContext("2d"); // all but the selection
+    this.base = canvas.getContext("2d");
+    this.context = over.getContext("2d");
     this.levels = new Uint8Array(0);
     this.reset();
     this.plan = planOf(300, whole(12));
@@ -46,11 +50,9 @@ export class AttentionMap {
     if (!same || count > this.drawn.count) this.drawBase(view, same ? this.drawn.count : 0);
     this.drawn = { as, count };
     const { context: c } = this;
-    c.setTransform(1, 0, 0, 1, 0, 0);
-    c.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    c.drawImage(this.base.canvas, 0, 0);
-    if (view.count === 0) return;
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (c !== this.base) c.clearRect(0, 0, width, width);
+    if (view.count === 0) return;
     markLabels(c, this.plan, view);
     this.drawSelection(view);
   }

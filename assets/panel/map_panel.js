@@ -16,7 +16,7 @@ export class MapPanel {
     this.parts = parts;
     this.runs = runs;
     this.redraw = redraw;
-    this.map = new AttentionMap(parts.map);
+    this.map = new AttentionMap(parts.map, parts.over);
     this.minimap = new Minimap(parts.minimap, (x, y) => this.centre(x, y));
     this.width = 0; // CSS pixels; 0 in a tab or panel that is not open
     this.window = null; // null: all of it

@@ -5,7 +5,7 @@ import { afterFrame } from "./dom.js";
 import { clamp } from "./geometry.js";
 
 const MOST = 250; // ms
-export const AT_FIRST = 150; // ms: what the server leaves before it is told, in gpt2/ui/runs.py
+export const AT_FIRST = 100; // ms: what the server leaves before it is told, in gpt2/ui/runs.py
 const SCREEN = 12; // ms that a frame waits for the screen; what comes on top is work
 const TIMES = 3; // as long as that work: the rest of the time is for what is less urgent
 const MEMORY = { later: 0.5, sooner: 0.25 }; // how much the newest message counts

@@ -41,7 +41,7 @@ class Run:
     mode: Mode = "head"
     watched: bool = True
     atlas: bool = True
-    spare: float = 0.15
+    spare: float = 0.1
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     capture: Capture = field(init=False)
 

@@ -186,7 +186,8 @@ def outlined(visit: Visit) -> set[int]:
           await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
           const size = geometry.spanOf(store.drawable, false);
           const plan = geometry.planOf(canvas.clientWidth, { x: 0, y: 0, size }, store.splits);
-          const c = canvas.getContext("2d");
+          const over = canvas.parentElement.querySelector("[data-part=over]");
+          const c = over.getContext("2d");
           const accent = getComputedStyle(canvas).getPropertyValue("--accent").trim();
           return Array.from({ length: store.drawable }, (_, i) => i).filter((i) => {
             const y = geometry.yOf(plan, i + 0.5);

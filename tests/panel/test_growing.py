@@ -24,7 +24,7 @@ GROW = """async ({ rows, steps, width, split, unnamed, ratio }) => {
     selection: { query: -1, key: null }, ...theme,
   });
   const pixels = (counts) => {
-    const map = new AttentionMap(document.createElement("canvas"));
+    const map = new AttentionMap(...["map", "over"].map(() => document.createElement("canvas")));
     let bases = 0;
     const own = map.drawBase.bind(map);
     map.drawBase = (view, from) => {
@@ -34,8 +34,8 @@ GROW = """async ({ rows, steps, width, split, unnamed, ratio }) => {
     for (const count of counts) draw(map, count);
     unnamed = 0;
     draw(map, rows);
-    const { canvas, context } = map;
-    return { bases, data: context.getImageData(0, 0, canvas.width, canvas.height).data };
+    const { canvas, base } = map;
+    return { bases, data: base.getImageData(0, 0, canvas.width, canvas.height).data };
   };
   const missing = unnamed;
   const grown = pixels([...Array(rows).keys()].filter((i) => i > 0 && i % steps === 0));

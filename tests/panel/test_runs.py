@@ -123,7 +123,7 @@ def test_another_layer_is_pulled_and_watched(panel: Page) -> None:
     panel.get_by_label("Layer", exact=True).select_option(label="3 of 3")
     settled(panel, 20, 21)
     look = {"mode": "head", "layer": 2, "head": 0}
-    wish = {"run": "a", "view": look, "atlas": True, "on": True, "spare": 150}
+    wish = {"run": "a", "view": look, "atlas": True, "on": True, "spare": 100}
     assert panel.evaluate("calls")[0] == ["watch", wish]
     assert [call["start"] for call in pulls(panel)] == [0, 6, 12, 18]
     assert panel.evaluate("most") == 1
@@ -137,7 +137,7 @@ def test_the_chosen_layer_holds_for_the_next_run(panel: Page) -> None:
     settled(panel, 4, 5)
     assert panel.evaluate("runs.look.layer") == 2
     look = {"mode": "head", "layer": 2, "head": 0}
-    wish = {"run": "b", "view": look, "atlas": True, "on": True, "spare": 150}
+    wish = {"run": "b", "view": look, "atlas": True, "on": True, "spare": 100}
     assert ["watch", wish] in panel.evaluate("calls")
 
 

@@ -44,9 +44,6 @@ def _mallopt(parameter: int, value: int) -> None:
 
 
 def give_back() -> None:
-    """Return to the system what was freed; to be called when much was.
-
-    Loading int8 weights leaves holes as large again as the weights, which glibc would keep.
-    """
+    """Return to the system what was freed and glibc would keep; to be called when much was."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

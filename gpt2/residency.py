@@ -11,7 +11,6 @@ from gpt2.checkpoint import Cancelled
 from gpt2.config import GPT2Config
 from gpt2.device import CPU, device_memory
 from gpt2.engine import Engine
-from gpt2.heaps import give_back
 from gpt2.loading import load_as_wanted
 from gpt2.precision import weight_bytes
 
@@ -136,7 +135,6 @@ class Residency:
             raise
         resident.size_bytes = weight_bytes(engine.config, engine.precision)
         resident.engine = engine
-        give_back()
         return engine
 
     def _make_room(self, resident: _Resident, name: str, size_bytes: int, run_bytes: int) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_SETTLE = 0.004  # seconds for the rest of what came together: it is handed over one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Background(Generic[T]):
     def _collect(self, batch: list[T]) -> _End | None:
         try:
             item = self._items.get(timeout=self._patience)
+            if self._items.empty() and not isinstance(item, _End):
+                time.sleep(_SETTLE)
             while not isinstance(item, _End):
                 batch.append(item)
                 item = self._items.get_nowait()

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from .samples import attention, output, pack, words
 
@@ -72,7 +72,7 @@ def test_lost_messages_are_pulled(panel: Page, lost: set[int]) -> None:
     assert (first["run"], first["start"], first["tokens_from"]) == ("a", min(lost) - 1, min(lost))
     assert first["view"] == {"mode": "head", "layer": 1, "head": 0}
     panel.wait_for_function("runs.run.atlas.count === 29")
-    assert panel.locator(".token[data-from]").count() == 30
+    expect(panel.locator(".token[data-from]")).to_have_count(30)
 
 
 def test_repeated_and_late_messages_change_nothing(panel: Page) -> None:
@@ -83,7 +83,7 @@ def test_repeated_and_late_messages_change_nothing(panel: Page) -> None:
     settled(panel, 5, 6)
     rows = panel.evaluate("Array.from({length: 5}, (_, i) => [...runs.row(i)])")
     assert [len(row) for row in rows] == [1, 2, 3, 4, 5]
-    assert panel.locator(".token[data-from]").all_inner_texts() == [f"w{i}" for i in range(6)]
+    expect(panel.locator(".token[data-from]")).to_have_text([f"w{i}" for i in range(6)])
 
 
 def test_rows_that_do_not_decode_are_pulled(panel: Page) -> None:
@@ -100,15 +100,15 @@ def test_an_old_run_is_ignored_and_an_unknown_one_starts_anew(panel: Page) -> No
     send(panel, output([" w6"], start=6), attention(5, 6))
     settled(panel, 1, 1)
     panel.wait_for_function("document.querySelectorAll('.token[data-from]').length === 1")
-    assert panel.locator(".token[data-from]").inner_text() == "New"
+    expect(panel.locator(".token[data-from]")).to_have_text("New")
 
 
 def test_a_message_without_a_run_keeps_the_text(panel: Page) -> None:
     send(panel, output(words(6)), attention(0, 5))
     note = "Small: 120 of 548 MB"
     send(panel, {**output([], start=6), "run": "", "state": "loading", "note": note})
-    assert panel.get_by_text(note).is_visible()
-    assert panel.locator(".token[data-from]").count() == 6
+    expect(panel.get_by_text(note)).to_be_visible()
+    expect(panel.locator(".token[data-from]")).to_have_count(6)
 
 
 def test_continuing_keeps_the_run(panel: Page) -> None:
@@ -154,7 +154,7 @@ def test_the_worked_example_fetches_its_words(panel: Page) -> None:
     serve(panel, 12, run="example")
     send(panel, {**attention(0, 12, run="example"), "example": True})
     settled(panel, 12, 13)
-    assert panel.get_by_text("Worked example").is_visible()
+    expect(panel.get_by_text("Worked example")).to_be_visible()
     assert (
         panel.locator(".token[data-from]").count() == 0
     )  # the Output panel shows only what was asked for

@@ -70,7 +70,7 @@ class Background(Generic[T]):
     def _collect(self, batch: list[T]) -> _End | None:
         try:
             item = self._items.get(timeout=self._patience)
-            if self._items.empty() and not isinstance(item, _End):
+            if not isinstance(item, _End):
                 time.sleep(_SETTLE)
             while not isinstance(item, _End):
                 batch.append(item)

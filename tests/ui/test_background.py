@@ -33,23 +33,27 @@ def test_what_piles_up_comes_at_once() -> None:
     assert list(background.batches()) == [[1, 2]]
 
 
-def test_what_comes_together_is_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", [1, 2])
+def test_what_comes_together_is_one_batch(monkeypatch: pytest.MonkeyPatch, before: int) -> None:
     """Attention rows are worked out for several tokens at a time, and handed over one by one."""
-    taken, told = threading.Event(), threading.Event()
+    begun, taken, told = threading.Event(), threading.Event(), threading.Event()
 
     def settle(seconds: float) -> None:
         taken.set()
         told.wait(5)
 
     def work(emit) -> None:
-        emit(1)
+        for item in range(before):
+            emit(item)
+        begun.set()
         taken.wait(5)
-        emit(2)
-        emit(3)
+        emit("rest")
         told.set()
 
     monkeypatch.setattr(time, "sleep", settle)
-    assert list(Background(work, patience=5, pause=0.001).batches()) == [[1, 2, 3]]
+    background = Background(work, patience=5, pause=0.001)
+    assert begun.wait(5)
+    assert list(background.batches()) == [[*range(before), "rest"]]
 
 
 def test_a_reader_of_slow_work_is_told_that_nothing_came() -> None:

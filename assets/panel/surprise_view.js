@@ -36,6 +36,8 @@ export class SurpriseView {
     if (value.next_note !== undefined) setText(this.parts.next_note, value.next_note);
     if (value.rows) {
       this.strip.show(value);
+      this.parts.next.hidden = true;
+      setText(this.parts.readout, "");
       this.move(this.strip.pieces.length);
     }
     if (value.next) {

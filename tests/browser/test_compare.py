@@ -86,10 +86,13 @@ def test_the_numbers_of_the_last_comparison_go_with_its_texts(tab: Comparing) ->
     tab.finish()
     made = tab.columns.nth(0).locator("[data-part=made]")
     expect(made).to_have_text("5")
+    expect(tab.surprise.locator(".piece[data-at]").first).to_be_visible()
     tab.choose("Tiny", "deep", prompt="word " * 600)
     tab.button("Compare").click()
     expect(tab.columns.nth(0)).to_contain_text("Shorten it by")
     expect(made).to_have_text("\N{EN DASH}")
+    expect(tab.surprise.locator(".piece[data-at]")).to_have_count(0)
+    expect(tab.surprise.get_by_role("heading", name="Next token")).to_be_hidden()
 
 
 def test_where_texts_part_is_shown_in_both(tab: Comparing) -> None:

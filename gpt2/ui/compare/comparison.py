@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -42,6 +41,7 @@ class Comparison:
         """
         columns = [Column(request) for request in requests]
         name = uuid.uuid4().hex
+        surprise: Value | None = surprise_value(requests[0].prompt, {})  # of the last one no more
         for batch in self._news(requests, stop, self._started, pages_at(address)):
             # By key, not in a list: Gradio's diff of a list mixes up deletions deeper inside it.
             updates = {
@@ -52,8 +52,10 @@ class Comparison:
             }
             value = {"id": name, "columns": described(columns), "updates": updates}
             scored = any(isinstance(n, ColumnNews) and isinstance(n.news, Score) for n in batch)
-            yield value, None, _figures(columns) if scored else None
-            time.sleep(max(column.spare for column in columns))
+            yield value, surprise, _figures(columns) if scored else None
+            surprise = None
+            if batch:
+                stop.wait(max(column.spare for column in columns))
         scores: dict[str, Score | Exception] = {
             column.request.size: column.score for column in columns if column.score
         }

@@ -324,3 +324,14 @@ def test_files_hold_what_the_page_allows(path: Path) -> None:
     assert not re.search(r"https?://|(inner|outer|insertAdjacent)HTML|document\.write", source)
     if path.suffix != ".js":  # Gradio fills html and css in as templates
         assert not re.search(r"\{\{|\$\{|`|\\", source)
+
+
+@pytest.mark.parametrize("mode", ["head", "rollout"])
+def test_full_screen_cuts_nothing_off(panel: Page, mode: str) -> None:
+    show(panel)
+    panel.evaluate("(mode) => runs.choose({ mode })", mode)
+    panel.get_by_role("button", name="full screen").click()
+    expect(panel.get_by_role("button", name="close")).to_be_visible()
+    tops = "() => document.querySelector('[data-part=stage]').getBoundingClientRect().top"
+    assert panel.evaluate(tops) >= 0
+    panel.get_by_role("button", name="close").click()

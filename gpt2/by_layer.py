@@ -19,11 +19,10 @@ class ByLayer(Mapping[int, Array], Generic[Array]):
     def __init__(self, layers: Sequence[int], block: Array) -> None:
         self.layers = tuple(layers)
         self.block: Array = block
+        self._places = {layer: place for place, layer in enumerate(self.layers)}
 
     def __getitem__(self, layer: int) -> Array:
-        if layer not in self.layers:
-            raise KeyError(layer)
-        array: Array = self.block[self.layers.index(layer)]
+        array: Array = self.block[self._places[layer]]
         return array
 
     def __iter__(self) -> Iterator[int]:

@@ -50,9 +50,9 @@ export class AttentionMap {
     if (!same || count > this.drawn.count) this.drawBase(view, same ? this.drawn.count : 0);
     this.drawn = { as, count };
     const { context: c } = this;
-    c.setTransform(ratio, 0, 0, ratio, 0, 0);
-    if (c !== this.base) c.clearRect(0, 0, width, width);
+    if (c !== this.base) emptied(c);
     if (view.count === 0) return;
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
     markLabels(c, this.plan, view);
     this.drawSelection(view);
   }
@@ -68,10 +68,10 @@ export class AttentionMap {
   // Rows before `from` stand there already: of those that follow, only what they change is drawn.
   drawBase(view, from) {
     const { base: c, plan } = this;
-    const { width, ratio, count } = view;
-    c.setTransform(ratio, 0, 0, ratio, 0, 0);
-    if (from === 0) c.clearRect(0, 0, width, width);
+    const { ratio, count } = view;
+    if (from === 0) emptied(c);
     if (count === 0) return;
+    c.setTransform(ratio, 0, 0, ratio, 0, 0);
     const limit = Math.floor(plan.side * ratio);
     const { shift } = plan;
     this.raster = fill(this.raster, { ...view, shift, limit, levelsOf: (i) => this.levelsOf(view, i) });
@@ -213,6 +213,12 @@ function bandsOf(plan, from, count, ratio) {
 
 function wholeOf({ left, gutter, side }) {
   return [left, gutter, side, side];
+}
+
+// To the last pixel, also where CSS pixels are no whole ones.
+function emptied(c) {
+  c.setTransform(1, 0, 0, 1, 0, 0);
+  c.clearRect(0, 0, c.canvas.width, c.canvas.height);
 }
 
 /** Draw into a rectangle that is emptied before. */

@@ -73,4 +73,5 @@ def visit(shared_tab: Visit) -> Iterator[Visit]:
     """A desktop visitor who has just arrived."""
     shared_tab.renew()
     yield shared_tab
+    shared_tab.leave()
     shared_tab.check()

@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, Request, expect
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+)
 
 # Nothing here takes long; a machine that is busy with other work does.
 PATIENCE = 60_000
+DESKTOP: ViewportSize = {"width": 1360, "height": 900}
 expect.set_options(timeout=20_000)
 
 # The page's modules are singletons, so importing them again finds the store the views read.
@@ -52,9 +62,7 @@ class Visit:
 
     def __init__(self, browser: Browser, url: str, **context: Any) -> None:
         self.url = url
-        self.context = browser.new_context(
-            **{"viewport": {"width": 1360, "height": 900}, **context}
-        )
+        self.context = browser.new_context(**{"viewport": DESKTOP, **context})
         self.context.set_default_timeout(PATIENCE)
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
@@ -73,13 +81,18 @@ class Visit:
 
     def renew(self) -> None:
         """Become somebody else, in the same tab: nothing of the one before is kept."""
-        self.page.unroute_all(behavior="ignoreErrors")
-        self.page.goto(self.url + "health")  # what it keeps as it is left, it keeps now
-        self.page.evaluate("sessionStorage.clear()")
+        self.page.evaluate("sessionStorage.clear(), localStorage.clear()")
         self.context.clear_cookies()
+        self.context.clear_permissions()
+        self.page.set_viewport_size(DESKTOP)
         for noted in (self.errors, self.dialogs, self.hosts):
             noted.clear()
         self.open()
+
+    def leave(self) -> None:
+        """Go to another page of the server, which has no tab to keep anything in."""
+        self.page.unroute_all(behavior="ignoreErrors")
+        self.page.goto(self.url + "health")
 
     def check(self) -> None:
         """Nothing went wrong, and nobody else was asked."""

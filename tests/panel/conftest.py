@@ -93,12 +93,12 @@ def panel(tab: Page, panel_url: str) -> Iterator[Page]:
     def note(error: Error) -> None:
         errors.append(str(error))
 
-    tab.goto(f"{panel_url}favicon.ico")  # what the page before keeps as it is left, it keeps now
-    tab.evaluate("sessionStorage.clear()")
     tab.set_viewport_size({"width": 1360, "height": 900})
     tab.on("pageerror", note)
     tab.goto(panel_url)
     tab.wait_for_function("window.ready")
     yield tab
+    tab.goto(f"{panel_url}favicon.ico")  # what a page keeps as it is left, it keeps now
+    tab.evaluate("sessionStorage.clear()")
     tab.remove_listener("pageerror", note)
     assert errors == []

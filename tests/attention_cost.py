@@ -41,15 +41,15 @@ def step_ms(engine: Engine, watched: bool) -> tuple[float, float]:
     def work(emit: Callable[[Event], None]) -> None:
         for event in engine.stream(list(run.ids), GREEDY, STEPS, attention=run.wanted):
             emit(event)
-            times.append(time.perf_counter())
+            if event.token is not None:
+                times.append(time.perf_counter())
 
     framing = 0.0
     for batch in Background(work, patience=60, pause=PAUSE).batches():
         began = time.thread_time()
         frames.frame(batch)
         framing += (time.thread_time() - began) if batch[0].fed == 1 else 0
-    # From the first token to the last; then comes the news that it is the last.
-    return 1000 * (times[-2] - times[0]) / (STEPS - 1), 1000 * framing / (STEPS - 1)
+    return 1000 * (times[-1] - times[0]) / (STEPS - 1), 1000 * framing / (STEPS - 1)
 
 
 def main() -> None:

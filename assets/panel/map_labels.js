@@ -52,26 +52,34 @@ export function markLabels(c, plan, { count, tokens, selection, colors, mono }) 
   const { query, key } = selection;
   const size = plan.labelled ? sizeOf(plan) : 10;
   const text = (i) => (plan.labelled ? textOf(plan, tokens, i) : String(i));
-  const over = { room: plan.gutter - 4, high: Math.max(size + 2, plan.labelled ? 0 : 24), colors };
+  const over = (i) => ({ room: plan.gutter - 4, reach: reachOf(plan, i, size / 2 + 1), colors });
   c.save();
   c.textBaseline = "middle";
   if (query >= 0 && query < count && within(plan, query, plan.window.y)) {
     c.font = `700 ${size}px ${mono}`;
     c.textAlign = "right";
-    writeOver(c, text(query), rowEnd(plan), rowMiddle(plan, query), over);
+    writeOver(c, text(query), rowEnd(plan), rowMiddle(plan, query), over(query));
   }
   if (key !== null && key < count && key >= plan.shift && within(plan, key - plan.shift, plan.window.x)) {
     c.font = `${size}px ${mono}`;
     c.rotate(-Math.PI / 2);
     c.textAlign = "left";
-    writeOver(c, text(key), -rowEnd(plan), columnMiddle(plan, key), over);
+    writeOver(c, text(key), -rowEnd(plan), columnMiddle(plan, key), over(key));
   }
   c.restore();
 }
 
-function writeOver(c, text, x, y, { room, high, colors }) {
+// How far before and after its middle a label covers what stood there: a number that it touches is
+// covered whole.
+function reachOf({ labelled, tick, cell }, i, half) {
+  if (labelled) return [half, half];
+  const past = (i % tick) * cell;
+  return [past, tick * cell - past].map((away) => (away < 2 * half ? away + half : half));
+}
+
+function writeOver(c, text, x, y, { room, reach: [before, after], colors }) {
   c.fillStyle = colors.card;
-  c.fillRect(c.textAlign === "right" ? x + 1 - room : x - 1, y - high / 2, room, high);
+  c.fillRect(c.textAlign === "right" ? x + 1 - room : x - 1, y - before, room, before + after);
   c.fillStyle = colors.accent;
   c.fillText(text, x, y);
 }

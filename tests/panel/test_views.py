@@ -335,3 +335,21 @@ def test_full_screen_cuts_nothing_off(panel: Page, mode: str) -> None:
     tops = "() => document.querySelector('[data-part=stage]').getBoundingClientRect().top"
     assert panel.evaluate(tops) >= 0
     panel.get_by_role("button", name="close").click()
+
+
+def test_a_marked_number_covers_those_it_touches_whole(panel: Page) -> None:
+    show(panel, 130)
+    panel.evaluate("runs.select({ query: 40, key: 11 })")
+    panel.wait_for_timeout(100)
+    covered = panel.evaluate(
+        """async () => {
+          const { planOf, xOf } = await import("/geometry.js");
+          const over = document.querySelector("[data-part=over]");
+          const size = runs.drawable;
+          const plan = planOf(over.clientWidth, { x: 0, y: 0, size }, runs.splits);
+          const tick = xOf(plan, 10.5);
+          const alpha = (x) => over.getContext("2d").getImageData(x, plan.gutter - 9, 1, 1).data[3];
+          return [plan.labelled, 10 % plan.tick, ...[-5, 0, 5].map((away) => alpha(tick + away))];
+        }"""
+    )
+    assert covered == [False, 0, 255, 255, 255]

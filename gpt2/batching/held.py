@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gpt2.by_layer import ByLayer
 from gpt2.generation import Step
-from gpt2.model import SlotCache, causal_mask
+from gpt2.model import SlotCache, causal_softmax
 
 _TOKENS = 16  # together at the most
 _SECONDS = 0.04  # from one time to the next: 25 pictures a second
@@ -78,6 +78,4 @@ class HeldSteps:
         for q, layer, out in zip(asked, layers, scores, strict=True):
             keys = self._cache.keys[layer][self._slot, :, :read]  # (H, S, D)
             torch.bmm(q, keys.mT, out=out)
-        newest = scores[..., -len(passes) :]  # the others are nobody's future
-        newest.masked_fill_(~causal_mask(len(passes), len(passes), scores.device), -math.inf)
-        return scores.softmax(dim=-1)
+        return causal_softmax(scores)

@@ -11,6 +11,7 @@ from gpt2.model.attention import (
     FusedAttention,
     attention_weights,
     causal_mask,
+    causal_softmax,
 )
 from gpt2.model.gpt2 import GPT2Model
 from gpt2.model.kv_cache import NO_CACHE, Cache, KVCache
@@ -30,4 +31,5 @@ __all__ = [
     "SlotReader",
     "attention_weights",
     "causal_mask",
+    "causal_softmax",
 ]

@@ -37,10 +37,15 @@ def causal_mask(fed: int, attended: int, device: torch.device | None = None) -> 
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:
     """softmax(q k' / sqrt(D)) with the future masked: (B, H, T, S), every row sums to 1."""
     # Dividing the queries rather than the scores is the same and, in a long text, far less work.
-    scores = (q / math.sqrt(q.size(-1))) @ k.transpose(-2, -1)  # (B, H, T, S)
-    if q.size(-2) > 1:  # a single newest query sees everything
-        visible = causal_mask(q.size(-2), k.size(-2), q.device)
-        scores.masked_fill_(~visible, -math.inf)  # as large as the map: no second one
+    return causal_softmax((q / math.sqrt(q.size(-1))) @ k.transpose(-2, -1))
+
+
+def causal_softmax(scores: Tensor) -> Tensor:
+    """Scores (..., T, S) of the last T positions to weights; what is masked is masked in place."""
+    fed = scores.size(-2)
+    if fed > 1:  # a single newest query sees everything
+        newest = scores[..., -fed:]  # what is older is nobody's future
+        newest.masked_fill_(~causal_mask(fed, fed, scores.device), -math.inf)
     return scores.softmax(dim=-1)
 
 

@@ -60,6 +60,12 @@ class Frames:
         self._fed = 0
         self._first: float | None = None
         self._speed: float | None = None
+        self.ended = False
+
+    @property
+    def spare(self) -> float:
+        """Seconds that its browser wants between two messages; none after the last."""
+        return 0 if self.ended else self.run.spare
 
     def frame(self, events: Sequence[Event]) -> tuple[Value, Value]:
         """(Output value, Attention value) after `events`."""
@@ -77,6 +83,7 @@ class Frames:
             self._fed += event.fed
             run.read = max(run.read, self._fed)
             if event.finish:
+                self.ended = True
                 state = "stopped" if event.finish in ("stopped", "time") else "done"
                 sentence = finish_sentence(event.finish, self._title, self._context)
         return self._output(state, sentence), self._attention()
@@ -95,6 +102,7 @@ class Frames:
 
     def failed(self, sentence: str) -> Value:
         """The Output value when the run broke: the text so far stays."""
+        self.ended = True
         return self._output("error", sentence)
 
     def _output(self, state: str, sentence: str) -> Value:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -132,7 +131,7 @@ class Playground:
                         frame = *frames.frame(events), badge
                 if frame:
                     yield frame
-                    time.sleep(frames.run.spare if frames else 0)
+                    stop.wait(frames.spare if frames else 0)
         except Cancelled:
             last = note("stopped", "Stopped before the first token."), None, f"{title} · stopped"
         except TOLD as error:

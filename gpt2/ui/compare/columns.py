@@ -29,12 +29,11 @@ class Column:
         self.facts = facts_of(request)
         self.score: Score | None = None
         self._frames: Frames | None = None
-        self._ended = False
 
     @property
     def spare(self) -> float:
         """Seconds that its browser wants between two messages, while this one writes."""
-        return self._frames.run.spare if self._frames and not self._ended else 0
+        return self._frames.spare if self._frames else 0
 
     def update(self, news: list[ColumnNews]) -> Value:
         """{output, attention}, each only where something is new."""
@@ -53,11 +52,9 @@ class Column:
             if events[-1].finish == "time":
                 value["output"]["note"] = _TOO_LONG
             self._measure(value["output"])
-            self._ended = events[-1].finish is not None
         for item in (entry.news for entry in news):
             if isinstance(item, Failed):
                 value["output"] = self._failed(item.error, value.get("output"))
-                self._ended = True
         return value
 
     def _begin(self, started: Started) -> Frames:
@@ -81,8 +78,9 @@ class Column:
             end = note("stopped", "Stopped before the first token.")
         else:
             end = note("error", told(error))
-        if output is None and self._frames:
-            output = self._frames.failed("")
+        if self._frames:
+            nothing_new = self._frames.failed("")
+            output = output or nothing_new
         return end | (output or {}) | {"state": end["state"], "note": end["note"]}
 
 

@@ -41,7 +41,7 @@ class Comparison:
         """
         columns = [Column(request) for request in requests]
         name = uuid.uuid4().hex
-        surprise: Value | None = surprise_value(requests[0].prompt, {})  # of the last one no more
+        surprise: Value | None = surprise_value(requests[0].prompt, {})  # the last one's goes
         for batch in self._news(requests, stop, self._started, pages_at(address)):
             # By key, not in a list: Gradio's diff of a list mixes up deletions deeper inside it.
             updates = {

@@ -17,25 +17,24 @@ class ByLayer(Mapping[int, Array], Generic[Array]):
     """`block` (L, ...) as a mapping from `layers` to (...)."""
 
     def __init__(self, layers: Sequence[int], block: Array) -> None:
-        self.layers = tuple(layers)
         self.block: Array = block
-        self._places = {layer: place for place, layer in enumerate(self.layers)}
+        self._places = {layer: place for place, layer in enumerate(layers)}
 
     def __getitem__(self, layer: int) -> Array:
         array: Array = self.block[self._places[layer]]
         return array
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.layers)
+        return iter(self._places)
 
     def __len__(self) -> int:
-        return len(self.layers)
+        return len(self._places)
 
 
 def in_numpy(arrays: Mapping[int, Tensor]) -> Mapping[int, Floats]:
     """The same in numpy; one block stays one."""
     if isinstance(arrays, ByLayer):
-        return ByLayer(arrays.layers, arrays.block.float().cpu().numpy())
+        return ByLayer(list(arrays), arrays.block.float().cpu().numpy())
     return {layer: array.float().cpu().numpy() for layer, array in arrays.items()}
 
 

@@ -24,7 +24,7 @@ def test_it_is_a_mapping_from_layer_to_array() -> None:
 
 
 def test_block_and_dict_are_the_same_in_numpy() -> None:
-    half = ByLayer(ONE.layers, BLOCK.bfloat16())
+    half = ByLayer(list(ONE), BLOCK.bfloat16())
     for arrays in (half, dict(half)):
         converted = in_numpy(arrays)
         assert list(converted) == [5, 1]

@@ -25,7 +25,7 @@ export class AttentionMap {
   constructor(canvas, over = canvas) {
     this.canvas = canvas;
     this.base = canvas.getContext("2d");
-    this.context = over.getContext("2d");
+    this.over = over.getContext("2d");
     this.levels = new Uint8Array(0);
     this.reset();
     this.plan = planOf(300, whole(12));
@@ -49,7 +49,7 @@ export class AttentionMap {
     const same = as === this.drawn.as && count >= this.drawn.count;
     if (!same || count > this.drawn.count) this.drawBase(view, same ? this.drawn.count : 0);
     this.drawn = { as, count };
-    const { context: c } = this;
+    const { over: c } = this;
     if (c !== this.base) emptied(c);
     if (view.count === 0) return;
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -58,7 +58,7 @@ export class AttentionMap {
   }
 
   fit(pixels) {
-    for (const { canvas } of [this.context, this.base]) {
+    for (const { canvas } of [this.over, this.base]) {
       if (canvas.width === pixels && canvas.height === pixels) continue;
       canvas.width = canvas.height = pixels;
       this.drawn = { as: "", count: 0 };
@@ -159,7 +159,7 @@ export class AttentionMap {
   drawSelection({ count, selection, colors }) {
     const { query, key } = selection;
     if (query < 0 || query >= count) return;
-    const { plan, context: c } = this;
+    const { plan, over: c } = this;
     c.save();
     c.beginPath();
     c.rect(plan.gutter - 2, plan.gutter - 2, plan.width, plan.side + 4);
@@ -182,7 +182,7 @@ export class AttentionMap {
   }
 
   outline(left, top, width, height, color, dash = []) {
-    const { context: c } = this;
+    const { over: c } = this;
     c.save();
     c.strokeStyle = color;
     c.lineWidth = 2;

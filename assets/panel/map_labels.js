@@ -52,19 +52,19 @@ export function markLabels(c, plan, { count, tokens, selection, colors, mono }) 
   const { query, key } = selection;
   const size = plan.labelled ? sizeOf(plan) : 10;
   const text = (i) => (plan.labelled ? textOf(plan, tokens, i) : String(i));
-  const over = (i) => ({ room: plan.gutter - 4, reach: reachOf(plan, i, size / 2 + 1), colors });
+  const cover = (i) => ({ room: plan.gutter - 4, reach: reachOf(plan, i, size / 2 + 1), colors });
   c.save();
   c.textBaseline = "middle";
   if (query >= 0 && query < count && within(plan, query, plan.window.y)) {
     c.font = `700 ${size}px ${mono}`;
     c.textAlign = "right";
-    writeOver(c, text(query), rowEnd(plan), rowMiddle(plan, query), over(query));
+    writeOver(c, text(query), rowEnd(plan), rowMiddle(plan, query), cover(query));
   }
   if (key !== null && key < count && key >= plan.shift && within(plan, key - plan.shift, plan.window.x)) {
     c.font = `${size}px ${mono}`;
     c.rotate(-Math.PI / 2);
     c.textAlign = "left";
-    writeOver(c, text(key), -rowEnd(plan), columnMiddle(plan, key), over(key));
+    writeOver(c, text(key), -rowEnd(plan), columnMiddle(plan, key), cover(key));
   }
   c.restore();
 }

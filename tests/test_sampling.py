@@ -15,7 +15,7 @@ from gpt2.sampling import GREEDY, SamplingOptions, choose, filtered, gumbel
 from gpt2.together import Together
 from tests.small import small_engine
 
-DRAWS = 25_000
+DRAWS = 100_000
 LOGITS = torch.tensor([2.0, -1.0, 0.5, 1.5, -3.0, 0.0, 1.4, -0.5])
 INFINITY, NAN = math.inf, math.nan
 examples = settings(deadline=None, max_examples=150)
@@ -26,7 +26,7 @@ logits_of_any_kind = st.lists(st.floats(-200, 200, width=32), min_size=1, max_si
 
 @pytest.fixture(scope="module")
 def noise() -> Tensor:
-    """The noise of 25,000 places: (draws, V)."""
+    """The noise of 100,000 places: (draws, V)."""
     return torch.stack([gumbel(3, place, len(LOGITS), "cpu") for place in range(DRAWS)])
 
 
@@ -282,7 +282,7 @@ def test_one_model_twice_with_the_same_noise_writes_the_same_text() -> None:
 def test_models_with_the_same_noise_agree_at_least_as_often(
     temperature: float, distance: float, noise: Tensor
 ) -> None:
-    """Two unlike models at 25,000 places: how often both choose one token, against other luck."""
+    """Two unlike models at 100,000 places: how often both choose one token, against other luck."""
     random = torch.Generator().manual_seed(1)
     other = LOGITS + distance * torch.randn(len(LOGITS), generator=random)
     one = (LOGITS / temperature + noise).argmax(-1)

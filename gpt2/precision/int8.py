@@ -21,7 +21,7 @@ from gpt2.model import NO_CACHE, FusedAttention, GPT2Model
 from gpt2.precision.modules import State, linears, set_module, state_of
 from gpt2.quantization import Int8Linear, Int8TokenEmbedding, Int8Weights, quantize
 
-VERSION = 4  # of the file; another number makes every kept copy stale
+VERSION = 5  # of the file; another number makes every kept copy stale
 _KIND = "int8"
 _TABLE = "wte.values"
 _PROBE = 64  # random tokens

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 # A channel is an outlier when its largest input is so many times the median channel's,
-_OUTLIER = 2.0
+_OUTLIER = 1.5
 _MOST_OUTLIERS = 32
 # and they are kept apart where that leaves the others, on average, at most this share of the range.
-_WORTH_IT = 0.95
+_WORTH_IT = 0.9
+_MOST = 127  # of a value, and of the sum of a pair
 _ROWS = 4096  # at a time: copies of the whole embedding would be most of what loading takes
 _LEAST = torch.finfo(torch.float32).tiny  # instead of 0, for a row of zeros
 
@@ -23,9 +24,9 @@ _LEAST = torch.finfo(torch.float32).tiny  # instead of 0, for a row of zeros
 class Int8Weights:
     """W (out, in) = values * scale[:, None] + mean[None, :] + columns at the outlier channels.
 
-    `values` int8 (out, in) is 0 in outlier columns, `sums` (out,) are those of its rows, `scale`
-    (out,), `mean` (in,) a row that was taken off every row first, `outliers` int64 (K,), `columns`
-    float32 (out, K).
+    `values` int8 (out, in) is 0 in outlier columns, and those of a pair (2k, 2k + 1) of one sign add
+    up to 128 at most. `sums` (out,) are those of its rows, `scale` (out,), `mean` (in,) a row that
+    was taken off every row first, `outliers` int64 (K,), `columns` float32 (out, K).
     """
 
     values: Tensor
@@ -64,11 +65,23 @@ def quantize(weight: Tensor, inputs: Tensor, centred: bool = False) -> Int8Weigh
         part = torch.sub(weight[some].float(), mean, out=rest[: len(weight[some])])
         columns[some] = part[:, outliers]
         part[:, outliers] = 0
-        least, most = part.aminmax(dim=1)
-        scale[some] = torch.maximum(-least, most).clamp_(min=_LEAST).div_(127)
+        scale[some] = _largest(part).clamp_(min=_LEAST).div_(_MOST)
         values[some] = part.div_(scale[some, None]).round_()
         sums[some] = part.sum(1)
     return Int8Weights(values, sums, scale, mean, outliers, columns)
+
+
+def _largest(rows: Tensor) -> Tensor:
+    """Of each row (N, in) the largest size of a value and of a pair's sum: (N,).
+
+    CPUs without VNNI multiply unsigned by signed bytes two at a time and add both products up in 16
+    signed bits (vpmaddubsw), which 255 * 128 still fits and 255 * (127 + 127) does not. The sum is
+    cut off there, without a word, and the outputs are wrong.
+    """
+    sums = rows[:, :-1:2] + rows[:, 1::2]
+    least, most = rows.aminmax(dim=1)
+    lower, upper = sums.aminmax(dim=1)
+    return torch.maximum(torch.maximum(-least, most), torch.maximum(-lower, upper))
 
 
 def _outliers(sizes: Tensor) -> Tensor:

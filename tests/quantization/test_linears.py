@@ -43,8 +43,6 @@ TWINS = {
     "int8": (int8, 0.02),
     "int8 of one side": (one_sided, 0.03),
 }
-# Float32's kernel sums in another order for a lone row: `gpt2.batching.padding` finds that out.
-EXACT = ["float16", "int8"]
 
 
 @pytest.fixture(params=[True, False], ids=["kernel", "plain operators"])
@@ -67,7 +65,7 @@ def test_a_twin_gives_what_the_linear_gives(name: str, shape: tuple[int, int]) -
     expected = nn.functional.linear(x, weight, bias)
     twin = make(weight, bias)
     assert (twin(x) - expected).norm() < tolerance * expected.norm()
-    torch.testing.assert_close(twin.weight, weight, rtol=1e-3, atol=0.02)
+    torch.testing.assert_close(twin.weight, weight, rtol=1e-3, atol=0.03)
 
 
 @pytest.mark.parametrize("shape", [(96, 64), (1024, 512)], ids=str)
@@ -83,16 +81,16 @@ def test_a_row_may_come_without_a_batch(name: str, shape: tuple[int, int]) -> No
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from(EXACT),
     st.sampled_from([(192, 128), (768, 768), (130, 50), (17, 3072)]),
     st.integers(2, 17),
     st.integers(0, 2**31),
     st.booleans(),
 )
-def test_a_row_has_the_same_bits_alone_and_in_any_company(
-    name: str, shape: tuple[int, int], rows: int, seed: int, outliers: bool
+def test_in_int8_a_row_has_the_same_bits_alone_and_in_any_company(
+    shape: tuple[int, int], rows: int, seed: int, outliers: bool
 ) -> None:
-    make, _ = TWINS[name]
+    """The others' kernels may sum in another order for a lone row, float16's on CPUs with AVX2 and
+    no more; `gpt2.batching.padding` finds that out. Whole numbers have no order."""
     weight, bias, x = (
         random(*shape, seed=seed),
         random(shape[0], seed=seed + 1),
@@ -102,7 +100,7 @@ def test_a_row_has_the_same_bits_alone_and_in_any_company(
     largest = torch.ones(shape[1])
     if outliers:
         largest[3:7] = 100
-    twin = make(weight, bias, largest) if make is int8 else make(weight, bias)
+    twin = int8(weight, bias, largest)
     together = twin(x)
     for row, result in zip(x, together, strict=True):
         assert torch.equal(twin(row[None]), result[None])

@@ -17,6 +17,7 @@ from gpt2.model.gpt2 import GPT2Model
 from gpt2.model.kv_cache import NO_CACHE, Cache, KVCache
 from gpt2.model.ragged import RaggedBatch
 from gpt2.model.slots import SlotCache, SlotReader
+from gpt2.model.transformer_block import TransformerBlock
 
 __all__ = [
     "NO_CACHE",
@@ -29,6 +30,7 @@ __all__ = [
     "RaggedBatch",
     "SlotCache",
     "SlotReader",
+    "TransformerBlock",
     "attention_weights",
     "causal_mask",
     "causal_softmax",

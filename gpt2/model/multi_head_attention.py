@@ -21,11 +21,19 @@ class MultiHeadAttention(nn.Module):
         self.dropout = nn.Dropout(dropout_rate)
 
     def forward(self, x: Tensor, cache: Cache, attend: Attend, layer: int) -> Tensor:
-        qkv = self.c_attn(x).unflatten(-1, (3, self.num_heads, -1))  # (B, T, 3, H, D)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, T, D) each
+        q, k, v = self.project(x)
         k, v = cache.extend(layer, k, v)  # (B, H, S, D)
-        heads = attend(q, k, v, layer)  # (B, H, T, D)
-        y: Tensor = self.dropout(self.c_proj(heads.transpose(1, 2).flatten(2)))  # (B, T, C)
+        return self.mix(attend(q, k, v, layer))
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What every token asks for, is found by and says: queries, keys, values (B, H, T, D)."""
+        qkv = self.c_attn(x).unflatten(-1, (3, self.num_heads, -1))  # (B, T, 3, H, D)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind()
+        return q, k, v
+
+    def mix(self, heads: Tensor) -> Tensor:
+        """What the heads found (B, H, T, D), mixed: (B, T, C)."""
+        y: Tensor = self.dropout(self.c_proj(heads.transpose(1, 2).flatten(2)))
         return y
 
     def output_gram(self) -> Tensor:

@@ -14,6 +14,7 @@ from gpt2.model import GPT2Model
 from gpt2.precision.gpu import load_gpu_float16, load_gpu_float32
 from gpt2.precision.int8 import load_int8
 from gpt2.precision.packed import load_float16, load_float32
+from gpt2.precision.recorded import record_blocks
 from gpt2.quantization import has_int8_kernel
 
 AUTO = "auto"
@@ -68,4 +69,4 @@ def weight_bytes(config: GPT2Config, precision: str) -> int:
 def load_with_precision(folder: Path, precision: str, device: str = CPU) -> GPT2Model:
     """The model in `folder` with a precision of `PRECISIONS[device]`. Raises CheckpointError."""
     with without_holes():
-        return PRECISIONS[device][precision](folder)
+        return record_blocks(PRECISIONS[device][precision](folder))

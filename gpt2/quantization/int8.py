@@ -1,14 +1,13 @@
 """Eight-bit twins: every row of inputs gets a range of its own, so neighbours cannot spoil it.
 
 Each row is divided by its own largest value first ("vector-wise" quantisation, Dettmers et al.,
-2022, section 3), so the kernel has one constant scale for the whole matrix, and a row has the same
+2022, section 3), so the kernel has one constant scale for the whole matrix, and a text has the same
 bits alone and in any batch.
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt2.quantization.int8_weights import Int8Weights
@@ -53,31 +52,30 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         extra = self.bias
-        if self.outliers is not None:
-            extra = extra + _few_products(x.index_select(-1, self.outliers), self.columns)
         if self.mean is not None:
             # A sum for each row: a product of matrices would depend on how many rows there are.
             extra = extra + (x * self.mean).sum(-1, keepdim=True)
         if self.outliers is not None:
-            x = x.index_fill(-1, self.outliers, 0)
+            extra = _few_products(extra, x.index_select(-1, self.outliers), self.columns)
         if self.least is not None:
             x = x - self.least
-        sizes = x.abs() if self.least is None else x
+        sizes = x.abs()
+        if self.outliers is not None:
+            # Whatever they become in `x / most`, the kernel's weights for them are 0.
+            sizes.index_fill_(-1, self.outliers, 0)
         most = sizes.amax(-1, keepdim=True).clamp_(min=_NOTHING)  # (..., 1)
         y = int8_product(x / most, self.packed, signed=self.least is None)
         return torch.addcmul(extra, y, most)
 
 
-def _few_products(x: Tensor, columns: Tensor) -> Tensor:
-    """x (..., K) times columns (K, out), each row summed by itself and in the same order.
+def _few_products(extra: Tensor, x: Tensor, columns: Tensor) -> Tensor:
+    """extra + x (B, T, K) times columns (K, out), or one text's x without the B.
 
-    A weighted sum of rows is what an embedding bag computes. The packed product of a few columns
-    takes as much memory as one of 512.
+    A product for each text: one of all rows would sum in another order for one text than for eight.
     """
-    rows = x.reshape(-1, x.size(-1))
-    every = torch.arange(x.size(-1), device=x.device).expand(rows.shape)
-    y = F.embedding_bag(every, columns, mode="sum", per_sample_weights=rows)
-    return y.view(*x.shape[:-1], -1)
+    if x.dim() < 3:
+        return extra + x @ columns
+    return torch.baddbmm(extra, x, columns.expand(x.size(0), -1, -1))
 
 
 class Int8TokenEmbedding(nn.Module):

@@ -24,9 +24,9 @@ _LEAST = torch.finfo(torch.float32).tiny  # instead of 0, for a row of zeros
 class Int8Weights:
     """W (out, in) = values * scale[:, None] + mean[None, :] + columns at the outlier channels.
 
-    `values` int8 (out, in) is 0 in outlier columns, and those of a pair (2k, 2k + 1) of one sign add
-    up to 128 at most. `sums` (out,) are those of its rows, `scale` (out,), `mean` (in,) a row that
-    was taken off every row first, `outliers` int64 (K,), `columns` float32 (out, K).
+    `values` int8 (out, in) is 0 in outlier columns, and those of a pair (2k, 2k + 1) of one sign
+    add up to 128 at most. `sums` (out,) are those of its rows, `scale` (out,), `mean` (in,) a row
+    that was taken off every row first, `outliers` int64 (K,), `columns` float32 (out, K).
     """
 
     values: Tensor

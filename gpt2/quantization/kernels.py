@@ -25,7 +25,7 @@ _LARGE = 2**18  # weights
 _ROWS = 8
 _MOST_HALF = torch.finfo(torch.float16).max
 # Python's list of warning filters is one for all threads; several pack matrices at once.
-_FILTERS = threading.Lock()
+FILTERS = threading.Lock()
 
 
 @cache
@@ -148,7 +148,7 @@ def _pack_int8(values: Tensor, scale: Tensor) -> Packed:
     if "x86" not in torch.backends.quantized.supported_engines:
         raise RuntimeError("torch has no x86 kernels here")
     torch.backends.quantized.engine = "x86"
-    with _FILTERS, warnings.catch_warnings():
+    with FILTERS, warnings.catch_warnings():
         # torch 2.13 announces the end of quantised tensors; a test fails when they are gone.
         warnings.simplefilter("ignore")
         zeros = torch.zeros(len(scale), dtype=torch.int64)

@@ -29,23 +29,23 @@ def test_cached_is_uncached_for_uneven_chunks(cuts: set[int]) -> None:
         for start, end in zip([0, *ends[:-1]], ends, strict=True):
             logits.append(MODEL(IDS[:, start:end], cache, recorder))
             assert cache.length == end
-    torch.testing.assert_close(torch.cat(logits, dim=1), LOGITS, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.cat(logits, dim=1), LOGITS, atol=2e-5, rtol=0)
     for pieces, whole in zip(rows, MAPS, strict=True):
         padded = [torch.nn.functional.pad(piece, (0, 19 - piece.size(-1))) for piece in pieces]
-        torch.testing.assert_close(torch.cat(padded, dim=-2), whole, atol=1e-5, rtol=0)
+        torch.testing.assert_close(torch.cat(padded, dim=-2), whole, atol=2e-5, rtol=0)
 
 
 @torch.no_grad()
 def test_the_fused_kernel_reads_the_cache_the_same_way() -> None:
     cache = KVCache(CONFIG, capacity=19, batch=2)
     pieces = [MODEL(IDS[:, start:end], cache) for start, end in [(0, 5), (5, 6), (6, 17), (17, 19)]]
-    torch.testing.assert_close(torch.cat(pieces, dim=1), LOGITS, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.cat(pieces, dim=1), LOGITS, atol=2e-5, rtol=0)
 
 
 @torch.no_grad()
 def test_a_roomier_cache_changes_nothing() -> None:
     roomy = KVCache(CONFIG, capacity=1000, batch=2)
-    torch.testing.assert_close(MODEL(IDS, roomy), LOGITS, atol=1e-5, rtol=0)
+    torch.testing.assert_close(MODEL(IDS, roomy), LOGITS, atol=2e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -59,7 +59,7 @@ def test_an_interrupted_pass_leaves_the_cache_as_it_was() -> None:
     with pytest.raises(KeyboardInterrupt):
         MODEL(IDS[:, 6:9], cache, AttentionRecorder(lambda layer: layer == 2, interrupt))
     assert cache.length == 6
-    torch.testing.assert_close(MODEL(IDS[:, 6:], cache), LOGITS[:, 6:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(MODEL(IDS[:, 6:], cache), LOGITS[:, 6:], atol=2e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -70,7 +70,7 @@ def test_a_rewound_cache_is_one_that_never_read_further(kept: int) -> None:
         MODEL(IDS[:, :kept], cache)
     MODEL(IDS[:, kept : kept + 10].flip(1), cache)  # another text, to be forgotten
     cache.rewind(kept)
-    torch.testing.assert_close(MODEL(IDS[:, kept:], cache), LOGITS[:, kept:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(MODEL(IDS[:, kept:], cache), LOGITS[:, kept:], atol=2e-5, rtol=0)
 
 
 def test_a_cache_cannot_be_rewound_to_what_it_never_read() -> None:

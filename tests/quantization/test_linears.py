@@ -86,17 +86,17 @@ def test_a_row_may_come_without_a_batch(name: str, shape: tuple[int, int]) -> No
     st.integers(0, 2**31),
     st.booleans(),
 )
-def test_in_int8_a_row_has_the_same_bits_alone_and_in_any_company(
-    shape: tuple[int, int], rows: int, seed: int, outliers: bool
+def test_in_int8_a_text_has_the_same_bits_alone_and_in_any_company(
+    shape: tuple[int, int], texts: int, seed: int, outliers: bool
 ) -> None:
     """The others' kernels may sum in another order for a lone row, float16's on CPUs with AVX2 and
     no more; `gpt2.batching.padding` finds that out. Whole numbers have no order."""
     weight, bias, x = (
         random(*shape, seed=seed),
         random(shape[0], seed=seed + 1),
-        random(rows, shape[1], seed=seed + 2),
+        random(texts, 1, shape[1], seed=seed + 2),
     )
-    x *= 10.0 ** torch.arange(rows)[:, None].remainder(5).sub(2)  # some rows are massive
+    x *= 10.0 ** torch.arange(texts)[:, None, None].remainder(5).sub(2)  # some are massive
     largest = torch.ones(shape[1])
     if outliers:
         largest[3:7] = 100

@@ -1,0 +1,103 @@
+"""Recorded blocks: the same bits as unrecorded ones, for every precision and any number of rows."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import Tensor
+
+from gpt2 import GPT2Config, GPT2Model
+from gpt2.model import KVCache, RaggedBatch, SlotCache, TransformerBlock
+from gpt2.precision import float16_model, float32_model, int8_model
+from gpt2.precision.recorded import RecordedBlock, record_blocks
+
+CONFIG = GPT2Config(3000, 64, 2, 32, 2, 64)
+PRECISIONS: dict[str, Callable[[GPT2Model], GPT2Model]] = {
+    "int8": int8_model,
+    "float32": float32_model,
+    "float16": float16_model,
+}
+
+
+def plain() -> GPT2Model:
+    torch.manual_seed(0)
+    return GPT2Model.from_config(CONFIG).eval().requires_grad_(False)
+
+
+@pytest.fixture(params=PRECISIONS)
+def pair(request: pytest.FixtureRequest) -> tuple[GPT2Model, GPT2Model]:
+    """One model without and with recorded blocks."""
+    make = PRECISIONS[request.param]
+    model, recorded = make(plain()), record_blocks(make(plain()))
+    assert all(isinstance(block, TransformerBlock) for block in model.h)
+    # Fails when torch has no tracer any more: then blocks run from Python, and slower.
+    assert all(isinstance(block, RecordedBlock) for block in recorded.h)
+    return model, recorded
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("rows", [(1, 1), (1, 2), (1, 40), (2, 3), (8, 1), (3, 64)], ids=str)
+def test_the_same_bits(pair: tuple[GPT2Model, GPT2Model], rows: tuple[int, int]) -> None:
+    ids = torch.arange(rows[0] * rows[1]).view(rows) * 97 % CONFIG.vocab_size
+    one, other = (model(ids) for model in pair)
+    assert torch.equal(one, other)
+
+
+@torch.inference_mode()
+def test_the_same_bits_with_a_cache(pair: tuple[GPT2Model, GPT2Model]) -> None:
+    def read(model: GPT2Model) -> Tensor:
+        cache = KVCache(CONFIG, 64)
+        pieces = [model(torch.arange(n)[None] + n, cache) for n in (5, 1, 1, 7, 1)]
+        return torch.cat(pieces, 1)
+
+    one, other = map(read, pair)
+    assert torch.equal(one, other)
+
+
+@torch.inference_mode()
+def test_the_same_bits_in_a_batch(pair: tuple[GPT2Model, GPT2Model]) -> None:
+    def write(model: GPT2Model) -> Tensor:
+        batch = RaggedBatch(SlotCache(CONFIG, 3), range(3), [0, 0, 0])
+        ids = torch.tensor([[5], [6], [7]])
+        return torch.cat([model.wte.logits(model.hidden(ids, batch, batch.attend)) for _ in "123"])
+
+    one, other = map(write, pair)
+    assert torch.equal(one, other)
+
+
+@torch.inference_mode()
+def test_threads_share_a_recording(pair: tuple[GPT2Model, GPT2Model]) -> None:
+    ids = [torch.arange(n)[None] for n in range(1, 40)]
+    alone = [pair[0](some) for some in ids]
+    with ThreadPoolExecutor(4) as threads:
+        together = threads.map(torch.inference_mode()(pair[1]), ids)
+        for one, other in zip(alone, together, strict=True):
+            assert torch.equal(one, other)
+
+
+def test_weights_keep_their_names_and_are_not_copied() -> None:
+    model = plain()
+    before = copy.copy(model.state_dict())
+    after = record_blocks(model).state_dict()
+    assert before.keys() == after.keys()
+    assert all(before[name].data_ptr() == after[name].data_ptr() for name in before)
+
+
+def test_without_a_tracer_the_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.jit, "trace")
+    model = record_blocks(int8_model(plain()))
+    assert all(isinstance(block, TransformerBlock) for block in model.h)
+    assert model(torch.arange(5)[None]).isfinite().all()
+
+
+def test_what_is_computed_later_is_computed_with_the_weights_of_then() -> None:
+    """Nothing was written into the recording as a number."""
+    model = record_blocks(int8_model(plain()))
+    ids = torch.arange(5)[None]
+    before = model(ids)
+    model.h[0].ln_1.weight.mul_(2)
+    assert not torch.equal(model(ids), before)

@@ -15,7 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from gpt2.model import Attend, Cache, GPT2Model, TransformerBlock
-from gpt2.quantization.kernels import FILTERS
+
+# torch 2.13 announces the tracer's end; a test fails when it is gone. For good, as `catch_warnings`
+# in one thread undoes what others filter meanwhile.
+warnings.filterwarnings("ignore", "`torch.jit.trace", DeprecationWarning)
 
 Heads = tuple[Tensor, Tensor, Tensor]
 
@@ -88,11 +91,8 @@ def _kept(parts: nn.Module) -> Iterator[Any]:
 
 
 def _record(parts: nn.Module, work: Callable[..., Any], *example: Tensor) -> Any:
-    with FILTERS, warnings.catch_warnings():
-        # torch 2.13 announces the tracer's end; a test fails when it is gone.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        trace: Callable[..., Any] = torch.jit.trace
-        recorded = trace(_Bare(parts, work), example, check_trace=False).forward
+    trace: Callable[..., Any] = torch.jit.trace
+    recorded = trace(_Bare(parts, work), example, check_trace=False).forward
     recorded(*example)  # how it is run is settled the first time
     return recorded
 

@@ -29,7 +29,7 @@ def impatient() -> Iterator[None]:
 @pytest.mark.usefixtures("impatient")
 def test_packing_in_threads_silences_no_warnings_for_good() -> None:
     values, scale = torch.ones(512, 512, dtype=torch.int8), torch.ones(512)
-    with warnings.catch_warnings(), ThreadPoolExecutor(4) as threads:
+    with ThreadPoolExecutor(4) as threads:
         before = list(warnings.filters)
         for _ in range(40):
             list(threads.map(lambda _: pack_int8(values, scale), range(50)))

@@ -83,7 +83,7 @@ def _run_of(text: dict[str, Any]) -> Run | None:
         ids = token_ids(tokenizer_of(config.vocab_size), tokens[: config.max_seq_len])
         if not (isinstance(prompt, int) and 0 < prompt <= len(ids)):
             return None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     layers, heads = config.num_blocks, config.num_heads
     read = len(ids) - 1 if len(ids) > prompt else 0  # the newest token was never fed

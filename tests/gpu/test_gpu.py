@@ -103,7 +103,10 @@ def test_a_text_is_the_same_in_any_company(precision: str) -> None:
         assert [(e.token, e.fed, e.text) for e in one] == [(e.token, e.fed, e.text) for e in other]
         for a, b in zip(one, other, strict=True):
             for layer, rows in a.attention.items():
-                assert np.array_equal(rows, b.attention[layer])
+                # The text is the same to the token; rows are worked out for several tokens at a
+                # time, as many as came together, and a GPU sums those in another order.
+                exact = 1e-5 if precision == "float32" else 2e-3
+                np.testing.assert_allclose(rows, b.attention[layer], atol=exact)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

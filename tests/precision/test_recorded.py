@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from torch import Tensor
 
 from gpt2 import GPT2Config, GPT2Model
 from gpt2.model import KVCache, RaggedBatch, SlotCache, TransformerBlock
-from gpt2.precision import float16_model, float32_model, int8_model
+from gpt2.precision import float16_model, float32_model, int8_model, recording
 from gpt2.precision.recorded import RecordedBlock, record_blocks
 
 CONFIG = GPT2Config(3000, 64, 2, 32, 2, 64)
@@ -89,9 +91,34 @@ def test_weights_keep_their_names_and_are_not_copied() -> None:
 
 def test_without_a_tracer_the_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.jit, "trace")
+    monkeypatch.setattr(recording, "_kinds", {})
     model = record_blocks(int8_model(plain()))
     assert all(isinstance(block, TransformerBlock) for block in model.h)
     assert model(torch.arange(5)[None]).isfinite().all()
+
+
+def test_a_recording_that_computes_something_else_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one would that had the first block's numbers written into it."""
+    kinds: dict[Hashable, Any] = {}
+    monkeypatch.setattr(recording, "_kinds", kinds)
+    record_blocks(int8_model(plain()))
+    for kept in kinds.values():
+        kept.forward = lambda *inputs: tuple(inputs)
+    monkeypatch.setattr(recording.copy, "copy", lambda kept: kept)
+    model = record_blocks(int8_model(plain()))
+    assert all(isinstance(block, TransformerBlock) for block in model.h)
+
+
+def test_one_recording_serves_every_model_of_its_kind_and_holds_none_in_memory() -> None:
+    first = record_blocks(int8_model(plain()))
+    before = len(recording._kinds)
+    again = record_blocks(int8_model(plain()))
+    assert len(recording._kinds) == before
+    weights = [weakref.ref(model.h[0].ln_1.weight) for model in (first, again)]
+    del first, again
+    assert [weight() for weight in weights] == [None, None]
 
 
 def test_what_is_computed_later_is_computed_with_the_weights_of_then() -> None:

@@ -15,7 +15,7 @@ from gpt2.sampling import GREEDY, SamplingOptions, choose, filtered, gumbel
 from gpt2.together import Together
 from tests.small import small_engine
 
-DRAWS = 100_000
+DRAWS = 50_000
 LOGITS = torch.tensor([2.0, -1.0, 0.5, 1.5, -3.0, 0.0, 1.4, -0.5])
 INFINITY, NAN = math.inf, math.nan
 examples = settings(deadline=None, max_examples=150)
@@ -26,7 +26,7 @@ logits_of_any_kind = st.lists(st.floats(-200, 200, width=32), min_size=1, max_si
 
 @pytest.fixture(scope="module")
 def noise() -> Tensor:
-    """The noise of 100,000 places: (draws, V)."""
+    """The noise of 50,000 places: (draws, V)."""
     return torch.stack([gumbel(3, place, len(LOGITS), "cpu") for place in range(DRAWS)])
 
 

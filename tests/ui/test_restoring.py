@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gpt2.sampling import SamplingOptions
@@ -94,6 +94,8 @@ def test_no_run_is_longer_than_the_context() -> None:
 
 
 @given(JSON, JSON)
+@example(text=None, field=float("inf"))
+@example(text=None, field=float("nan"))
 def test_any_junk_is_read_without_an_error(text: Any, field: Any) -> None:
     assert _parsed(json.dumps({"text": text, "controls": field}))
     for name in ("size", "prompt", "state", "seed", "tokens"):

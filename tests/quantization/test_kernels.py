@@ -1,39 +1,13 @@
-"""Torch's int8 kernel adds exactly what it may be given; packing from several threads."""
+"""Torch's int8 kernel adds exactly what it may be given."""
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt2.quantization import quantize
-from gpt2.quantization.kernels import has_int8_kernel, int8_product, pack_int8
-
-
-@pytest.fixture
-def impatient() -> Iterator[None]:
-    """Threads take turns so often that what can go wrong between them does."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
-@pytest.mark.skipif(not has_int8_kernel(), reason="nothing is packed here")
-@pytest.mark.usefixtures("impatient")
-def test_packing_in_threads_silences_no_warnings_for_good() -> None:
-    values, scale = torch.ones(512, 512, dtype=torch.int8), torch.ones(512)
-    with ThreadPoolExecutor(4) as threads:
-        before = list(warnings.filters)
-        for _ in range(40):
-            list(threads.map(lambda _: pack_int8(values, scale), range(50)))
-            assert warnings.filters == before
+from gpt2.quantization.kernels import int8_product, pack_int8
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,8 +2,7 @@
 
 import { AtlasPanel } from "./atlas_panel.js";
 import {
-  afterEachFrame, atMostEvery, linkLabels, onWidth, partsOf, perFrame, setHidden, setText, whenIdle,
-  whileMounted,
+  afterEachFrame, linkLabels, onWidth, partsOf, perFrame, setHidden, setText, whenIdle, whileMounted,
 } from "./dom.js";
 import { offerFullScreen } from "./full_screen.js";
 import { writeHelp } from "./help.js";
@@ -20,7 +19,6 @@ import { onThemeChange, readTheme } from "./theme.js";
 import { messageOf } from "./wire.js";
 
 const EMPTY = "What each token reads from is drawn here, one row per token.";
-const CALM = 300; // ms between two lists of numbers: faster nobody reads
 
 /** props.channel tells stores apart; props.compact leaves out all heads and everything below. */
 export function mount(element, props, watch, server) {
@@ -47,8 +45,7 @@ export class AttentionView {
     this.legend = new Legend(parts, runs);
     this.drawSoon = perFrame(() => this.draw());
     this.map = new MapPanel(parts, runs, this.drawSoon);
-    this.readSoon = atMostEvery(CALM, () => this.read());
-    this.readLater = afterEachFrame(() => this.readSoon(true));
+    this.readLater = afterEachFrame(() => this.read());
     this.surroundLater = whenIdle(() => this.surround());
     this.shown = {};
     parts.atlaspart.hidden = parts.more.hidden = compact;
@@ -66,11 +63,18 @@ export class AttentionView {
   hear(kind) {
     if (kind === "trouble") return setText(this.parts.trouble, this.runs.trouble);
     if (kind === "atlas") return this.atlas?.growSoon();
+    if (kind === "told") return this.tell();
     this.drawSoon();
-    if (kind === "selection") this.announce();
-    if (["rows", "tokens", "status"].includes(kind)) return this.readSoon();
-    if (kind === "selection") this.readLater();
-    else this.surroundLater();
+    if (["rows", "tokens", "status"].includes(kind)) return;
+    if (kind !== "selection") return this.surroundLater();
+    this.announce();
+    this.readLater();
+  }
+
+  // Outline, list and words in one go: no frame shows two different rows.
+  tell() {
+    this.draw();
+    this.read();
   }
 
   // --- drawing --------------------------------------------------------------------------------
@@ -131,7 +135,7 @@ export class AttentionView {
     this.legend.show();
     this.pickers.show(this.runs);
     this.atlas?.growSoon();
-    this.readSoon(true);
+    this.read();
   }
 
   // Everything that depends on the theme.

@@ -2,7 +2,7 @@
 
 import { answered, speakThrough } from "./asked.js";
 import {
-  afterEachFrame, atMostEvery, linkLabels, partsOf, perFrame, setHidden, setText, whileMounted,
+  afterEachFrame, linkLabels, partsOf, perFrame, setHidden, setText, whileMounted,
 } from "./dom.js";
 import { clamp } from "./geometry.js";
 import { copyText, saveText } from "./keep_text.js";
@@ -14,8 +14,6 @@ import { TextMarks } from "./text_marks.js";
 import { DraftMarks } from "./draft_marks.js";
 import { plainText } from "./token_label.js";
 import { messageOf } from "./wire.js";
-
-const CALM = 300; // ms between tints while the selection follows the newest token
 
 export function mount(element, props, watch, server) {
   const runs = runsOf(props.channel);
@@ -56,8 +54,7 @@ export class OutputView {
     this.prompt = 0;
     this.atEnd = true; // the end of the text is in sight
     this.drawSoon = perFrame(() => this.draw());
-    this.markSoon = atMostEvery(CALM, () => this.mark());
-    this.markLater = afterEachFrame(() => this.markSoon(true));
+    this.markLater = afterEachFrame(() => this.mark());
     this.listen();
   }
 
@@ -70,8 +67,14 @@ export class OutputView {
       this.atEnd = true;
       this.drawSoon();
     } else if (kind === "tokens" || kind === "status") this.drawSoon();
-    else if (kind === "rows") this.markSoon();
-    else if (kind === "selection" || kind === "view" || kind === "look") this.markLater();
+    else if (kind === "told") this.tell();
+    else if (kind === "selection" || kind === "look") this.markLater();
+  }
+
+  // The newest token may still be on its way into the text.
+  tell() {
+    this.draw();
+    this.mark();
   }
 
   // Add what arrived; the text scrolls along while its end is in sight.
@@ -80,7 +83,7 @@ export class OutputView {
     const { run } = this.runs;
     const status = run?.status ?? null;
     if (status) {
-      this.flow.show(run.tokens.items.slice(0, run.tokens.ready), status.prompt);
+      if (this.flow.show(run.tokens.items.slice(0, run.tokens.ready), status.prompt)) this.markLater();
       if (status.prompt !== this.prompt) this.flow.markPrompt(status.prompt);
       this.prompt = status.prompt;
       this.guesses.show(run.guesses, run.draft);
@@ -90,7 +93,6 @@ export class OutputView {
     setHidden(caret, !this.runs.running);
     this.parts.copy.disabled = this.parts.save.disabled = blank;
     if (this.atEnd) text.scrollTop = text.scrollHeight;
-    this.markSoon();
   }
 
   mark() {

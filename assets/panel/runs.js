@@ -8,6 +8,7 @@ import { AT_FIRST, Pace } from "./pace.js";
 import { restOf } from "./reading.js";
 import { RolesFeed } from "./roles_feed.js";
 import { Text } from "./text.js";
+import { Told } from "./told.js";
 
 export class Runs {
   constructor() {
@@ -23,6 +24,7 @@ export class Runs {
     this.trouble = "";
     this.server = null;
     this.listeners = new Set();
+    this.told = new Told(this);
     this.roles = new RolesFeed(this);
     this.pace = new Pace(() => this.run && this.follow());
     this.healer = new Healer({
@@ -33,7 +35,7 @@ export class Runs {
     });
   }
 
-  /** listener(kind): run, tokens, rows, atlas, roles, status, view, look, selection or trouble */
+  /** listener(kind): run, tokens, rows, atlas, roles, status, view, look, selection, told or trouble */
   subscribe(listener) {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -213,11 +215,11 @@ export class Runs {
     return this.run?.layers ? this.run.rowsOf(this.key).ready : 0;
   }
 
-  /** The selection: under the pointer, else the chosen one, else the newest row. */
+  /** The selection: under the pointer, else the chosen one, else the newest row that is told of. */
   get selection() {
     const chosen = this.hover ?? this.pick;
     if (chosen) return { query: chosen.query, key: chosen.key ?? null, follows: false };
-    return { query: this.drawable - 1, key: null, follows: true };
+    return { query: this.told.query, key: null, follows: true };
   }
 
   /** The weights of row i of the map looked at, or null where there is none (yet). */
@@ -229,10 +231,6 @@ export class Runs {
   shownRow(i) {
     const row = this.row(i);
     return row && this.splits ? restOf(row) : row;
-  }
-
-  token(i) {
-    return this.run?.tokens.at(i);
   }
 }
 

@@ -16,15 +16,18 @@ export class TextFlow {
     this.stable = 0;
   }
 
-  // tokens: all there are without a gap; the first `prompt` of them are the reader's.
+  // tokens: all there are without a gap; the first `prompt` of them are the reader's. Whether spans
+  // that stood there gave way to others, without their marks.
   show(tokens, prompt) {
-    if (this.stable >= tokens.length) return;
-    for (const span of new Set(this.spans.splice(this.stable))) span.remove();
+    if (this.stable >= tokens.length) return false;
+    const open = new Set(this.spans.splice(this.stable));
+    for (const span of open) span.remove();
     const { pieces, stable } = piecesOf(tokens.slice(this.stable), this.stable);
     const added = document.createDocumentFragment();
     for (const piece of pieces) this.append(added, piece, piece.from < prompt);
     this.box.insertBefore(added, this.end);
     this.stable = stable;
+    return open.size > 0;
   }
 
   append(parent, { from, to, kind, text }, isPrompt) {

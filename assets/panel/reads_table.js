@@ -2,7 +2,7 @@
 
 import { setHidden, setText } from "./dom.js";
 import { keptOf, number, percent, readersOf, strongest } from "./reading.js";
-import { labelOf, nameOf } from "./token_label.js";
+import { labelOf, nameOf, placeOf, quotedOf } from "./token_label.js";
 
 const ENTRIES = 20;
 const READERS = 2;
@@ -44,7 +44,8 @@ export class ReadsTable {
   /** view: {tokens, query, row, shown, split, rowOf, count} */
   show(view) {
     const { tokens, query, row, shown, split } = view;
-    setText(this.parts.caption, query < 0 ? "Reads from" : `${nameOf(tokens, query)} reads from`);
+    setText(this.parts.caption, query < 0 ? "Reads from" : quotedOf(tokens, query));
+    setText(this.parts.place, query < 0 ? "" : ` ${placeOf(tokens, query)} reads from`);
     const entries = shown ? strongest(shown, ENTRIES, split ? 1 : 0).filter(({ weight }) => weight > 0) : [];
     this.lines.forEach((line, k) => this.fill(line, entries[k], entries[0], tokens));
     setHidden(this.parts.longer, entries.length <= 8);

@@ -40,8 +40,16 @@ export function plainText(tokens) {
 
 // Name a token for people: quoted label, position, and which part of a character it is.
 export function nameOf(tokens, i) {
+  return `${quotedOf(tokens, i)} ${placeOf(tokens, i)}`;
+}
+
+export function quotedOf(tokens, i) {
+  return `“${labelOf(tokens[i])}”`;
+}
+
+export function placeOf(tokens, i) {
   const part = partOf(tokens, i);
-  return `“${labelOf(tokens[i])}” (${i}${part ? `, ${part}` : ""})`;
+  return `(${i}${part ? `, ${part}` : ""})`;
 }
 
 function partOf(tokens, i) {

@@ -29,7 +29,7 @@ WATCH = """async (messages) => {
     (message.rows === undefined ? output : attention)(message);
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     const marked = document.querySelectorAll(".token.selected");
-    seen.push([index(part("caption").textContent), index(part("readout").textContent),
+    seen.push([index(part("place").textContent), index(part("readout").textContent),
       ...Array.from(marked, (span) => Number(span.dataset.from)), ...outlined(runs.drawable)]);
   }
   return [seen, performance.now() - began];

@@ -130,6 +130,25 @@ def test_a_word_in_the_text_is_a_row_in_the_map(panel: Page) -> None:
     expect(panel.locator(".token[data-from].read-by")).to_have_text("w8")
 
 
+def test_the_heading_of_the_list_cuts_a_long_token_and_not_its_place(panel: Page) -> None:
+    long = f" {'incomprehensible' * 4}"
+    send(panel, output([*words(120), long, " end"], state="done"), attention(0, 121))
+    settled(panel, 121, 122)
+    panel.evaluate("runs.select({ query: 120, key: null })")
+    expect(panel.locator(".reads caption")).to_contain_text("(120) reads from")
+    cut, whole, table, side = panel.evaluate(
+        """() => {
+          const part = (name) => document.querySelector(`[data-part=${name}]`);
+          const right = (node) => Math.round(node.getBoundingClientRect().right);
+          return [part("caption").scrollWidth > part("caption").clientWidth,
+            part("place").scrollWidth === part("place").clientWidth,
+            Math.max(right(part("reads")), right(part("place"))), right(part("reads").parentElement)];
+        }"""
+    )
+    assert (cut, whole) == (True, True)
+    assert table <= side
+
+
 def test_the_map_is_worked_by_keys_and_escape_follows_again(panel: Page) -> None:
     show(panel)
     atlas = map_of(panel)

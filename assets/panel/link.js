@@ -40,6 +40,9 @@ async function linkedText(hash = ARRIVED) {
   }
 }
 
+// Pasted where the page is open already, a link loads nothing by itself.
+globalThis.addEventListener?.("hashchange", () => linkedLook(location.hash) && location.reload());
+
 /** What a page that has just been opened asks the server to put back. */
 export async function read() {
   return (await linkedText()) || readKept();

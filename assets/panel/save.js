@@ -33,7 +33,7 @@ export function offerSaving(box, said, runs, theme) {
       await navigator.clipboard.writeText(link);
       setText(said, "Copied: text, settings and map are in the link itself.");
     } catch {
-      location.hash = new URL(link).hash;
+      history.replaceState(history.state, "", link); // no link that somebody follows: nothing is loaded
       setText(said, "The link is in the address bar now.");
     }
   }, said));

@@ -71,6 +71,18 @@ def test_a_map_is_taken_along_and_a_link_brings_it_back(
     expect(other.attention.get_by_label("first token apart")).not_to_be_checked()
     expect(other.number("New tokens")).to_have_value("30")
     assert "#map" not in other.page.url
+    opens_in_the_same_tab(other, link, text_of(11, 30))
+
+
+def opens_in_the_same_tab(visit: Visit, link: str, text: str) -> None:
+    """A link pasted where the page is open changes no more than what stands behind the #."""
+    assert visit.generate(seed=12, new_tokens=5) != text
+    visit.page.evaluate("(link) => { window.before = true; location.href = link; }", link)
+    visit.until("() => !window.before")
+    visit.ready()
+    visit.until("() => store.run?.status && store.missing() === null")
+    assert visit.written() == text
+    assert "#map" not in visit.page.url
 
 
 def opens_offline(browser: Browser, page: Path, text: str) -> None:

@@ -59,7 +59,8 @@ class Api:
 
         `size` is a name of Model size, `temperature` 0 (greedy) to 2, `new_tokens` 1 up to the
         context, `top_k` 0 (off) up, `top_p` above 0 to 1 (off), `seed` 0 to 2^63 - 1. `draft_with`
-        names a smaller size of the same vocabulary that guesses ahead: the same text, often sooner.
+        names a smaller size of the same vocabulary that guesses ahead: the same text, token for
+        token, sooner where `size` is large.
         """
         try:
             request = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed, draft_with)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -89,6 +90,23 @@ def draft_choices(size: str) -> list[tuple[str, str]]:
     return [("Off", OFF), *((source_of(name).title, name) for name in drafts_for(size))]
 
 
+def draft_hint(size: str) -> str:
+    """What stands at **Draft with**: what it does, or why there is nothing to choose."""
+    if drafts_for(size):
+        return (
+            "A smaller size guesses ahead: the same text, token for token. It pays for large sizes"
+        )
+    title = source_of(size).title
+    return f"No model with this vocabulary is smaller than {title}: nothing can guess ahead for it"
+
+
+def draft_update(size: str, draft: str | None) -> Any:
+    """What changes there with the size; `draft` stays chosen if it can draft for this one."""
+    able = draft_choices(size)
+    kept = draft if draft in dict(able).values() else OFF
+    return gr.update(choices=able, value=kept, info=draft_hint(size))
+
+
 def _prompt() -> tuple[gr.Textbox, TextLine]:
     prompt = gr.Textbox(
         EXAMPLES[0],
@@ -127,7 +145,7 @@ def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
             value=OFF,
             label="Draft with",
             min_width=140,
-            info="A smaller size guesses ahead: the same text, often sooner",
+            info=draft_hint(DEFAULT_SIZE),
             elem_id="draft",
         )
     return top_k, top_p, seed, draft

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from gpt2.ui.attention_view import AttentionView
-from gpt2.ui.controls import Controls, draft_choices
+from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import note
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
@@ -142,9 +142,7 @@ class Handlers:
     def size_changed(self, size: str, draft: str) -> tuple[Any, int, Any, str]:
         """New tokens up to what this size can read, who can draft, and the words at the top."""
         most = config_of(source_of(size).name).max_seq_len - 1
-        able = draft_choices(size)
-        kept = draft if draft in dict(able).values() else OFF
-        drafts = gr.update(choices=able, value=kept)
+        drafts = draft_update(size, draft)
         return gr.update(maximum=most), most, drafts, self._playground.status(size)
 
     def stop(self, request: gr.Request) -> None:

@@ -13,11 +13,11 @@ import gradio as gr
 
 from gpt2.sampling import SamplingOptions
 from gpt2.ui.attention_view import AttentionView
-from gpt2.ui.controls import Controls, draft_choices
+from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import Value, attention_value
 from gpt2.ui.handlers import Handlers
 from gpt2.ui.output_view import OutputView
-from gpt2.ui.requests import MOST_CHARACTERS, OFF, checked, tokenizer_of
+from gpt2.ui.requests import MOST_CHARACTERS, checked, tokenizer_of
 from gpt2.ui.runs import Run
 from gpt2.ui.sizes import config_of, source_of
 from gpt2.ui.wire import token_ids, wire_tokens
@@ -119,7 +119,6 @@ def _controls_of(values: list[Any], controls: Controls) -> list[Any]:
         keep = 0 < len(prompt) <= MOST_CHARACTERS
         return [prompt if keep and field is controls.prompt else gr.skip() for field in fields]
     most = config_of(request.size).max_seq_len - 1
-    able = draft_choices(request.size)
     given[controls.new_tokens] = gr.update(maximum=most, value=request.new_tokens)
-    given[controls.draft] = gr.update(choices=able, value=request.draft or OFF)
+    given[controls.draft] = draft_update(request.size, request.draft)
     return list(given.values())

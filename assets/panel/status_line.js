@@ -1,6 +1,6 @@
 // Words and numbers under the text: what is going on, how far, how fast.
 
-import { atMostEvery, perFrame, setText } from "./dom.js";
+import { atMostEvery, perFrame, setHidden, setText } from "./dom.js";
 
 const CALM = 100; // ms between two looks at running numbers: faster nobody reads
 
@@ -13,9 +13,12 @@ const WORDS = {
   error: "That did not work.",
 };
 
+const UNKNOWN = "–";
+const SAYS = { limit: "most", speed: "rate", first: "wait" }; // a number, and the words around it
+
 // A number that is not known yet keeps its place with a dash.
 export function numbersOf(stats) {
-  const known = (value, text) => (value === null || value === undefined ? "–" : text);
+  const known = (value, text) => (value === null || value === undefined ? UNKNOWN : text);
   const { new: made, limit, speed, first, seed } = stats ?? {};
   return {
     made: known(made, String(made)),
@@ -44,11 +47,13 @@ export class StatusLine {
     this.state = null;
     this.status = null; // what was said last
     this.stats = null;
+    this.over = false; // what is not known by now stays unknown
   }
 
   show(status) {
     if (status?.run === null) return this.say(status); // a complaint: the text shown keeps its numbers
     this.stats = status?.stats;
+    this.over = Boolean(this.stats) && status.state !== "running";
     due.add(this);
     countSoon(status?.state !== "running");
     this.say(status);
@@ -57,13 +62,19 @@ export class StatusLine {
   /** The text is gone, and its numbers with it. */
   forget() {
     this.stats = null;
+    this.over = false;
     this.count();
   }
 
   count() {
     const numbers = numbersOf(this.stats);
     for (const [name, text] of Object.entries(numbers)) setText(this.parts[name], text);
-    this.parts.made.style.minWidth = `${numbers.limit.length}ch`;
+    for (const [name, words] of Object.entries(SAYS)) {
+      setHidden(this.parts[words], this.over && numbers[name] === UNKNOWN);
+    }
+    // Room for the digits to come: what follows stands still.
+    const room = Math.max(0, numbers.limit.length - numbers.made.length);
+    this.parts.progress.style.paddingInlineEnd = `${room}ch`;
   }
 
   // Progress in the note is for the eyes: only its first sentence is read aloud.

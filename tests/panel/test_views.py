@@ -89,6 +89,31 @@ def test_numbers_and_state_are_in_words(panel: Page) -> None:
     expect(region.get_by_role("status")).to_have_text(full)
 
 
+def test_the_numbers_stand_still_while_they_grow(panel: Page) -> None:
+    show(panel, 7, "running")
+    lefts = """async () => {
+      await new Promise((done) => setTimeout(done, 250));
+      const part = (name) => document.querySelector(`[data-part=${name}]`);
+      const left = (name) => part(name).getBoundingClientRect().left;
+      return [left("made") - left("note"), left("speed")];
+    }"""
+    before = panel.evaluate(lefts)
+    assert before[0] == 0
+    send(panel, output(words(42)[7:], start=7, state="done"))
+    expect(panel.get_by_text("40 of 40 new tokens")).to_be_visible()
+    assert panel.evaluate(lefts) == pytest.approx(before, abs=0.01)
+
+
+def test_what_is_unknown_of_a_text_that_was_put_back_is_not_said(panel: Page) -> None:
+    message = output(words(4), state="stopped")
+    message["stats"] |= {"limit": None, "speed": None, "first": None}
+    send(panel, message)
+    stats = panel.locator(".stats")
+    expect(stats).to_have_text("2 new tokens seed 1234", use_inner_text=True)
+    send(panel, output([" more"], start=4))
+    expect(stats.get_by_text("tokens/s")).to_be_visible()
+
+
 def test_an_end_that_is_told_again_does_not_hide_a_later_complaint(panel: Page) -> None:
     done = output(words(4), state="done")
     complaint = {"run": None, "state": "error", "note": "Seed is no number."}
@@ -142,7 +167,8 @@ def test_the_heading_of_the_list_cuts_a_long_token_and_not_its_place(panel: Page
           const right = (node) => Math.round(node.getBoundingClientRect().right);
           return [part("caption").scrollWidth > part("caption").clientWidth,
             part("place").scrollWidth === part("place").clientWidth,
-            Math.max(right(part("reads")), right(part("place"))), right(part("reads").parentElement)];
+            Math.max(right(part("reads")), right(part("place"))),
+            right(part("reads").parentElement)];
         }"""
     )
     assert (cut, whole) == (True, True)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gpt2.draft_length import DraftLength, Round
 from gpt2.generation import PREFILL_CHUNK, Step, check_room, record
-from gpt2.model import AttentionRecorder, GPT2Model, KVCache
+from gpt2.model import AttentionRecorder, GPT2Model, KVCache, RowByRow
 from gpt2.sampling import SamplingOptions, choose
 
 
@@ -134,7 +134,8 @@ class _Drafted:
         seen: dict[int, Tensor] = {}
         values: dict[int, Tensor] = {}
         fed = [self._ids[-1], *guesses]
-        hidden = self._reader.read(fed, record(seen, self._watched(), values))
+        # Row by row: where many sum in another order, a guess near a tie would be judged otherwise.
+        hidden = self._reader.read(fed, record(seen, self._watched(), values, RowByRow()))
         tokens = self._settle(hidden, guesses)
         self._ids += tokens
         for reading in (self._reader, self._draft):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from gpt2.model import AttentionRecorder, GPT2Model, KVCache
+from gpt2.model import Attend, AttentionRecorder, GPT2Model, KVCache
 from gpt2.sampling import SamplingOptions, choose
 
 # A long prompt is read in pieces, so that Stop is noticed between them.
@@ -92,7 +92,10 @@ def _passes(
 
 
 def record(
-    seen: dict[int, Tensor], layers: Collection[int], values: dict[int, Tensor]
+    seen: dict[int, Tensor],
+    layers: Collection[int],
+    values: dict[int, Tensor],
+    attend: Attend | None = None,
 ) -> AttentionRecorder:
     """Attends, and keeps the weights (H, T, S) of `layers` in `seen`, the values in `values`."""
 
@@ -102,4 +105,4 @@ def record(
     def keep_values(layer: int, v: Tensor) -> None:
         values[layer] = v[0].clone()  # the cache it lies in goes on to others
 
-    return AttentionRecorder(lambda layer: layer in layers, keep, keep_values)
+    return AttentionRecorder(lambda layer: layer in layers, keep, keep_values, attend)

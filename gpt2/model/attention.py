@@ -1,7 +1,7 @@
 """Scaled dot-product attention (Vaswani et al. 2017, eq. 1), causal.
 
-Two ways to compute the same thing: `FusedAttention` is fast and keeps nothing,
-`AttentionRecorder` spells the formula out and keeps the weights somebody asked to see.
+`FusedAttention` is fast and keeps nothing, `RowByRow` gives several queries the bits that each has
+when decoded alone, `AttentionRecorder` spells out the weights that somebody asked to see.
 """
 
 from __future__ import annotations
@@ -69,11 +69,29 @@ class FusedAttention:
         )
 
 
+class RowByRow:
+    """The fused kernel for one query at a time, as when tokens come one by one: the same bits.
+
+    For many rows at once the kernel sums in another order.
+    """
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
+        before = k.size(-2) - q.size(-2) + 1
+        rows = [
+            F.scaled_dot_product_attention(
+                q[..., i : i + 1, :], k[..., : before + i, :], v[..., : before + i, :]
+            )
+            for i in range(q.size(-2))
+        ]
+        return torch.cat(rows, dim=-2)
+
+
 class AttentionRecorder:
-    """Attends by the formula and hands the weights (B, H, T, S) of the wanted layers to `keep`.
+    """Attends by `attend`, and hands the weights (B, H, T, S) of the wanted layers to `keep`.
 
     `keep_values` gets the values (B, H, T, D) of the tokens fed: what is read there, not how much.
-    Layers nobody wants go through the fused kernel, so they cost what they always cost.
+    The weights are computed beside the result, not on the way to it: a text is the same to the last
+    bit whoever looks, and layers nobody wants cost what they always cost.
     """
 
     def __init__(
@@ -81,16 +99,15 @@ class AttentionRecorder:
         wanted: Callable[[int], bool],
         keep: Callable[[int, Tensor], None],
         keep_values: Callable[[int, Tensor], None] = lambda layer, values: None,
+        attend: Attend | None = None,
     ) -> None:
         self.wanted = wanted
         self.keep = keep
         self.keep_values = keep_values
-        self.fused = FusedAttention()
+        self.attend = attend or FusedAttention()
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
-        if not self.wanted(layer):
-            return self.fused(q, k, v, layer)
-        weights = attention_weights(q, k)
-        self.keep(layer, weights)
-        self.keep_values(layer, v[..., -q.size(-2) :, :])
-        return weights @ v
+        if self.wanted(layer):
+            self.keep(layer, attention_weights(q, k))
+            self.keep_values(layer, v[..., -q.size(-2) :, :])
+        return self.attend(q, k, v, layer)

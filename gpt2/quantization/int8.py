@@ -1,18 +1,23 @@
 """Eight-bit twins: every row of inputs gets a range of its own, so neighbours cannot spoil it.
 
 Each row is divided by its own largest value first ("vector-wise" quantisation, Dettmers et al.,
-2022, section 3), so the kernel has one constant scale for the whole matrix, and a text has the same
-bits alone and in any batch.
+2022, section 3), so the kernel has one constant scale for the whole matrix. A text has the same
+bits alone and in any batch, and up to FEW_ROWS of its rows the bits of one after the other.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt2.quantization.int8_weights import Int8Weights
 from gpt2.quantization.kernels import int8_product, pack_int8, unpack_int8
 
+# So many rows of a text have the bits that each has alone: more than a draft ever guesses. Longer
+# pieces of a prompt would take a fifteenth longer for it.
+FEW_ROWS = 16
+_VECTOR = 16  # numbers, in the widest registers
 _NOTHING = 1e-30  # instead of 0, for a row of zeros
 
 
@@ -30,6 +35,7 @@ class Int8Linear(nn.Module):
         values, scale = weights.values, weights.scale
         self.packed = pack_int8(values, scale)
         self.scale = scale
+        self.out = len(scale)
         self.least = least
         bias = torch.zeros_like(scale) if bias is None else bias
         if least is not None:
@@ -38,7 +44,11 @@ class Int8Linear(nn.Module):
         self.bias = bias
         self.mean = weights.mean if weights.mean.any() else None
         self.outliers = weights.outliers if weights.outliers.numel() else None
-        self.columns = weights.columns.t().contiguous()  # (K, out)
+        # (K, out), and zeros up to a full vector: what is left over is summed in another order,
+        # and where several rows are multiplied at once that is not the same part of each.
+        self.columns = F.pad(weights.columns.t(), (0, -self.out % _VECTOR)).contiguous()
+        if self.outliers is not None:
+            self.bias = F.pad(bias, (0, -self.out % _VECTOR))
 
     @property
     def weight(self) -> Tensor:
@@ -65,17 +75,25 @@ class Int8Linear(nn.Module):
             sizes.index_fill_(-1, self.outliers, 0)
         most = sizes.amax(-1, keepdim=True).clamp_(min=_NOTHING)  # (..., 1)
         y = int8_product(x / most, self.packed, signed=self.least is None)
-        return torch.addcmul(extra, y, most)
+        return torch.addcmul(extra[..., : self.out], y, most)
 
 
 def _few_products(extra: Tensor, x: Tensor, columns: Tensor) -> Tensor:
-    """extra + x (B, T, K) times columns (K, out), or one text's x without the B.
+    """extra (out,) or (..., T, out) + x (..., T, K) times columns (K, out).
 
-    A product for each text: one of all rows would sum in another order for one text than for eight.
+    A few rows get a product each: one of several rows would sum in another order than one of one.
     """
-    if x.dim() < 3:
-        return extra + x @ columns
-    return torch.baddbmm(extra, x, columns.expand(x.size(0), -1, -1))
+    together = 1 if _are_few(x) else x.size(-2)
+    texts = x.reshape(-1, together, x.size(-1))
+    if extra.dim() > 1:
+        extra = extra.reshape(-1, together, extra.size(-1))
+    y = torch.baddbmm(extra, texts, columns.expand(texts.size(0), -1, -1))
+    return y.view(*x.shape[:-1], -1)
+
+
+def _are_few(x: Tensor) -> bool:
+    # A recording cannot choose by a size: what is recorded is replayed for few rows only.
+    return torch.jit.is_tracing() or x.dim() < 2 or x.size(-2) <= FEW_ROWS
 
 
 class Int8TokenEmbedding(nn.Module):

@@ -8,7 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpt2.model import AttentionRecorder, FusedAttention, attention_weights, causal_mask
+from gpt2.model import (
+    AttentionRecorder,
+    FusedAttention,
+    RowByRow,
+    attention_weights,
+    causal_mask,
+)
 
 
 def random_heads(fed: int, attended: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -47,13 +53,23 @@ def test_fused_attention_equals_the_formula(fed: int, attended: int) -> None:
     torch.testing.assert_close(FusedAttention()(q, k, v, 0), attention_weights(q, k) @ v)
 
 
+@pytest.mark.parametrize(("fed", "attended"), SPANS)
+def test_row_by_row_gives_the_bits_of_one_query_after_the_other(fed: int, attended: int) -> None:
+    q, k, v = random_heads(fed, attended)
+    rows = RowByRow()(q, k, v, 0)
+    torch.testing.assert_close(rows, FusedAttention()(q, k, v, 0))
+    for i in range(fed):
+        seen = attended - fed + 1 + i
+        alone = FusedAttention()(q[:, :, i : i + 1], k[:, :, :seen], v[:, :, :seen], 0)
+        assert torch.equal(rows[:, :, i : i + 1], alone)
+
+
 def test_the_recorder_keeps_the_wanted_layers_and_changes_nothing() -> None:
     q, k, v = random_heads(3, 7)
     kept: dict[int, Tensor] = {}
     recorder = AttentionRecorder(lambda layer: layer % 2 == 1, kept.__setitem__)
     for layer in range(4):
-        y = recorder(q, k, v, layer)
-        torch.testing.assert_close(y, FusedAttention()(q, k, v, layer))
+        assert torch.equal(recorder(q, k, v, layer), FusedAttention()(q, k, v, layer))
     assert list(kept) == [1, 3]
     assert torch.equal(kept[1], attention_weights(q, k))
 

@@ -20,6 +20,7 @@ from gpt2.quantization import (
     kernels,
     quantize,
 )
+from gpt2.quantization.int8 import FEW_ROWS
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -81,29 +82,38 @@ def test_a_row_may_come_without_a_batch(name: str, shape: tuple[int, int]) -> No
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sampled_from([(192, 128), (768, 768), (130, 50), (17, 3072)]),
-    st.integers(2, 17),
+    st.sampled_from([(192, 128), (768, 768), (3072, 768), (130, 50), (17, 3072), (5003, 64)]),
+    st.integers(2, FEW_ROWS),
     st.integers(0, 2**31),
     st.booleans(),
+    st.booleans(),
 )
-def test_in_int8_a_text_has_the_same_bits_alone_and_in_any_company(
-    shape: tuple[int, int], texts: int, seed: int, outliers: bool
+def test_in_int8_a_row_has_the_same_bits_alone_and_in_any_company(
+    shape: tuple[int, int], rows: int, seed: int, outliers: bool, biased: bool
 ) -> None:
-    """The others' kernels may sum in another order for a lone row, float16's on CPUs with AVX2 and
+    """Of its own text, where a draft is checked, and of others, in a batch.
+
+    The others' kernels may sum in another order for a lone row, float16's on CPUs with AVX2 and
     no more; `gpt2.batching.padding` finds that out. Whole numbers have no order."""
-    weight, bias, x = (
-        random(*shape, seed=seed),
-        random(shape[0], seed=seed + 1),
-        random(texts, 1, shape[1], seed=seed + 2),
-    )
-    x *= 10.0 ** torch.arange(texts)[:, None, None].remainder(5).sub(2)  # some are massive
+    weight, x = random(*shape, seed=seed), random(rows, shape[1], seed=seed + 2)
+    x *= 10.0 ** torch.arange(rows)[:, None].remainder(5).sub(2)  # some are massive
     largest = torch.ones(shape[1])
     if outliers:
-        largest[3:7] = 100
-    twin = int8(weight, bias, largest)
-    together = twin(x)
-    for row, result in zip(x, together, strict=True):
-        assert torch.equal(twin(row[None]), result[None])
+        largest[3:12] = 100
+    twin = int8(weight, random(shape[0], seed=seed + 1) if biased else None, largest)
+    alone = torch.cat([twin(row[None]) for row in x])
+    assert torch.equal(twin(x), alone)
+    assert torch.equal(twin(x[None])[0], alone)
+    assert torch.equal(twin(x[:, None])[:, 0], alone)
+
+
+def test_in_int8_a_long_text_has_the_same_bits_in_any_company() -> None:
+    """A matrix product of all its rows sums them in an order of its own, but always the same."""
+    weight, x = random(192, 128), random(3, FEW_ROWS + 5, 128, seed=1)
+    largest = torch.ones(128)
+    largest[3:12] = 100
+    twin = int8(weight, None, largest)
+    assert torch.equal(twin(x), torch.cat([twin(text[None]) for text in x]))
 
 
 def test_a_massive_row_does_not_coarsen_its_neighbours() -> None:

@@ -6,21 +6,25 @@ const SILENCE =
   "if this page writes in other tabs too, close one or wait for it.";
 
 let line = null; // the StatusLine of the Output panel
+let buttons = null; // the RunButtons
 let timer = null;
 let before = null; // what stood there when a field was emptied
 let complaint = null; // what stands there instead
 
-export function speakThrough(status) {
+export function speakThrough(status, runButtons) {
   line = status;
+  buttons = runButtons;
 }
 
 // Generate or Continue was pressed.
 export function asked() {
+  buttons?.wait(true);
   clearTimeout(timer);
   timer = setTimeout(() => line?.say({ state: "waiting", note: SILENCE }), PATIENCE);
 }
 
 export function answered() {
+  buttons?.wait(false);
   clearTimeout(timer);
 }
 

@@ -7,6 +7,7 @@ import {
 import { clamp } from "./geometry.js";
 import { copyText, saveText } from "./keep_text.js";
 import { keepText } from "./kept.js";
+import { RunButtons } from "./run_buttons.js";
 import { runsOf } from "./runs.js";
 import { StatusLine } from "./status_line.js";
 import { TextFlow } from "./text_flow.js";
@@ -20,9 +21,10 @@ export function mount(element, props, watch, server) {
   runs.connect(server);
   linkLabels(element);
   const view = new OutputView(partsOf(element), runs);
-  if (!props.channel) {
+  const buttons = props.channel ? null : new RunButtons(runs);
+  if (buttons) {
     keepText(runs);
-    speakThrough(view.status);
+    speakThrough(view.status, buttons);
   }
   whileMounted(element, runs, (kind) => view.hear(kind));
   let last = null; // what was last said of a text
@@ -33,10 +35,11 @@ export function mount(element, props, watch, server) {
     if (message?.run) last = props.value;
     runs.takeOutput(message);
     view.status.show(message);
+    buttons?.hear(message);
   };
   watch("value", () => {
     take();
-    if (!props.channel) answered();
+    if (buttons) answered();
   });
   take();
   view.draw();

@@ -48,8 +48,8 @@ class Controls:
             top_k, top_p, seed, draft = _more_sampling()
             with gr.Row(elem_id="actions"):
                 generate = gr.Button("Generate", variant="primary", scale=3, min_width=120)
-                stop = gr.Button("Stop", min_width=70)
-                more = gr.Button("Continue", min_width=90)
+                stop = gr.Button("Stop", min_width=70, elem_id="stop")
+                more = gr.Button("Continue", min_width=90, elem_id="continue")
         return cls(
             prompt=prompt,
             count=count,

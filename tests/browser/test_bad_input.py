@@ -86,7 +86,7 @@ def test_a_server_that_does_not_answer_is_no_silence(visit: Visit) -> None:
     for route in held:
         route.continue_()
     visit.until("() => store.run?.status")
-    visit.button("Stop").click()
+    visit.finished()
 
 
 def test_ten_megabytes_are_refused_and_disturb_nobody(

@@ -97,9 +97,25 @@ def drawn_seed(visit: Visit) -> int:
             return seed
 
 
-def test_continue_without_a_text_says_what_to_do(visit: Visit) -> None:
-    visit.button("Continue").click()
-    expect(visit.note).to_have_text(re.compile("no text to continue yet"))
+def test_stop_and_continue_can_be_pressed_when_they_have_something_to_do(visit: Visit) -> None:
+    stop, more = visit.button("Stop"), visit.button("Continue")
+    expect(stop).to_be_disabled()
+    expect(more).to_be_disabled()
+    more.click(force=True)
+    visit.start(size="deep", new_tokens=1000, seed=1)
+    expect(stop).to_be_enabled()
+    expect(more).to_be_disabled()
+    stop.focus()
+    visit.page.keyboard.press("Enter")
+    expect(visit.note).to_have_text("Stopped.")
+    expect(stop).to_be_disabled()
+    expect(stop).to_be_focused()  # whoever works by keys keeps his place
+    expect(more).to_be_enabled()
+    tokens = visit.tokens()
+    visit.page.keyboard.press("Enter")
+    visit.go_on(new_tokens=2)
+    assert visit.tokens() == tokens + 2
+    expect(stop).to_be_disabled()
 
 
 def test_stop_ends_at_once_and_keeps_the_text(visit: Visit) -> None:

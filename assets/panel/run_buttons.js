@@ -1,0 +1,40 @@
+// Stop and Continue show whether there is anything for them to do. They are not disabled as such:
+// whoever has just pressed one by keyboard would lose his place.
+
+const BUSY = ["waiting", "loading", "running"];
+
+export class RunButtons {
+  constructor(runs) {
+    this.runs = runs;
+    this.asked = false; // pressed, and nothing heard of it yet
+    this.state = ""; // what was last heard
+    this.show();
+    runs.subscribe((kind) => kind === "status" && this.show());
+    document.addEventListener("click", refuse, true);
+  }
+
+  wait(asked) {
+    this.asked = asked;
+    this.show();
+  }
+
+  hear(message) {
+    this.state = message?.state ?? "";
+    this.show();
+  }
+
+  show() {
+    const { run, running } = this.runs;
+    const busy = this.asked || running || BUSY.includes(this.state);
+    enable("stop", busy);
+    enable("continue", !busy && Boolean(run?.status));
+  }
+}
+
+function enable(id, able) {
+  document.getElementById(id)?.setAttribute("aria-disabled", String(!able));
+}
+
+function refuse(event) {
+  if (event.target.closest("#actions [aria-disabled=true]")) event.stopPropagation();
+}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gpt2.model import Attend, Cache, GPT2Model, TransformerBlock
-from gpt2.precision.recording import record, without_profiling
+from gpt2.precision.recording import alone, record
 
 # torch 2.13 announces the tracer's end; a test fails when it is gone. For good, as `catch_warnings`
 # in one thread undoes what others filter meanwhile.
@@ -61,7 +61,7 @@ def record_blocks(model: GPT2Model) -> GPT2Model:
     numbers = torch.arange(6 * weight.numel(), device=weight.device).to(weight.dtype)
     example = numbers.sin().view(2, 3, -1)
     try:
-        with without_profiling():
+        with alone():
             blocks: list[Any] = list(model.h)
             recorded = [RecordedBlock(cast("TransformerBlock", b), example) for b in blocks]
     except (RuntimeError, AttributeError, NotImplementedError):

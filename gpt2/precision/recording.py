@@ -7,6 +7,7 @@ each kind of block, without weights, and every block gets a copy that has its ow
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,12 +18,28 @@ from torch import Tensor, nn
 from gpt2.quantization.kernels import has_float16_kernel, pack_float16, pack_int8
 
 _kinds: dict[Hashable, Any] = {}
+_lock = threading.Lock()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One thread at a time may record: kinds, and torch's setting, are those of all threads.
+
+    What is recorded is run as it is: studying it first would take the first runs a second.
+    """
+    with _lock:
+        before = torch._C._jit_set_profiling_mode(False)
+        try:
+            yield
+        finally:
+            torch._C._jit_set_profiling_mode(before)
 
 
 def record(parts: nn.Module, work: Callable[..., Any], *example: Tensor) -> Any:
     """`work`, a function of tensors that computes with `parts`, replayed without Python.
 
-    Raises RuntimeError where it cannot be recorded, or would not give the same bits.
+    To be called `alone`. Raises RuntimeError where it cannot be recorded, or would not give the
+    same bits.
     """
     kept = _kept(parts)
     kind = (work.__name__, _signature(parts), tuple(tensor.shape for tensor in example))
@@ -111,13 +128,3 @@ def _nothing() -> Any:
     if has_float16_kernel():
         return pack_float16(torch.zeros(1, 1), None)
     return pack_int8(torch.zeros(1, 1, dtype=torch.int8), torch.ones(1))
-
-
-@contextmanager
-def without_profiling() -> Iterator[None]:
-    """What is recorded is run as it is: studying it first would take the first runs a second."""
-    before = torch._C._jit_set_profiling_mode(False)
-    try:
-        yield
-    finally:
-        torch._C._jit_set_profiling_mode(before)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import threading
+import time
 import weakref
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,8 +17,9 @@ from torch import Tensor
 
 from gpt2 import GPT2Config, GPT2Model
 from gpt2.model import KVCache, RaggedBatch, SlotCache, TransformerBlock
-from gpt2.precision import float16_model, float32_model, int8_model, recording
+from gpt2.precision import float16_model, float32_model, int8_model, recorded, recording
 from gpt2.precision.recorded import RecordedBlock, record_blocks
+from tests.small import together
 
 CONFIG = GPT2Config(3000, 64, 2, 32, 2, 64)
 PRECISIONS: dict[str, Callable[[GPT2Model], GPT2Model]] = {
@@ -25,9 +29,10 @@ PRECISIONS: dict[str, Callable[[GPT2Model], GPT2Model]] = {
 }
 
 
-def plain() -> GPT2Model:
+def plain(width: int = 64, blocks: int = 2) -> GPT2Model:
     torch.manual_seed(0)
-    return GPT2Model.from_config(CONFIG).eval().requires_grad_(False)
+    config = replace(CONFIG, embedding_dimension=width, num_heads=width // 32, num_blocks=blocks)
+    return GPT2Model.from_config(config).eval().requires_grad_(False)
 
 
 @pytest.fixture(params=PRECISIONS)
@@ -87,6 +92,39 @@ def test_weights_keep_their_names_and_are_not_copied() -> None:
     after = record_blocks(model).state_dict()
     assert before.keys() == after.keys()
     assert all(before[name].data_ptr() == after[name].data_ptr() for name in before)
+
+
+def test_two_threads_that_record_leave_torch_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One begins while the other is at it, and ends later."""
+    began = threading.Event()
+
+    def slowly(*args: Any) -> Any:
+        began.set()
+        time.sleep(0.03)
+        return recording.record(*args)
+
+    def second() -> GPT2Model:
+        assert began.wait(10)
+        return record_blocks(plain(blocks=3))
+
+    monkeypatch.setattr(recorded, "record", slowly)
+    models = together(lambda: record_blocks(plain(blocks=1)), second)
+    profiling = torch._C._jit_set_profiling_mode(True)
+    assert profiling
+    assert all(isinstance(block, RecordedBlock) for model in models for block in model.h)
+
+
+def test_threads_that_record_one_kind_record_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: list[Hashable] = []
+
+    class Kinds(dict[Hashable, Any]):
+        def __setitem__(self, kind: Hashable, recording: Any) -> None:
+            kinds.append(kind)
+            super().__setitem__(kind, recording)
+
+    monkeypatch.setattr(recording, "_kinds", Kinds())
+    together(*[lambda: record_blocks(plain())] * 4)
+    assert len(kinds) == 2
 
 
 def test_without_a_tracer_the_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,10 @@ each kind of block, without weights, and every block gets a copy that has its ow
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import torch
@@ -41,65 +41,65 @@ def record(parts: nn.Module, work: Callable[..., Any], *example: Tensor) -> Any:
     To be called `alone`. Raises RuntimeError where it cannot be recorded, or would not give the
     same bits.
     """
-    kept = _kept(parts)
+    tensors = _tensors_of(parts)
     kind = (work.__name__, _signature(parts), tuple(tensor.shape for tensor in example))
     if kind not in _kinds:
-        _kinds[kind] = _empty_recording(kept, work, example)
-    own = copy.copy(_kinds[kind])
-    for name, value in kept.items():
-        setattr(own, name, value)
-    if not _same(own(*example), work(*example)):
+        _kinds[kind] = _empty_recording(tensors, work, example)
+    recording = copy(_kinds[kind])
+    for name, value in tensors.items():
+        setattr(recording, name, value)
+    if not _same(recording(*example), work(*example)):
         raise RuntimeError("the recording computes something else")
-    return own.forward
+    return recording.forward
 
 
 def _same(one: Tensor | tuple[Tensor, ...], other: Tensor | tuple[Tensor, ...]) -> bool:
     if isinstance(one, Tensor) or isinstance(other, Tensor):
         return isinstance(one, Tensor) and isinstance(other, Tensor) and torch.equal(one, other)
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    return len(one) == len(other) and all(map(torch.equal, one, other))
 
 
 def _attributes(parts: nn.Module) -> Iterator[tuple[nn.Module, str, Any]]:
     """Every module inside, with the name and the value of all that it has."""
     for module in parts.modules():
-        for own in (module._parameters, module._buffers, vars(module)):
-            for name, value in own.items():
+        for attributes in (module._parameters, module._buffers, vars(module)):
+            for name, value in attributes.items():
                 several = value if isinstance(value, tuple) else (value,)
                 yield from ((module, f"{name}.{n}", one) for n, one in enumerate(several))
 
 
-def _kept(parts: nn.Module) -> dict[str, Any]:
-    """Tensors and packed matrices."""
+def _tensors_of(parts: nn.Module) -> dict[str, Any]:
+    """All tensors and packed matrices inside, by names that a recording can have them under."""
     values = [value for _, _, value in _attributes(parts)]
     found = [value for value in values if isinstance(value, Tensor | torch.ScriptObject)]
-    return {f"kept_{place}": value for place, value in enumerate(found)}
+    return {f"tensor_{place}": value for place, value in enumerate(found)}
 
 
 def _signature(parts: nn.Module) -> Hashable:
-    """Equal for parts whose recordings are: all but the numbers in the tensors, and how many."""
+    """What a recording depends on: not the numbers in the tensors, nor how many there are."""
     return tuple(
-        (type(module), name, type(value), getattr(value, "dtype", None), _written(value))
+        (type(module), name, type(value), getattr(value, "dtype", None), _constant(value))
         for module, name, value in _attributes(parts)
     )
 
 
-def _written(value: Any) -> Hashable:
-    """What a recording has of a value that is no tensor: the value itself."""
+def _constant(value: Any) -> Hashable:
+    """What a recording has of a value: numbers and words as they are, of a tensor the device."""
     return (
         value if isinstance(value, int | float | str | None) else str(getattr(value, "device", ""))
     )
 
 
-class _Bare(nn.Module):
+class _Flat(nn.Module):
     """`work`, and in one flat list all that it computes with: a tracer looks for it nowhere else.
 
     Given modules inside modules, it would look through every attribute of each for seconds.
     """
 
-    def __init__(self, kept: dict[str, Any], work: Callable[..., Any]) -> None:
+    def __init__(self, tensors: dict[str, Any], work: Callable[..., Any]) -> None:
         super().__init__()
         self.work = work
-        for name, value in kept.items():
+        for name, value in tensors.items():
             if isinstance(value, Tensor):
                 self.register_buffer(name, value)
             else:
@@ -110,15 +110,15 @@ class _Bare(nn.Module):
 
 
 def _empty_recording(
-    kept: dict[str, Any], work: Callable[..., Any], example: tuple[Tensor, ...]
+    tensors: dict[str, Any], work: Callable[..., Any], example: tuple[Tensor, ...]
 ) -> Any:
     """A recording whose weights are still to be set."""
     trace: Callable[..., Any] = torch.jit.trace
-    bare = _Bare(kept, work)
-    recording = trace(bare, example, check_trace=False)._actual_script_module
-    vars(bare).clear()  # the tracer leaves it in a circle of references, and weights with it
+    flat = _Flat(tensors, work)
+    recording = trace(flat, example, check_trace=False)._actual_script_module
+    vars(flat).clear()  # the tracer leaves it in a circle of references, and weights with it
     recording(*example)  # how it is run is settled the first time
-    for name, value in kept.items():
+    for name, value in tensors.items():
         setattr(recording, name, value.new_empty(0) if isinstance(value, Tensor) else _nothing())
     return recording
 

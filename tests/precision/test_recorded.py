@@ -135,16 +135,17 @@ def test_without_a_tracer_the_blocks_stay_as_they_are(monkeypatch: pytest.Monkey
     assert model(torch.arange(5)[None]).isfinite().all()
 
 
+@pytest.mark.parametrize("result", [lambda *inputs: inputs, lambda *inputs: ()])
 def test_a_recording_that_computes_something_else_is_not_used(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, result: Callable[..., tuple[Tensor, ...]]
 ) -> None:
     """As one would that had the first block's numbers written into it."""
     kinds: dict[Hashable, Any] = {}
     monkeypatch.setattr(recording, "_kinds", kinds)
     record_blocks(int8_model(plain()))
     for kept in kinds.values():
-        kept.forward = lambda *inputs: tuple(inputs)
-    monkeypatch.setattr(recording.copy, "copy", lambda kept: kept)
+        kept.forward = result
+    monkeypatch.setattr(recording, "copy", lambda kept: kept)
     model = record_blocks(int8_model(plain()))
     assert all(isinstance(block, TransformerBlock) for block in model.h)
 

@@ -6,6 +6,7 @@ calling one from Python takes as long as a short one does: `python -m tests.reco
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
 from typing import Any, cast
@@ -14,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from gpt2.model import Attend, Cache, GPT2Model, TransformerBlock
-from gpt2.precision.recording import alone, record
+from gpt2.precision.recording import Unrecordable, alone, record
+
+_log = logging.getLogger(__name__)
 
 # torch 2.13 announces the tracer's end; a test fails when it is gone. For good, as `catch_warnings`
 # in one thread undoes what others filter meanwhile.
@@ -64,7 +67,9 @@ def record_blocks(model: GPT2Model) -> GPT2Model:
         with alone():
             blocks: list[Any] = list(model.h)
             recorded = [RecordedBlock(cast("TransformerBlock", b), example) for b in blocks]
-    except (RuntimeError, AttributeError, NotImplementedError):
+    except (RuntimeError, AttributeError, NotImplementedError) as error:
+        level = logging.INFO if isinstance(error, Unrecordable) else logging.WARNING
+        _log.log(level, "blocks run from Python: %s", str(error).strip().partition("\n")[0])
         return model
     model.h = nn.ModuleList(recorded)
     return model

@@ -21,6 +21,10 @@ _kinds: dict[Hashable, Any] = {}
 _lock = threading.Lock()
 
 
+class Unrecordable(RuntimeError):
+    """This work can never be recorded. The message says why."""
+
+
 @contextmanager
 def alone() -> Iterator[None]:
     """One thread at a time may record: kinds, and torch's setting, are those of all threads.
@@ -72,6 +76,8 @@ def _tensors_of(parts: nn.Module) -> dict[str, Any]:
     """All tensors and packed matrices inside, by names that a recording can have them under."""
     values = [value for _, _, value in _attributes(parts)]
     found = [value for value in values if isinstance(value, Tensor | torch.ScriptObject)]
+    if any(isinstance(value, Tensor) and value.is_mkldnn for value in found):
+        raise Unrecordable("oneDNN has packed the matrices, and no tracer knows its products")
     return {f"tensor_{place}": value for place, value in enumerate(found)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 import time
 import weakref
@@ -16,9 +17,10 @@ import torch
 from torch import Tensor
 
 from gpt2 import GPT2Config, GPT2Model
-from gpt2.model import KVCache, RaggedBatch, SlotCache, TransformerBlock
+from gpt2.model import KVCache, RaggedBatch, SlotCache
 from gpt2.precision import float16_model, float32_model, int8_model, recorded, recording
 from gpt2.precision.recorded import RecordedBlock, record_blocks
+from gpt2.quantization.kernels import has_float32_kernel
 from tests.small import together
 
 CONFIG = GPT2Config(3000, 64, 2, 32, 2, 64)
@@ -40,7 +42,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[GPT2Model, GPT2Model]:
     """One model without and with recorded blocks."""
     make = PRECISIONS[request.param]
     model, recorded = make(plain()), record_blocks(make(plain()))
-    assert all(isinstance(block, TransformerBlock) for block in model.h)
+    assert not any(isinstance(block, RecordedBlock) for block in model.h)
     # Fails when torch has no tracer any more: then blocks run from Python, and slower.
     assert all(isinstance(block, RecordedBlock) for block in recorded.h)
     return model, recorded
@@ -127,17 +129,39 @@ def test_threads_that_record_one_kind_record_it_once(monkeypatch: pytest.MonkeyP
     assert len(kinds) == 2
 
 
-def test_without_a_tracer_the_blocks_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def not_recorded(model: GPT2Model, log: pytest.LogCaptureFixture) -> tuple[int, str]:
+    """The level and the words of the one line that says so."""
+    with log.at_level(logging.DEBUG, "gpt2"):
+        model = record_blocks(model)
+    assert not any(isinstance(block, RecordedBlock) for block in model.h)
+    assert model(torch.arange(5)[None]).isfinite().all()
+    [line] = log.records
+    assert "\n" not in line.getMessage()
+    return line.levelno, line.getMessage()
+
+
+def test_without_a_tracer_the_blocks_stay_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.delattr(torch.jit, "trace")
     monkeypatch.setattr(recording, "_kinds", {})
-    model = record_blocks(int8_model(plain()))
-    assert all(isinstance(block, TransformerBlock) for block in model.h)
-    assert model(torch.arange(5)[None]).isfinite().all()
+    level, words = not_recorded(int8_model(plain()), caplog)
+    assert level == logging.WARNING and "trace" in words
+
+
+@pytest.mark.skipif(not has_float32_kernel(), reason="nothing is packed here")
+def test_what_one_dnn_has_packed_is_not_recorded_and_nobody_is_warned(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    level, words = not_recorded(float32_model(plain(width=256)), caplog)
+    assert level == logging.INFO and "oneDNN" in words
 
 
 @pytest.mark.parametrize("result", [lambda *inputs: inputs, lambda *inputs: ()])
 def test_a_recording_that_computes_something_else_is_not_used(
-    monkeypatch: pytest.MonkeyPatch, result: Callable[..., tuple[Tensor, ...]]
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    result: Callable[..., tuple[Tensor, ...]],
 ) -> None:
     """As one would that had the first block's numbers written into it."""
     kinds: dict[Hashable, Any] = {}
@@ -146,8 +170,8 @@ def test_a_recording_that_computes_something_else_is_not_used(
     for kept in kinds.values():
         kept.forward = result
     monkeypatch.setattr(recording, "copy", lambda kept: kept)
-    model = record_blocks(int8_model(plain()))
-    assert all(isinstance(block, TransformerBlock) for block in model.h)
+    level, words = not_recorded(int8_model(plain()), caplog)
+    assert level == logging.WARNING and "something else" in words
 
 
 def test_one_recording_serves_every_model_of_its_kind_and_holds_none_in_memory() -> None:

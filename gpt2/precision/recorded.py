@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from gpt2.model import Attend, Cache, GPT2Model, TransformerBlock
 from gpt2.precision.recording import Unrecordable, alone, record
+from gpt2.precision.unchanged import Unchanged
 
 _log = logging.getLogger(__name__)
 
@@ -26,16 +27,21 @@ warnings.filterwarnings("ignore", "`torch.jit.trace", DeprecationWarning)
 Heads = tuple[Tensor, Tensor, Tensor]
 
 
-class RecordedBlock(nn.Module):
-    """A `TransformerBlock` of the same parts and the same numbers, to the last bit."""
+class RecordedBlock(TransformerBlock):
+    """A `TransformerBlock` of the same parts and the same numbers, to the last bit.
+
+    It runs from Python, as any other, where a recording would not do: with gradients, while a
+    forward hook is on a part; and for good in copies and pickles, and once it has found a part, a
+    tensor or an attribute (`training` is one) replaced. What is written into a tensor counts at
+    once. Not noticed is other code for the same objects, as a class's new `forward`.
+    """
 
     def __init__(self, block: TransformerBlock, example: Tensor) -> None:
         """`example` is any stream (B, T, C)."""
-        super().__init__()
+        nn.Module.__init__(self)  # the parts are there already
         self.ln_1, self.attn, self.ln_2, self.mlp = block.ln_1, block.attn, block.ln_2, block.mlp
-        heads, _, _ = self.before(example)
-        self._before: Callable[[Tensor], Heads] = record(self, self.before, example)
-        self._after: Callable[[Tensor, Tensor], Tensor] = record(self, self.after, example, heads)
+        self.training = block.training
+        self._recordings: _Recordings | None = _Recordings(self, example)
 
     def before(self, x: Tensor) -> Heads:
         """From the stream to queries, keys and values, (B, H, T, D) each."""
@@ -48,9 +54,34 @@ class RecordedBlock(nn.Module):
         return y
 
     def forward(self, x: Tensor, cache: Cache, attend: Attend, layer: int) -> Tensor:
-        q, k, v = self._before(x)
+        recordings = self._usable()
+        if recordings is None:
+            return super().forward(x, cache, attend, layer)
+        q, k, v = recordings.before(x)
         k, v = cache.extend(layer, k, v)
-        return self._after(x, attend(q, k, v, layer))
+        return recordings.after(x, attend(q, k, v, layer))
+
+    def _usable(self) -> _Recordings | None:
+        """The recordings, if they do all that Python would."""
+        recordings = self._recordings
+        if recordings is None or torch.is_grad_enabled() or recordings.made_of.hooked():
+            return None
+        if not recordings.made_of.same():
+            self._recordings = None  # it would keep in memory what was replaced
+        return self._recordings
+
+
+class _Recordings:
+    """Both halves of a block's work, and what it was made of."""
+
+    def __init__(self, block: RecordedBlock, example: Tensor) -> None:
+        heads, _, _ = block.before(example)
+        self.before: Callable[[Tensor], Heads] = record(block, block.before, example)
+        self.after: Callable[[Tensor, Tensor], Tensor] = record(block, block.after, example, heads)
+        self.made_of = Unchanged(block)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()  # a copy of the block has other tensors
 
 
 @torch.inference_mode()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gpt2.model import Attend, Cache, GPT2Model, TransformerBlock
 from gpt2.precision.recording import Unrecordable, alone, record
 from gpt2.precision.unchanged import Unchanged
+from gpt2.quantization import FEW_ROWS
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +31,11 @@ Heads = tuple[Tensor, Tensor, Tensor]
 class RecordedBlock(TransformerBlock):
     """A `TransformerBlock` of the same parts and the same numbers, to the last bit.
 
-    It runs from Python, as any other, where a recording would not do: with gradients, while a
-    forward hook is on a part; and for good in copies and pickles, and once it has found a part, a
-    tensor or an attribute (`training` is one) replaced. What is written into a tensor counts at
-    once. Not noticed is other code for the same objects, as a class's new `forward`.
+    It runs from Python, as any other, where a recording would not do: for more rows of a text than
+    FEW_ROWS, with gradients, while a forward hook is on a part; and for good in copies and pickles,
+    and once it has found a part, a tensor or an attribute (`training` is one) replaced. What is
+    written into a tensor counts at once. Not noticed is other code for the same objects, as a
+    class's new `forward`.
     """
 
     def __init__(self, block: TransformerBlock, example: Tensor) -> None:
@@ -54,7 +56,8 @@ class RecordedBlock(TransformerBlock):
         return y
 
     def forward(self, x: Tensor, cache: Cache, attend: Attend, layer: int) -> Tensor:
-        recordings = self._usable()
+        # Of more rows int8 multiplies in another way, and Python's share of the time is small.
+        recordings = self._usable() if x.size(1) <= FEW_ROWS else None
         if recordings is None:
             return super().forward(x, cache, attend, layer)
         q, k, v = recordings.before(x)

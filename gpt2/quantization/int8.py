@@ -93,7 +93,7 @@ def _few_products(extra: Tensor, x: Tensor, columns: Tensor) -> Tensor:
 
 def _are_few(x: Tensor) -> bool:
     # A recording cannot choose by a size: what is recorded is replayed for few rows only.
-    return torch.jit.is_tracing() or x.dim() < 2 or x.size(-2) <= FEW_ROWS
+    return torch._C._is_tracing() or x.dim() < 2 or x.size(-2) <= FEW_ROWS
 
 
 class Int8TokenEmbedding(nn.Module):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gpt2.quantization import (
+    FEW_ROWS,
     Float16Linear,
     Float16TokenEmbedding,
     Float32Linear,
@@ -20,7 +21,6 @@ from gpt2.quantization import (
     kernels,
     quantize,
 )
-from gpt2.quantization.int8 import FEW_ROWS
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

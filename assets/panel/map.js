@@ -6,6 +6,7 @@ import { drawCaption, drawLabels, drawTicks, markLabels } from "./map_labels.js"
 import { fill } from "./raster.js";
 import { whole } from "./viewport.js";
 
+const DIGITS = 9; // CSS pixels the numbers in the strip are high
 const GRID_FROM = 6; // CSS pixels per cell from which cells are kept apart by a line
 
 /**
@@ -143,15 +144,18 @@ export class AttentionMap {
   drawStrip(c, { count, window, rowOf, scale, colors, mono }) {
     const { plan } = this;
     this.raster.drawStrip(c, window, plan.gutter, plan.gutter, plan.strip, plan.side);
-    c.font = `9px ${mono}`;
+    c.font = `${DIGITS}px ${mono}`;
     c.textAlign = "center";
     c.textBaseline = "middle";
     for (let i = Math.floor(window.y); plan.labelled && i < Math.min(count, window.y + window.size); i++) {
       c.fillStyle = colors.card;
       c.fillRect(plan.gutter, yOf(plan, i + 1) - 0.5, plan.strip, 1);
+      const middle = yOf(plan, i + 0.5);
+      const cut = Math.min(middle - plan.gutter, plan.gutter + plan.side - middle) < DIGITS / 2;
+      if (cut) continue; // half a number is another one
       const [first] = rowOf(i);
       c.fillStyle = indexOf(first, scale) > 128 ? colors.card : colors.ink;
-      c.fillText(String(Math.round(100 * first)), plan.gutter + plan.strip / 2, yOf(plan, i + 0.5) + 0.5);
+      c.fillText(String(Math.round(100 * first)), plan.gutter + plan.strip / 2, middle + 0.5);
     }
   }
 

@@ -52,7 +52,7 @@ export class MapPanel {
     parts.nearer.disabled = runs.drawable < 9;
     parts.farther.disabled = !zoomedIn;
     parts.map.classList.toggle("zoomed", zoomedIn);
-    this.minimap.draw(zoomedIn ? view : null);
+    this.minimap.draw(zoomedIn ? view : null, this.map.plan.gutter);
     return this.map.raster?.pool ?? 1;
   }
 

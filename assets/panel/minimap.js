@@ -27,11 +27,12 @@ export class Minimap {
     });
   }
 
-  /** @param {import("./map.js").View | null} view null hides it */
-  draw(view) {
+  /** @param {import("./map.js").View | null} view null hides it @param {number} top below the labels */
+  draw(view, top) {
     const { canvas } = this;
     setHidden(canvas, view === null);
     if (view === null) return;
+    canvas.style.top = `${top}px`;
     const { span, window, ratio, colors, count, key, scale, split } = view;
     const size = Math.round(SIDE * ratio);
     if (canvas.width !== size) canvas.width = canvas.height = size;

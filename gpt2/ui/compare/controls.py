@@ -54,7 +54,8 @@ class CompareControls:
                 )
                 memory = TextLine(elem_id="compare-memory")
             with gr.Column(min_width=320, scale=2):
-                temperature, new_tokens = sliders(_most_new_tokens())
+                with gr.Row(elem_classes="fields"):
+                    temperature, new_tokens = sliders(_most_new_tokens())
                 top_k, top_p, seed, same_noise = _more_sampling()
                 with gr.Row(elem_id="compare-actions"):
                     compare = gr.Button("Compare", variant="primary", scale=3, min_width=120)
@@ -105,8 +106,10 @@ def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Checkbox]:
         info="Every size meets the same luck, so what differs is the model",
         elem_id="same-noise",
     )
-    with gr.Accordion("More sampling", open=False, elem_classes="more-sampling"):
-        with gr.Row(elem_classes="fields"):
-            top_k, top_p = cuts()
+    with (
+        gr.Accordion("More sampling", open=False, elem_classes="more-sampling"),
+        gr.Row(elem_classes="fields"),
+    ):
+        top_k, top_p = cuts()
         seed = seed_field()
     return top_k, top_p, seed, same_noise

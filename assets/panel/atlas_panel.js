@@ -27,6 +27,7 @@ export class AtlasPanel {
     const { runs, theme } = this;
     const { run, look } = runs;
     if (!run?.layers || !theme || this.width === 0) return;
+    if (this.plan.heads !== run.heads) this.parts.atlaspart.style.setProperty("--heads", run.heads);
     this.plan = atlasPlan(this.width, run.layers, run.heads);
     this.picture.draw({
       plan: this.plan, atlas: run.atlas, split: runs.apart, scale: runs.scale, look,
@@ -48,7 +49,7 @@ export class AtlasPanel {
     const counts = {};
     for (const role of runs.roles.text?.role ?? []) counts[role] = (counts[role] ?? 0) + 1;
     for (const button of parts.roles.children) {
-      setText(button.lastChild, ` ${ROLES[button.value].name.toLowerCase()} ${counts[button.value] ?? 0}`);
+      setText(button.lastChild, ` ${ROLES[button.value].name.toLowerCase()}: ${counts[button.value] ?? 0}`);
     }
     parts.atlas.setAttribute("aria-label", `Atlas of all heads. ${this.nameOf(runs.look)}`);
   }

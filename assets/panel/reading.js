@@ -46,7 +46,8 @@ export function percent(weight) {
 
 /**
  * One sentence about a selection; row is null where the query has none. With the first token shown
- * apart, `split`, it also tells the share of the rest, which is what map and list show.
+ * apart, `split`, it also tells the share of the rest, which is what map and list show, where the two
+ * differ.
  */
 export function sentence(tokens, { query, key }, row, split = false) {
   if (query < 0) return "";
@@ -54,9 +55,14 @@ export function sentence(tokens, { query, key }, row, split = false) {
   if (key !== null && key > query) return `${name} cannot see ${nameOf(tokens, key)}: it comes later`;
   if (row === null) return `${name} is the newest token: it has read nothing yet`;
   const target = key ?? mostRead(row, split);
-  const rest = split && target > 0 ? `, ${number(row[target] / keptOf(row))} of the rest` : "";
   const verb = key === null ? "reads most from" : "reads";
-  return `${name} ${verb} ${nameOf(tokens, target)}: ${number(row[target])}${rest}`;
+  return `${name} ${verb} ${nameOf(tokens, target)}: ${weightText(row, target, split)}`;
+}
+
+// The weight, and the share of the rest where that is another number.
+function weightText(row, target, split) {
+  const [weight, share] = [row[target], row[target] / Math.max(keptOf(row), 1e-9)].map(number);
+  return split && target > 0 && share !== weight ? `${weight}, ${share} of the rest` : weight;
 }
 
 /** What a row reads most; row 0 can only read itself. */

@@ -13,7 +13,7 @@ export const ROLES = {
     formula: "mean of A[i, i]",
   },
   first: {
-    name: "First token", mark: "1",
+    name: "First token", mark: "F",
     help: "how much rests on the first token, the attention sink (Gu et al. 2024, arXiv 2410.10781)",
     formula: "mean of A[i, 0]",
   },

@@ -199,9 +199,7 @@ def test_the_map_is_worked_by_the_mouse(panel: Page) -> None:
     left = top + 22 + 4  # labels, the first token's strip, a gap; columns begin with token 1
     cell = (box["width"] - left - 1) / 11
     panel.mouse.move(box["x"] + left + 1.5 * cell, box["y"] + top + 8.5 * cell)
-    expect(panel.locator(".readout")).to_have_text(
-        "“·w8” (8) reads “·w2” (2): 0.00, 0.00 of the rest"
-    )
+    expect(panel.locator(".readout")).to_have_text("“·w8” (8) reads “·w2” (2): 0.00")
     panel.mouse.move(box["x"] + left + 8.5 * cell, box["y"] + top + 8.5 * cell)
     expect(panel.locator(".readout")).to_contain_text("cannot see")
     panel.mouse.move(5, 5)
@@ -249,7 +247,7 @@ ROLES = """() => { window.roles = async ({ run, probe }) => ({
 def test_roles_are_named_and_no_evidence_is_said(panel: Page) -> None:
     panel.evaluate(ROLES)
     show(panel)
-    expect(panel.get_by_role("button", name="I induction 1")).to_be_visible()
+    expect(panel.get_by_role("button", name="I induction: 1")).to_be_visible()
     panel.get_by_label("Layer", exact=True).select_option("0")
     panel.get_by_label("Head", exact=True).select_option(label="2 of 2 · induction")
     card = panel.get_by_role("table", name="Layer 1, head 2")
@@ -258,7 +256,7 @@ def test_roles_are_named_and_no_evidence_is_said(panel: Page) -> None:
     expect(panel.get_by_text("No evidence about duplicates")).to_be_visible()
     panel.get_by_role("button", name="measure on the probe").click()
     expect(card.get_by_role("columnheader", name="probe")).to_be_visible()
-    chip = panel.get_by_role("button", name="I induction 1")
+    chip = panel.get_by_role("button", name="I induction: 1")
     chip.click()
     expect(chip).to_have_attribute("aria-pressed", "true")
 
@@ -278,7 +276,7 @@ def test_a_head_named_by_a_long_role_stays_in_the_panel(panel: Page) -> None:
 def test_a_server_that_answers_the_probe_with_nothing_is_said(panel: Page) -> None:
     panel.evaluate(ROLES)
     show(panel)
-    expect(panel.get_by_role("button", name="I induction 1")).to_be_visible()
+    expect(panel.get_by_role("button", name="I induction: 1")).to_be_visible()
     panel.evaluate("() => { window.roles = async () => undefined; }")
     panel.get_by_role("button", name="measure on the probe").click()
     expect(panel.get_by_text("The server did not answer. Try again.")).to_be_visible()
@@ -291,6 +289,14 @@ def test_keys_zoom_and_the_minimap_shows_where(panel: Page) -> None:
         map_of(panel).press("+")
     expect(panel.locator("[data-part=minimap]")).to_be_visible()
     expect(panel.get_by_role("button", name="whole map")).to_be_visible()
+    below = panel.evaluate("""async () => {
+      const { planOf } = await import("/geometry.js");
+      const part = (name) => document.querySelector(`[data-part=${name}]`);
+      const [map, small] = [part("map"), part("minimap")];
+      const { gutter } = planOf(map.clientWidth, { x: 0, y: 0, size: 26 }, runs.splits);
+      return small.getBoundingClientRect().top - map.getBoundingClientRect().top - gutter;
+    }""")
+    assert below == pytest.approx(0, abs=1), "it hides labels"
     map_of(panel).press("Home")
     map_of(panel).press("PageUp")
     assert panel.evaluate("runs.selection.query") == 188

@@ -26,6 +26,7 @@ from gpt2.ui.limits import MOST_VISITORS, Limits
 from gpt2.ui.operations import operations
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import Playground
+from gpt2.ui.resting import let_rest
 from gpt2.ui.restoring import wire_restoring
 from gpt2.ui.runner import Runner
 from gpt2.ui.text_line import TextLine
@@ -79,6 +80,7 @@ def build_page(where: str = "local") -> gr.Blocks:
     # The first visitor should find the built-in model loaded.
     asked.warm_up()
     page.queue(default_concurrency_limit=4, max_size=512)
+    let_rest(page)
     return page
 
 

@@ -1,0 +1,24 @@
+"""Gradio at rest while nobody asks: it takes CPU that the models compute with.
+
+By itself it looks for new events a thousand times a second and for progress bars, of which this
+page has none, a hundred times; and around every message it looks through the disk for Matplotlib.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+import gradio as gr
+
+EVENTS = 0.02  # seconds between two looks; an event waits half of that on average
+_PROGRESS = 1.0
+
+
+def let_rest(page: gr.Blocks) -> None:
+    """For a page whose queue is set up."""
+    page._queue.sleep_when_free = EVENTS
+    page._queue.progress_update_sleep_when_free = _PROGRESS
+    if find_spec("matplotlib") is None:
+        # Importing it fails at once then.
+        sys.modules["matplotlib"] = None  # type: ignore[assignment]

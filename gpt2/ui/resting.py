@@ -20,5 +20,5 @@ def let_rest(page: gr.Blocks) -> None:
     page._queue.sleep_when_free = EVENTS
     page._queue.progress_update_sleep_when_free = _PROGRESS
     if find_spec("matplotlib") is None:
-        # Importing it fails at once then.
-        sys.modules["matplotlib"] = None  # type: ignore[assignment]
+        # Importing it fails at once then (Python's reference, 5.3.1).
+        sys.modules["matplotlib"] = None  # type: ignore[assignment]  # None is allowed here

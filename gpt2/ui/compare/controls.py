@@ -36,22 +36,7 @@ class CompareControls:
         """Put the controls on the page that is being built."""
         with gr.Row(elem_id="compare-controls", elem_classes="card"):
             with gr.Column(min_width=320, scale=3):
-                prompt = gr.Textbox(
-                    EXAMPLES[0],
-                    label="Prompt",
-                    lines=3,
-                    max_lines=8,
-                    max_length=MOST_CHARACTERS + 1,
-                    elem_id="compare-prompt",
-                )
-                sizes = gr.Dropdown(
-                    choices(),
-                    value=default_sizes(),
-                    label="Sizes",
-                    multiselect=True,
-                    max_choices=MOST_SIZES,
-                    elem_id="compare-sizes",
-                )
+                prompt, sizes = _what()
                 memory = TextLine(elem_id="compare-memory")
             with gr.Column(min_width=320, scale=2):
                 with gr.Row(elem_classes="fields"):
@@ -93,6 +78,26 @@ def default_sizes() -> list[str]:
     """What works without a network; where only one does, the smallest to download beside it."""
     built_in = [name for name, size in SIZES.items() if size.built_in]
     return (built_in + [name for name in SIZES if name not in built_in])[: max(2, len(built_in))]
+
+
+def _what() -> tuple[gr.Textbox, gr.Dropdown]:
+    prompt = gr.Textbox(
+        EXAMPLES[0],
+        label="Prompt",
+        lines=3,
+        max_lines=8,
+        max_length=MOST_CHARACTERS + 1,
+        elem_id="compare-prompt",
+    )
+    sizes = gr.Dropdown(
+        choices(),
+        value=default_sizes(),
+        label="Sizes",
+        multiselect=True,
+        max_choices=MOST_SIZES,
+        elem_id="compare-sizes",
+    )
+    return prompt, sizes
 
 
 def _most_new_tokens() -> int:

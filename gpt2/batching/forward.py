@@ -85,8 +85,8 @@ class Forward:
         for n, sequence in enumerate(sequences):
             try:
                 token = _choose(logits[n], sequence)
-                if batch.asked[n]:
-                    sequence.hold(Watched(token, batch.asked[n]))
+                if batch.seen[n]:
+                    sequence.hold(Watched(token, batch.seen[n]))
                 else:
                     sequence.add(Step(token, 1, {}))
             except Exception as error:

@@ -1,7 +1,8 @@
 """Scaled dot-product attention (Vaswani et al. 2017, eq. 1), causal.
 
-`FusedAttention` is fast and keeps nothing, `RowByRow` gives several queries the bits that each has
-when decoded alone, `AttentionRecorder` spells out the weights that somebody asked to see.
+`FusedAttention` is fast and keeps nothing, `newest_attention` is as fast for one query and has its
+weights at hand, `RowByRow` gives several queries the bits that each has when decoded alone, and
+`AttentionRecorder` spells out the weights that somebody asked to see.
 """
 
 from __future__ import annotations
@@ -49,41 +50,50 @@ def causal_softmax(scores: Tensor) -> Tensor:
     return scores.softmax(dim=-1)
 
 
+def newest_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """What the newest tokens (B, H, 1, D) read, (B, H, 1, D), and the weights (B, H, 1, S).
+
+    Of one query the weights are few, and the fused kernel no sooner done.
+    """
+    heads = q.flatten(0, 1) / math.sqrt(q.size(-1))  # (B * H, 1, D)
+    weights = torch.bmm(heads, k.flatten(0, 1).mT).softmax(dim=-1)
+    y = torch.bmm(weights, v.flatten(0, 1))
+    return y.view(q.shape), weights.view(*q.shape[:-1], -1)
+
+
 class FusedAttention:
-    """PyTorch's fused kernel; the weights never exist in memory."""
+    """PyTorch's fused kernel, for more than one query; the weights never exist in memory."""
 
     def __init__(self, dropout_rate: float = 0.0) -> None:
         self.dropout_rate = dropout_rate
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
         fed, attended = q.size(-2), k.size(-2)
-        # A single newest query sees everything, so it needs no mask.
-        partial = 1 < fed < attended
+        if fed == 1 and not self.dropout_rate:
+            return newest_attention(q, k, v)[0]
         return F.scaled_dot_product_attention(
             q,
             k,
             v,
-            attn_mask=causal_mask(fed, attended, q.device) if partial else None,
+            attn_mask=causal_mask(fed, attended, q.device) if fed < attended else None,
             dropout_p=self.dropout_rate,
             is_causal=fed == attended,
         )
 
 
 class RowByRow:
-    """The fused kernel for one query at a time, as when tokens come one by one: the same bits.
+    """One query at a time, as when tokens come one by one: the same bits.
 
-    For many rows at once the kernel sums in another order.
+    For many rows at once the fused kernel sums in another order.
     """
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
         before = k.size(-2) - q.size(-2) + 1
         rows = [
-            F.scaled_dot_product_attention(
-                q[..., i : i + 1, :], k[..., : before + i, :], v[..., : before + i, :]
-            )
+            newest_attention(q[..., i : i + 1, :], k[..., : before + i, :], v[..., : before + i, :])
             for i in range(q.size(-2))
         ]
-        return torch.cat(rows, dim=-2)
+        return torch.cat([y for y, _ in rows], dim=-2)
 
 
 class AttentionRecorder:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpt2.model.attention import newest_attention
 from gpt2.model.slots import SlotCache
 
 
@@ -20,7 +21,7 @@ class RaggedBatch:
     """The cache and the attention of passes over one token (N, 1) of each of `slots`.
 
     `lengths` counts the tokens each slot holds. `spare` more rows attend to nothing. Of the layers
-    that text n wants, `watched[n]`, the new token's query (H, 1, D) is left in `asked[n]`.
+    that text n wants, `watched[n]`, the new token's weights (H, 1, S) are left in `seen[n]`.
     """
 
     def __init__(
@@ -48,9 +49,9 @@ class RaggedBatch:
         self._aim()
 
     def watch(self, watched: Sequence[Collection[int]]) -> None:
-        """Which layers each text's next pass is to keep; empties `asked`."""
+        """Which layers each text's next pass is to keep; empties `seen`."""
         self.watched = watched
-        self.asked: list[dict[int, Tensor]] = [{} for _ in self.slots]
+        self.seen: list[dict[int, Tensor]] = [{} for _ in self.slots]
 
     @property
     def length(self) -> int:
@@ -81,9 +82,10 @@ class RaggedBatch:
 
     def _attend_one(self, n: int, query: Tensor, layer: int) -> Tensor:
         keys, values = (held.narrow(2, 0, self.lengths[n] + 1) for held in self._held[layer][n])
+        y, weights = newest_attention(query, keys, values)
         if layer in self.watched[n]:
-            self.asked[n][layer] = query[0]
-        return F.scaled_dot_product_attention(query, keys, values)
+            self.seen[n][layer] = weights[0]
+        return y
 
     def _aim(self) -> None:
         """Where the new tokens stand, and which rows of the cache take their keys and values."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gpt2.bench.worker import resident_bytes
 from gpt2.config import GPT2Config
-from gpt2.model import RaggedBatch, SlotCache, SlotReader, attention_weights
+from gpt2.model import RaggedBatch, SlotCache, SlotReader
 from tests.reference import logits_and_maps, ours, random_checkpoint, random_ids
 
 CONFIG = GPT2Config(61, 21, 3, 7, 3, 150, 4)
@@ -51,10 +51,8 @@ def test_ragged_texts_get_the_logits_and_maps_of_whole_passes(
         logits = MODEL(new, batch, batch.attend)[:4, 0]
         torch.testing.assert_close(logits, LOGITS[range(4), at], atol=1e-5, rtol=0)
         for text, place in enumerate(at):
-            assert tuple(batch.asked[text]) == watched[text]
-            for layer, query in batch.asked[text].items():
-                keys = cache.keys[layer][slots[text], :, : place + 1]
-                weights = attention_weights(query, keys)  # (H, 1, S)
+            assert tuple(batch.seen[text]) == watched[text]
+            for layer, weights in batch.seen[text].items():  # (H, 1, S)
                 whole = MAPS[layer][text, :, place, : place + 1]
                 torch.testing.assert_close(weights[:, 0], whole, atol=1e-5, rtol=0)
 

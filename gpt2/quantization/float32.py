@@ -6,6 +6,8 @@ rows a third of what packed ones do (`python -m gpt2 bench`).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,6 +29,13 @@ class Float32Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return float32_product(x, self.packed, self.bias)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles are made of the weights: oneDNN's layout cannot be written down."""
+        return {**self.__dict__, "packed": self.weight}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, packed=pack_float32(state["packed"]))
 
 
 class Float32TokenEmbedding(nn.Module):

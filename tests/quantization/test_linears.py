@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -171,6 +173,29 @@ def test_tokens_look_their_rows_up() -> None:
         Float32TokenEmbedding(weight),
     ):
         torch.testing.assert_close(twin(ids), weight[ids], rtol=1e-3, atol=0.02)
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage")  # torch's own, as it pickles packed int8
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"]
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda w: Int8TokenEmbedding(quantize(w, torch.ones(1, 64), True)),
+        Float16TokenEmbedding,
+        Float32TokenEmbedding,
+    ],
+    ids=["int8", "float16", "float32"],
+)
+def test_a_copy_gives_the_same_bits(
+    make: Callable[[Tensor], nn.Module], copied: Callable[[nn.Module], nn.Module]
+) -> None:
+    """Large enough to be packed in every precision."""
+    twin, x = make(random(4096, 64)), random(3, 64, seed=1)
+    other = copied(twin)
+    assert torch.equal(other.logits(x), twin.logits(x))
+    assert torch.equal(other(torch.tensor([7])), twin(torch.tensor([7])))
 
 
 def test_rows_of_equal_values_are_numbers() -> None:

@@ -3,8 +3,9 @@
 Speculative sampling (Leviathan et al. 2023; Chen et al. 2023), with the coupling of Daliri et al.
 (2024): draft and model meet the same Gumbel noise at the same place, and a guess is kept when it is
 the very token the model chooses there. So the text is the one the model writes alone, token for
-token and seed by seed; the draft only decides how fast it comes. What that costs against their
-rule of acceptance is measured by `python -m gpt2 bench-drafting`.
+token and seed by seed (in int8 to the last bit; elsewhere a near tie may fall the other way, as
+several rows are summed in another order than one); the draft only decides how fast it comes. What
+that costs against their rule of acceptance is measured by `python -m gpt2 bench-drafting`.
 """
 
 from __future__ import annotations

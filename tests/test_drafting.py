@@ -17,6 +17,7 @@ from gpt2 import Engine, GPT2Config, GPT2Model, SamplingOptions, load
 from gpt2 import draft_length as pace
 from gpt2.drafting import generate_drafted
 from gpt2.generation import PREFILL_CHUNK, Step, generate
+from gpt2.model import KVCache, RowByRow
 from gpt2.precision import float16_model, float32_model, int8_model
 from gpt2.sampling import GREEDY, filtered
 from tests.small import CONFIG, small_engine
@@ -87,6 +88,21 @@ def test_with_trained_weights_and_whoever_watches(
     assert tokens(generate(model, SHORT, 100, options, lambda: (0, 2))) == plain
     assert tokens(generate_drafted(model, draft, SHORT, 100, options)) == plain
     assert tokens(generate_drafted(model, draft, SHORT, 100, options, lambda: (0, 2))) == plain
+
+
+@torch.inference_mode()
+def test_in_int8_a_check_gives_the_bits_of_single_passes() -> None:
+    """So no tie can fall the other way. The others' kernels sum several rows in another order."""
+    model = load("mini", "int8", device="cpu").model
+    alone, together = (KVCache(model.config, len(LONG)) for _ in range(2))
+    at = 0
+    for rows in (9, 1, 2, 5, 8, 9, 9):
+        fed = torch.tensor([LONG[at : at + rows]])
+        hidden = model.hidden(fed, together, RowByRow())[0]
+        singles = torch.cat([model.hidden(fed[:, i : i + 1], alone)[0] for i in range(rows)])
+        assert torch.equal(hidden, singles)
+        assert torch.equal(model.wte.logits(hidden), model.wte.logits(singles[:, None])[:, 0])
+        at += rows
 
 
 @settings(deadline=None, max_examples=30)

@@ -19,6 +19,7 @@ export function speakThrough(status, runButtons) {
 // Generate or Continue was pressed.
 export function asked() {
   buttons?.wait(true);
+  line?.release();
   clearTimeout(timer);
   timer = setTimeout(() => line?.say({ state: "waiting", note: SILENCE }), PATIENCE);
 }
@@ -26,6 +27,11 @@ export function asked() {
 export function answered() {
   buttons?.wait(false);
   clearTimeout(timer);
+}
+
+// Stop was pressed.
+export function stopped() {
+  line?.release();
 }
 
 // A number field has changed; Gradio puts `least` into an empty one when it is left.
@@ -36,6 +42,6 @@ export function typed(label, value, least) {
   if (empty) {
     if (!complains) before = line.status ?? {};
     complaint = { state: "error", note: `${label} is empty. Type a number; left empty, it becomes ${least}.` };
-    line.say(complaint);
-  } else if (complains) line.say(before);
+    line.complain(complaint);
+  } else if (complains) line.release(before);
 }

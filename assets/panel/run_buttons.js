@@ -1,7 +1,7 @@
 // Stop and Continue show whether there is anything for them to do. They are not disabled as such:
 // whoever has just pressed one by keyboard would lose his place.
 
-const BUSY = ["waiting", "loading", "running"];
+import { BUSY } from "./status_line.js";
 
 export class RunButtons {
   constructor(runs) {

@@ -3,6 +3,9 @@
 import { atMostEvery, perFrame, setHidden, setText } from "./dom.js";
 
 const CALM = 100; // ms between two looks at running numbers: faster nobody reads
+const LEGIBLE = 5000; // ms that a complaint stands at least, unless the visitor acts
+
+export const BUSY = ["waiting", "loading", "running"]; // states of a text that is still to come
 
 const WORDS = {
   waiting: "Waiting in line.",
@@ -48,19 +51,50 @@ export class StatusLine {
     this.status = null; // what was said last
     this.stats = null;
     this.over = false; // what is not known by now stays unknown
+    this.legible = null; // when the complaint that stands here will have been read
+    this.behind = null; // what was said of a text meanwhile
+    this.timer = null;
   }
 
   show(status) {
-    if (status?.run === null) return this.say(status); // a complaint: the text shown keeps its numbers
+    if (status?.run === null && status.state === "error") return this.complain(status);
+    if (status?.run !== null) this.measure(status); // else the text shown keeps its numbers
+    if (this.legible === null) this.say(status);
+    else this.hold(status);
+  }
+
+  measure(status) {
     this.stats = status?.stats;
     this.over = Boolean(this.stats) && status.state !== "running";
     due.add(this);
     countSoon(status?.state !== "running");
+  }
+
+  /** A text that is being written says so many times a second: a complaint stands over that. */
+  complain(status) {
+    this.legible = performance.now() + LEGIBLE;
     this.say(status);
+  }
+
+  // Only its end is news, and that waits until the complaint has been read.
+  hold(status) {
+    this.behind = status;
+    clearTimeout(this.timer);
+    if (BUSY.includes(status?.state)) return;
+    this.timer = setTimeout(() => this.release(), this.legible - performance.now());
+  }
+
+  /** The visitor has acted: on with what was said meanwhile, else with `before`, if that is known. */
+  release(before = null) {
+    const next = this.behind ?? before;
+    clearTimeout(this.timer);
+    this.legible = this.behind = null;
+    if (next) this.say(next);
   }
 
   /** The text is gone, and its numbers with it. */
   forget() {
+    this.release();
     this.stats = null;
     this.over = false;
     this.count();

@@ -175,6 +175,7 @@ def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:
     """
     pressed = [controls.generate.click, controls.prompt.submit, controls.more.click]
     gr.on(pressed, None, js=_said("asked()"), **quiet)
+    controls.stop.click(None, js=_said("stopped()"), **quiet)
     for slider in controls.sliders:
         what = f"typed({slider.label!r}, value, {slider.minimum})"
         # Gradio would drop what is typed while it still tells of the key before.

@@ -63,6 +63,17 @@ def test_a_wrong_field_costs_a_sentence_and_nothing_else(
     assert visit.generate(prompt=PROMPT, seed=1) == text
 
 
+def test_a_complaint_during_a_run_stands_until_the_next_press(visit: Visit) -> None:
+    visit.start(size="deep", new_tokens=1000, seed=1)
+    visit.choose(seed="abc")
+    visit.button("Generate").click()
+    expect(visit.note).to_have_text(re.compile("^Seed must be "))
+    visit.until("(n) => store.run.tokens.ready > n + 5", visit.tokens())
+    expect(visit.note).to_have_text(re.compile("^Seed must be "))
+    visit.button("Stop").click()
+    expect(visit.note).to_have_text("Stopped.", timeout=4000)  # sooner than by itself
+
+
 def test_an_emptied_number_says_so_and_its_return_puts_the_words_back(visit: Visit) -> None:
     visit.generate(new_tokens=5, seed=1)
     before = visit.note.inner_text()

@@ -40,6 +40,18 @@ def test_one_column_as_wide_as_the_screen(phone: Visit) -> None:
     phone.screenshot("phone")
 
 
+@pytest.mark.parametrize("width", [320, 360, 375, 389])
+def test_the_buttons_stay_on_their_card(phone: Visit, width: int) -> None:
+    phone.page.set_viewport_size({"width": width, "height": 800})
+    card = phone.page.locator("#actions").bounding_box()
+    buttons = [phone.button(name) for name in ("Generate", "Stop", "Continue")]
+    rights = [box["x"] + box["width"] for box in (button.bounding_box() for button in buttons)]
+    assert rights == sorted(rights)
+    assert rights[-1] <= card["x"] + card["width"] + 0.5
+    for button in buttons:
+        assert button.evaluate("(button) => button.scrollWidth <= button.clientWidth")
+
+
 def test_a_tap_reads_a_cell_and_chooses_a_token(phone: Visit) -> None:
     phone.generate(new_tokens=10, seed=1)
     phone.map.tap(position=phone.cell(12, 4))

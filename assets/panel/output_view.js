@@ -4,6 +4,7 @@ import { answered, speakThrough } from "./asked.js";
 import {
   afterEachFrame, linkLabels, partsOf, perFrame, setHidden, setText, whileMounted,
 } from "./dom.js";
+import { closeListsLeft } from "./dropdowns.js";
 import { clamp } from "./geometry.js";
 import { copyText, saveText } from "./keep_text.js";
 import { keepText } from "./kept.js";
@@ -23,6 +24,7 @@ export function mount(element, props, watch, server) {
   const view = new OutputView(partsOf(element), runs);
   const buttons = props.channel ? null : new RunButtons(runs);
   if (buttons) {
+    closeListsLeft();
     keepText(runs);
     speakThrough(view.status, buttons);
   }

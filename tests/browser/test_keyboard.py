@@ -87,6 +87,20 @@ def test_tab_reaches_everything_and_shows_where_it_is(visit: Visit) -> None:
     assert [name for name in known if name in order] == order
 
 
+def test_a_list_of_choices_closes_behind_who_tabs_on(visit: Visit) -> None:
+    visit.more_sampling()
+    lists = visit.page.locator("#controls [role=listbox]")
+    for label in ("Model size", "Draft with"):
+        field = visit.page.get_by_role("combobox", name=label, exact=True)
+        value = field.input_value()
+        field.focus()
+        expect(lists).to_have_count(1)
+        visit.page.keyboard.press("Tab")
+        expect(lists).to_have_count(0)
+        expect(field).not_to_be_focused()
+        assert field.input_value() == value
+
+
 def test_a_run_by_keys_alone(visit: Visit) -> None:
     page = visit.page
     visit.choose(new_tokens=12, seed=2)

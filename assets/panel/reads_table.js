@@ -25,7 +25,10 @@ export class ReadsTable {
     const label = document.createElement("bdi");
     const index = document.createElement("span");
     index.className = "index";
-    token.append(label, index);
+    const both = document.createElement("div"); // a cell of a table cannot cut one of two
+    both.className = "token-place";
+    both.append(label, index);
+    token.append(both);
     const cell = document.createElement("td");
     const weight = document.createElement("div");
     weight.className = "weight";
@@ -45,7 +48,8 @@ export class ReadsTable {
   show(view) {
     const { tokens, query, row, shown, split } = view;
     setText(this.parts.caption, query < 0 ? "Reads from" : quotedOf(tokens, query));
-    setText(this.parts.place, query < 0 ? "" : ` ${placeOf(tokens, query)} reads from`);
+    setText(this.parts.place, query < 0 ? "" : ` ${placeOf(tokens, query)}`);
+    setText(this.parts.verb, query < 0 ? "" : " reads from");
     const entries = shown ? strongest(shown, ENTRIES, split ? 1 : 0).filter(({ weight }) => weight > 0) : [];
     this.lines.forEach((line, k) => this.fill(line, entries[k], entries[0], tokens));
     setHidden(this.parts.longer, entries.length <= 8);

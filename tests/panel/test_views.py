@@ -192,6 +192,23 @@ def test_the_heading_of_the_list_cuts_a_long_token_and_not_its_place(panel: Page
     assert table <= side
 
 
+def test_beside_a_narrow_map_places_stay_whole_and_so_do_everyday_words(panel: Page) -> None:
+    panel.evaluate("document.querySelector('.side').style.maxWidth = '13rem'")
+    tokens = [*words(120), {"special": "<|endoftext|>"}, " everything", " end"]
+    send(panel, output(tokens, state="done"), attention(0, 122))
+    settled(panel, 122, 123)
+    panel.evaluate("runs.select({ query: 121, key: null })")
+    table = panel.get_by_role("table", name="“·everything” (121) reads from")
+    expect(table.get_by_role("row").nth(1)).to_have_text(re.compile("<.endoftext.> 120"))
+    cut = """(nodes) => nodes.filter((node) => node.scrollWidth > node.clientWidth)
+      .map((node) => node.textContent)"""
+    assert table.locator(".heading span").evaluate_all(cut) == []
+    assert table.locator("th[scope=row] bdi").evaluate_all(cut) == ["<|endoftext|>"]
+    place, bar = (table.locator(part).first.bounding_box() for part in (".index", ".meter"))
+    assert place and bar
+    assert place["x"] + place["width"] + 4 < bar["x"]
+
+
 def test_the_map_is_worked_by_keys_and_escape_follows_again(panel: Page) -> None:
     show(panel)
     atlas = map_of(panel)

@@ -51,14 +51,13 @@ def causal_softmax(scores: Tensor) -> Tensor:
 
 
 def newest_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """What the newest tokens (B, H, 1, D) read, (B, H, 1, D), and the weights (B, H, 1, S).
+    """One query of each head (H, 1, D) over k and v (H, S, D): y (H, 1, D), weights (H, 1, S).
 
-    Of one query the weights are few, and the fused kernel no sooner done.
+    Of one query the weights are few, and the fused kernel hardly sooner done.
     """
-    heads = q.flatten(0, 1) / math.sqrt(q.size(-1))  # (B * H, 1, D)
-    weights = torch.bmm(heads, k.flatten(0, 1).mT).softmax(dim=-1)
-    y = torch.bmm(weights, v.flatten(0, 1))
-    return y.view(q.shape), weights.view(*q.shape[:-1], -1)
+    scores = torch.baddbmm(q.new_empty(1), q, k.mT, beta=0, alpha=1 / math.sqrt(q.size(-1)))
+    weights = scores.softmax(dim=-1)
+    return torch.bmm(weights, v), weights
 
 
 class FusedAttention:
@@ -70,7 +69,7 @@ class FusedAttention:
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
         fed, attended = q.size(-2), k.size(-2)
         if fed == 1 and not self.dropout_rate:
-            return newest_attention(q, k, v)[0]
+            return RowByRow()(q, k, v, layer)
         return F.scaled_dot_product_attention(
             q,
             k,
@@ -88,12 +87,13 @@ class RowByRow:
     """
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
+        heads = [each.flatten(0, 1) for each in (q, k, v)]  # (B * H, T or S, D)
         before = k.size(-2) - q.size(-2) + 1
         rows = [
-            newest_attention(q[..., i : i + 1, :], k[..., : before + i, :], v[..., : before + i, :])
+            newest_attention(heads[0][:, i : i + 1], *(each[:, : before + i] for each in heads[1:]))
             for i in range(q.size(-2))
         ]
-        return torch.cat([y for y, _ in rows], dim=-2)
+        return torch.cat([y for y, _ in rows], dim=1).view(q.shape)
 
 
 class AttentionRecorder:

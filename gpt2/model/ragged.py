@@ -38,7 +38,7 @@ class RaggedBatch:
         self._first = first * context  # (N, H): the row of a head's first token
         # Views that every pass needs, made once: by layer, and of each text.
         self._held = [
-            [(k[slot, None], v[slot, None]) for slot in self.slots]
+            [(k[slot], v[slot]) for slot in self.slots]
             for k, v in zip(cache.keys, cache.values, strict=True)
         ]
         self._flat = [
@@ -73,18 +73,17 @@ class RaggedBatch:
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
         """q (N + spare, H, 1, D) to the same shape; k and v are what `extend` returned."""
-        if len(q) == 1:
-            return self._attend_one(0, q, layer)
-        heads = [self._attend_one(n, q[n : n + 1], layer) for n in range(len(self.slots))]
-        if self.spare:
-            heads.append(torch.zeros_like(q[: self.spare]))
-        return torch.cat(heads)
+        heads = [self._attend_one(n, q[n], layer) for n in range(len(self.slots))]
+        if len(heads) == 1 == len(q):
+            return heads[0][None]
+        heads += [torch.zeros_like(heads[0])] * self.spare
+        return torch.stack(heads)
 
     def _attend_one(self, n: int, query: Tensor, layer: int) -> Tensor:
-        keys, values = (held.narrow(2, 0, self.lengths[n] + 1) for held in self._held[layer][n])
+        keys, values = (held.narrow(1, 0, self.lengths[n] + 1) for held in self._held[layer][n])
         y, weights = newest_attention(query, keys, values)
         if layer in self.watched[n]:
-            self.seen[n][layer] = weights[0]
+            self.seen[n][layer] = weights
         return y
 
     def _aim(self) -> None:

@@ -1,5 +1,6 @@
 // Stop and Continue show whether there is anything for them to do. They are not disabled as such:
-// whoever has just pressed one by keyboard would lose his place.
+// whoever has just pressed one by keyboard would lose his place. A text that fills its model's context
+// cannot be continued.
 
 import { BUSY } from "./status_line.js";
 
@@ -27,7 +28,7 @@ export class RunButtons {
     const { run, running } = this.runs;
     const busy = this.asked || running || BUSY.includes(this.state);
     enable("stop", busy);
-    enable("continue", !busy && Boolean(run?.status));
+    enable("continue", !busy && Boolean(run?.status) && !run.status.full);
   }
 }
 

@@ -54,7 +54,7 @@ export class Runs {
   takeOutput(value) {
     if (!this.enter(value?.run)) return;
     const { tokens = [], start = 0, n = 0, prompt = 0, state, note = "", stats = null, size } = value;
-    this.run.status = { n, prompt, state, note, stats, size };
+    this.run.status = { n, prompt, state, note, stats, size, full: Boolean(value.full) };
     this.run.tokenCount = Math.max(this.run.tokenCount, n);
     this.run.draft = value.draft ?? null;
     this.run.guesses.put(start, value.guesses ?? []);

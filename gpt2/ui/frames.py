@@ -117,6 +117,7 @@ class Frames:
             "draft": draft_numbers(run),
             "n": len(run.ids),
             "prompt": run.prompt,
+            "full": len(run.ids) >= self._context,
             "state": state,
             "note": sentence,
             "stats": {

@@ -101,6 +101,7 @@ def _shown(run: Run, text: dict[str, Any]) -> tuple[Value, Value]:
         "tokens": wire_tokens(tokenizer_of(config_of(run.size).vocab_size), run.ids),
         "n": len(run.ids),
         "prompt": run.prompt,
+        "full": len(run.ids) >= config_of(run.size).max_seq_len,
         "state": "done" if done else "stopped",
         "note": RELOADED if text.get("state") == "running" else "",
         "stats": stats | {"seed": str(run.options.seed)},

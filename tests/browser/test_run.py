@@ -118,6 +118,19 @@ def test_stop_and_continue_can_be_pressed_when_they_have_something_to_do(visit: 
     expect(stop).to_be_disabled()
 
 
+def test_a_full_context_cannot_be_continued(visit: Visit) -> None:
+    words = "word " * (SIZES["tiny"].config.max_seq_len // 2)
+    prompt = engine().tokenizer.decode((engine().encode(words) * 2)[:500])
+    visit.generate(prompt=prompt, new_tokens=100, seed=1)
+    expect(visit.note).to_have_text(re.compile("^The context is full"))
+    expect(visit.button("Continue")).to_be_disabled()
+    visit.open()
+    visit.until("() => store.run?.status && !store.run.example")
+    expect(visit.button("Continue")).to_be_disabled()
+    visit.generate(prompt=PROMPT, new_tokens=2)
+    expect(visit.button("Continue")).to_be_enabled()
+
+
 def test_stop_ends_at_once_and_keeps_the_text(visit: Visit) -> None:
     visit.start(size="deep", new_tokens=1000, seed=1)
     visit.until("() => store.run.tokens.ready > 20")

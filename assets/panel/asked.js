@@ -31,6 +31,7 @@ export function answered() {
 
 // Stop was pressed.
 export function stopped() {
+  buttons?.stop();
   line?.release();
 }
 

@@ -9,6 +9,9 @@ export class RunButtons {
     this.runs = runs;
     this.asked = false; // pressed, and nothing heard of it yet
     this.state = ""; // what was last heard
+    this.begun = true; // what was asked for last has been heard of
+    this.ending = null; // the text that was being written when it was asked for
+    this.stopped = false; // Stop was pressed before it was heard of
     this.show();
     runs.subscribe((kind) => kind === "status" && this.show());
     document.addEventListener("click", refuse, true);
@@ -16,12 +19,29 @@ export class RunButtons {
 
   wait(asked) {
     this.asked = asked;
+    if (asked) {
+      this.begun = this.stopped = false;
+      this.ending = this.runs.running ? this.runs.run.id : null;
+    }
     this.show();
   }
 
   hear(message) {
     this.state = message?.state ?? "";
     this.show();
+    this.begin(message?.run);
+  }
+
+  // A Stop that came to the server before the run did has stopped nothing: it is pressed again.
+  begin(run) {
+    if (this.begun || (run && run === this.ending)) return;
+    this.begun = true;
+    if (this.stopped) document.getElementById("stop").click();
+    this.stopped = false;
+  }
+
+  stop() {
+    this.stopped = !this.begun;
   }
 
   show() {

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from gpt2.config import SIZES
 
@@ -146,6 +146,18 @@ def test_stop_ends_at_once_and_keeps_the_text(visit: Visit) -> None:
     visit.go_on(new_tokens=3)
     assert visit.tokens() == kept + 3
     assert visit.written().startswith(text.rstrip("\ufffd"))
+
+
+def test_a_stop_that_overtakes_generate_is_not_lost(visit: Visit) -> None:
+    visit.choose(size="deep", new_tokens=1000, seed=1)
+    held: list[Route] = []
+    visit.page.route("**/queue/join**", lambda route: held.append(route))
+    visit.button("Generate").click()
+    with visit.page.expect_response("**/run/predict**"):
+        visit.button("Stop").click()
+    for route in held:
+        route.continue_()
+    expect(visit.note).to_have_text(re.compile("^Stopped"))
 
 
 def test_generate_while_it_writes_ends_that_text_and_starts_another(visit: Visit) -> None:

@@ -12,7 +12,6 @@ from gpt2.model.attention import (
     RowByRow,
     attention_weights,
     causal_mask,
-    causal_softmax,
 )
 from gpt2.model.gpt2 import GPT2Model
 from gpt2.model.kv_cache import NO_CACHE, Cache, KVCache
@@ -35,5 +34,4 @@ __all__ = [
     "TransformerBlock",
     "attention_weights",
     "causal_mask",
-    "causal_softmax",
 ]

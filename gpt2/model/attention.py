@@ -1,8 +1,8 @@
 """Scaled dot-product attention (Vaswani et al. 2017, eq. 1), causal.
 
-`FusedAttention` is fast and keeps nothing, `newest_attention` is as fast for one query and has its
-weights at hand, `RowByRow` gives several queries the bits that each has when decoded alone, and
-`AttentionRecorder` spells out the weights that somebody asked to see.
+`FusedAttention` is fast and keeps nothing, `newest_attention` is nearly as fast for one query and
+has its weights at hand, `RowByRow` gives several queries the bits that each has when decoded alone,
+and `AttentionRecorder` spells out the weights that somebody asked to see.
 """
 
 from __future__ import annotations
@@ -38,12 +38,8 @@ def causal_mask(fed: int, attended: int, device: torch.device | None = None) -> 
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:
     """softmax(q k' / sqrt(D)) with the future masked: (B, H, T, S), every row sums to 1."""
     # Dividing the queries rather than the scores is the same and, in a long text, far less work.
-    return causal_softmax((q / math.sqrt(q.size(-1))) @ k.transpose(-2, -1))
-
-
-def causal_softmax(scores: Tensor) -> Tensor:
-    """Scores (..., T, S) of the last T positions to weights; what is masked is masked in place."""
-    fed = scores.size(-2)
+    scores = (q / math.sqrt(q.size(-1))) @ k.transpose(-2, -1)
+    fed = q.size(-2)
     if fed > 1:  # a single newest query sees everything
         newest = scores[..., -fed:]  # what is older is nobody's future
         newest.masked_fill_(~causal_mask(fed, fed, scores.device), -math.inf)

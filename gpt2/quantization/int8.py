@@ -35,20 +35,18 @@ class Int8Linear(nn.Module):
         values, scale = weights.values, weights.scale
         self.packed = pack_int8(values, scale)
         self.scale = scale
-        self.out = len(scale)
         self.least = least
         bias = torch.zeros_like(scale) if bias is None else bias
         if least is not None:
             # The kernel sees inputs less `least`; this is what that takes off each output.
             bias = bias + least * weights.sums * scale
-        self.bias = bias
         self.mean = weights.mean if weights.mean.any() else None
         self.outliers = weights.outliers if weights.outliers.numel() else None
         # (K, out), and zeros up to a full vector: what is left over is summed in another order,
         # and where several rows are multiplied at once that is not the same part of each.
-        self.columns = F.pad(weights.columns.t(), (0, -self.out % _VECTOR)).contiguous()
-        if self.outliers is not None:
-            self.bias = F.pad(bias, (0, -self.out % _VECTOR))
+        self.spare = -len(scale) % _VECTOR if self.outliers is not None else 0
+        self.columns = F.pad(weights.columns.t(), (0, self.spare)).contiguous()
+        self.bias = F.pad(bias, (0, self.spare))
 
     @property
     def weight(self) -> Tensor:
@@ -57,7 +55,7 @@ class Int8Linear(nn.Module):
         if self.mean is not None:
             weight += self.mean
         if self.outliers is not None:
-            weight[:, self.outliers] += self.columns.t()
+            weight[:, self.outliers] += self.columns[:, : len(weight)].t()
         return weight
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,7 +73,9 @@ class Int8Linear(nn.Module):
             sizes.index_fill_(-1, self.outliers, 0)
         most = sizes.amax(-1, keepdim=True).clamp_(min=_NOTHING)  # (..., 1)
         y = int8_product(x / most, self.packed, signed=self.least is None)
-        return torch.addcmul(extra[..., : self.out], y, most)
+        if self.spare:  # in the head alone: other widths are whole vectors
+            extra = extra[..., : -self.spare]
+        return torch.addcmul(extra, y, most)
 
 
 def _few_products(extra: Tensor, x: Tensor, columns: Tensor) -> Tensor:

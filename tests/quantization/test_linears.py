@@ -46,6 +46,11 @@ TWINS = {
     "int8": (int8, 0.02),
     "int8 of one side": (one_sided, 0.03),
 }
+EMBEDDINGS: dict[str, Callable[[Tensor], nn.Module]] = {
+    "int8": lambda weight: Int8TokenEmbedding(quantize(weight, torch.ones(1, 64), True)),
+    "float16": Float16TokenEmbedding,
+    "float32": Float32TokenEmbedding,
+}
 
 
 @pytest.fixture(params=[True, False], ids=["kernel", "plain operators"])
@@ -126,6 +131,16 @@ def test_a_massive_row_does_not_coarsen_its_neighbours() -> None:
     assert errors.max() < 0.03
 
 
+@pytest.mark.parametrize("rows", [64, 50])
+def test_outlier_channels_are_in_the_weight_again(rows: int) -> None:
+    """Also where there is no whole number of vectors of outputs, as in the head."""
+    weight, largest = random(rows, 64), torch.ones(64)
+    largest[[5, 40]] = 100
+    found = int8(weight, torch.zeros(rows), largest).weight
+    torch.testing.assert_close(found, weight, rtol=1e-3, atol=0.03)
+    assert torch.equal(found[:, [5, 40]], weight[:, [5, 40]])
+
+
 def test_outlier_channels_cost_the_others_nothing() -> None:
     weight, x = random(64, 64), random(50, 64, seed=1)
     x[:, [5, 40]] *= 100
@@ -140,15 +155,7 @@ def test_outlier_channels_cost_the_others_nothing() -> None:
     assert error["no"] > 5 * error["yes"]
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda w: Int8TokenEmbedding(quantize(w, torch.ones(1, 64), True)),
-        Float16TokenEmbedding,
-        Float32TokenEmbedding,
-    ],
-    ids=["int8", "float16", "float32"],
-)
+@pytest.mark.parametrize("make", EMBEDDINGS.values(), ids=EMBEDDINGS)
 def test_a_common_direction_of_all_tokens_costs_no_digits(
     make: Callable[[Tensor], nn.Module],
 ) -> None:
@@ -167,11 +174,8 @@ def test_a_common_direction_of_all_tokens_costs_no_digits(
 
 def test_tokens_look_their_rows_up() -> None:
     weight, ids = random(300, 64), torch.tensor([[0, 299, 7], [7, 7, 1]])
-    for twin in (
-        Int8TokenEmbedding(quantize(weight, torch.ones(1, 64), True)),
-        Float16TokenEmbedding(weight),
-        Float32TokenEmbedding(weight),
-    ):
+    for make in EMBEDDINGS.values():
+        twin = make(weight)
         torch.testing.assert_close(twin(ids), weight[ids], rtol=1e-3, atol=0.02)
 
 
@@ -179,15 +183,7 @@ def test_tokens_look_their_rows_up() -> None:
 @pytest.mark.parametrize(
     "copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"]
 )
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda w: Int8TokenEmbedding(quantize(w, torch.ones(1, 64), True)),
-        Float16TokenEmbedding,
-        Float32TokenEmbedding,
-    ],
-    ids=["int8", "float16", "float32"],
-)
+@pytest.mark.parametrize("make", EMBEDDINGS.values(), ids=EMBEDDINGS)
 def test_a_copy_gives_the_same_bits(
     make: Callable[[Tensor], nn.Module], copied: Callable[[nn.Module], nn.Module]
 ) -> None:

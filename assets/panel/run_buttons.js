@@ -2,6 +2,7 @@
 // whoever has just pressed one by keyboard would lose his place. A text that fills its model's context
 // cannot be continued.
 
+import { perFrame } from "./dom.js";
 import { BUSY } from "./status_line.js";
 
 export class RunButtons {
@@ -12,6 +13,7 @@ export class RunButtons {
     this.begun = true; // what was asked for last has been heard of
     this.ending = null; // the text that was being written when it was asked for
     this.stopped = false; // Stop was pressed before it was heard of
+    this.showSoon = perFrame(() => this.show());
     this.show();
     runs.subscribe((kind) => kind === "status" && this.show());
     document.addEventListener("click", refuse, true);
@@ -47,13 +49,17 @@ export class RunButtons {
   show() {
     const { run, running } = this.runs;
     const busy = this.asked || running || BUSY.includes(this.state);
-    enable("stop", busy);
-    enable("continue", !busy && Boolean(run?.status) && !run.status.full);
+    const more = !busy && Boolean(run?.status) && !run.status.full;
+    // Gradio may put its buttons into the page after this panel.
+    if (!(enable("stop", busy) && enable("continue", more))) this.showSoon();
   }
 }
 
+// Whether the button is there.
 function enable(id, able) {
-  document.getElementById(id)?.setAttribute("aria-disabled", String(!able));
+  const button = document.getElementById(id);
+  button?.setAttribute("aria-disabled", String(!able));
+  return button !== null;
 }
 
 function refuse(event) {

@@ -15,26 +15,13 @@ from gpt2.config import GPT2Config
 from tests.chromium import chromium
 from tests.hub_standin import write_gpt2_folder
 
+from .paced import paced
 from .server import serve
 from .visit import Visit
 
 SHAPES = {"124M": (12, 12), "1558M": (48, 25)}
 NEW_TOKENS = 240
 SECONDS_A_TOKEN = 1 / 60
-PACED = f"""
-import runpy, sys, time
-sys.path.insert(0, ".")
-from gpt2.engine import Engine
-stream = Engine.stream
-def paced(*arguments, **options):
-    due = time.monotonic()
-    for event in stream(*arguments, **options):
-        due += {SECONDS_A_TOKEN}
-        time.sleep(max(0, due - time.monotonic()))
-        yield event
-Engine.stream = paced
-runpy.run_path("app.py", run_name="__main__")
-"""
 
 # From a row's arrival in the store to the end of the frame that drew it: a message posted while
 # drawing comes once that frame is laid out and painted.
@@ -156,7 +143,7 @@ def opening(visit: Visit, least: int) -> float:
 
 def measure(shape: str, browser: Any, folder: Path) -> None:
     model = thin(shape, folder)
-    with serve(folder, ("-c", PACED), GPT2_MODEL=str(model)) as app:
+    with serve(folder, paced(SECONDS_A_TOKEN), GPT2_MODEL=str(model)) as app:
         for what, throttle in (
             ("as it is", {}), ("CPU slowed 4x", {"cpu": 4}),
             ("150 ms, 1.6 Mbit/s", {"latency": 150}),

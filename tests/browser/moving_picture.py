@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.chromium import chromium
 
+from .paced import paced
 from .server import serve
 from .visit import Visit
 
@@ -28,19 +29,6 @@ LEAST, MOST = 0.08, 0.12
 
 # The built-in model writes a page in a second: too fast to watch a map grow.
 SECONDS_A_TOKEN = 0.08
-PACED = f"""
-import runpy, sys, time
-sys.path.insert(0, ".")
-import gpt2.engine
-generate = gpt2.engine.generate
-def paced(*arguments, **options):
-    for step in generate(*arguments, **options):
-        time.sleep({SECONDS_A_TOKEN})
-        yield step
-gpt2.engine.generate = paced
-runpy.run_path("app.py", run_name="__main__")
-"""
-
 # The key that a row reads most, the first token and the row's own aside.
 STRONGEST = """(query) => {
   const row = Array.from(store.row(query)).slice(1, -1);
@@ -104,7 +92,7 @@ def perform(visit: Visit, film: Film) -> None:
 def main(path: Path) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
-        serve(Path(folder), ("-c", PACED)) as app,
+        serve(Path(folder), paced(SECONDS_A_TOKEN)) as app,
         chromium() as browser,
     ):
         visit = Visit(browser, app.url, viewport=SCREEN)

@@ -153,6 +153,10 @@ class Handlers:
         """The tab is closed, or its connection broke: end its run, but keep it to be continued."""
         self._visitors.of(request).stop.set()
 
+    def has_text(self, request: gr.Request) -> bool:
+        """Whether this visitor has begun a text, or has been given a kept one back."""
+        return self._visitors.of(request).run is not None
+
     def adopt(self, run: Run | None, request: gr.Request) -> Run | None:
         """Make a kept text this visitor's own, unless there is one already."""
         visitor = self._visitors.of(request)

@@ -64,9 +64,14 @@ def build_page(where: str = "local") -> gr.Blocks:
                 add_compare(page, playground, functions, RUNS)
         handlers = Handlers(playground)
         handlers.wire(page, controls, output, attention, status)
-        wire_restoring(page, handlers, controls, output, attention)
-        page.load(
-            asked.example,
+        restored = wire_restoring(page, handlers, controls, output, attention)
+
+        def example(request: gr.Request) -> Any:
+            return gr.skip() if handlers.has_text(request) else asked.example()
+
+        # Not beside it: of two values for one view a page still loading sees the last alone.
+        restored.then(
+            example,
             outputs=attention,
             show_progress="hidden",
             show_progress_on=status,

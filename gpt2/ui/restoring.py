@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from gpt2.sampling import SamplingOptions
 from gpt2.ui.attention_view import AttentionView
@@ -39,8 +40,11 @@ def wire_restoring(
     controls: Controls,
     output: OutputView,
     attention: AttentionView,
-) -> None:
-    """Keep the controls in the browser as they change; put them and the text back on load."""
+) -> Dependency:
+    """Keep the controls in the browser as they change; put them and the text back on load.
+
+    What comes back is the load, for what should follow it.
+    """
 
     def restore(kept: str, request: gr.Request) -> list[Any]:
         text, values = _parsed(kept)
@@ -53,7 +57,7 @@ def wire_restoring(
     for control in fields:
         # In the browser alone, so that it works while the server is busy.
         control.change(None, controls.request, js=_KEEP, api_visibility="private")
-    page.load(
+    restored: Dependency = page.load(
         restore,
         kept,
         [*controls.request, output, attention],
@@ -62,6 +66,7 @@ def wire_restoring(
         show_progress_on=controls.prompt,
         api_visibility="private",
     )
+    return restored
 
 
 def _parsed(kept: object) -> tuple[dict[str, Any], list[Any]]:

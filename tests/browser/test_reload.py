@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from gpt2.loading import load
 from gpt2.sampling import USUAL
@@ -104,3 +104,36 @@ def test_a_server_killed_mid_run_and_started_again(
             visit.until("(n) => store.run.tokens.ready > n", kept)
             visit.button("Stop").click()
             assert visit.finished().startswith(before)
+
+
+# The worked example is ready later than what was kept.
+SLOW_EXAMPLE = """
+import runpy, sys, time
+sys.path.insert(0, ".")
+from gpt2.ui.attention_requests import AttentionRequests
+example = AttentionRequests.example
+AttentionRequests.example = lambda self: time.sleep(1) or example(self)
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+def test_a_panel_that_is_slow_to_load_shows_the_text_that_came_back(
+    visits: Callable[..., Visit], tmp_path: Path
+) -> None:
+    with serve(tmp_path, ("-c", SLOW_EXAMPLE)) as app:
+        visit = visits(app.url)
+        visit.generate(seed=1, new_tokens=20)
+        rows = visit.rows()
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        visit.page.route("**/panel/attention_view.js", hold)
+        visit.page.reload(wait_until="commit")
+        expect(visit.note).to_have_text("Done.")
+        visit.page.wait_for_timeout(2000)  # whatever else the server says of the panel
+        held.pop().continue_()
+        visit.ready()
+        assert visit.rows() == rows
+        visit.close()

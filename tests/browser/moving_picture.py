@@ -29,6 +29,7 @@ LEAST, MOST = 0.08, 0.12
 
 # The built-in model writes a page in a second: too fast to watch a map grow.
 SECONDS_A_TOKEN = 0.08
+
 # The key that a row reads most, the first token and the row's own aside.
 STRONGEST = """(query) => {
   const row = Array.from(store.row(query)).slice(1, -1);

@@ -10,8 +10,7 @@ pytestmark = pytest.mark.browser
 
 PUT_UP = """document.querySelector("main").insertAdjacentHTML(
   "beforeend", "<button id=stop>Stop</button><button id=continue>Continue</button>")"""
-
-
+# What is told of the text, and which of the buttons then has something to do.
 STATES = [(None, ()), ("running", ("Stop",)), ("done", ("Continue",))]
 
 

@@ -15,6 +15,7 @@ from playwright.sync_api import (
     Locator,
     Page,
     Request,
+    TimeoutError,
     ViewportSize,
     expect,
 )
@@ -38,6 +39,11 @@ _READY = r"""() => {
   return /[1-9]\d* rows/.test(map?.getAttribute("aria-label"))
     && /^\d[\d,]* of [\d,]+ tokens/.test(document.querySelector("#count p")?.textContent);
 }"""
+
+# What there is of it.
+_FOUND = """() => ["#attention [data-part=map]", "#count p", "#status", "#output [role=status]"]
+  .map((place) => document.querySelector(place))
+  .map((found) => found && (found.getAttribute("aria-label") ?? found.textContent))"""
 
 # Everything that is seen of a run while it grows: lengths of the text, rows told by the map's name.
 _WATCH = """() => {
@@ -67,11 +73,13 @@ class Visit:
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
         self.dialogs: list[str] = []
+        self.said: list[str] = []
         self.hosts: set[str] = set()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._console)
         self.page.on("dialog", self._dialog)
         self.page.on("request", self._request)
+        self.page.on("requestfailed", lambda request: self.said.append(f"failed: {request.url}"))
         self.open()
 
     def open(self, query: str = "") -> None:
@@ -85,7 +93,7 @@ class Visit:
         self.context.clear_cookies()
         self.context.clear_permissions()
         self.page.set_viewport_size(DESKTOP)
-        for noted in (self.errors, self.dialogs, self.hosts):
+        for noted in (self.errors, self.dialogs, self.said, self.hosts):
             noted.clear()
         self.open()
 
@@ -101,7 +109,11 @@ class Visit:
         assert self.hosts == {"127.0.0.1"}
 
     def ready(self) -> None:
-        self.until(_READY)  # looks at every frame, where `expect` looks once a second
+        try:
+            self.until(_READY)  # looks at every frame, where `expect` looks once a second
+        except TimeoutError as error:
+            found = self.page.evaluate(_FOUND)
+            raise AssertionError(f"the page is not ready: {found}; {self.said}") from error
         self.see_store()
 
     def see_store(self) -> None:
@@ -112,6 +124,7 @@ class Visit:
         self.context.close()
 
     def _console(self, message: ConsoleMessage) -> None:
+        self.said.append(message.text)
         if "Content Security Policy" in message.text:
             self.errors.append(message.text)
 

@@ -1,0 +1,59 @@
+"""Gradio's two connections tell of the same moment in either order, and no answer is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .server import App
+from .visit import Visit
+
+pytestmark = pytest.mark.browser
+
+# From `held = []` on, the news that the server has closed a stream waits for `release`.
+LATE_NEWS = """(() => {
+  const own = window.fetch;
+  window.fetch = async (...all) => {
+    const response = await own(...all);
+    if (!response.url.includes("/queue/data")) return response;
+    const late = new TransformStream({
+      async transform(bytes, controller) {
+        if (window.held && new TextDecoder().decode(bytes).includes('"msg":"close_stream"')) {
+          await new Promise((release) => held.push(release));
+        }
+        controller.enqueue(bytes);
+      },
+    });
+    return new Response(response.body.pipeThrough(late), response);
+  };
+})()"""
+
+
+def test_a_click_as_the_stream_closes_is_answered(visits: Callable[..., Visit], app: App) -> None:
+    visit = visits(app.url)
+    visit.page.add_init_script(LATE_NEWS)
+    visit.open()
+    visit.page.evaluate("window.held = []")
+    visit.prompt.fill(
+        "Once upon a time there was"
+    )  # its tokens are counted: that is answered first
+    visit.until("() => held.length > 0")
+    with visit.page.expect_response("**/queue/join*"):
+        visit.button("Generate").click()
+    visit.page.evaluate("held.splice(0).forEach((release) => release()); delete window.held")
+    visit.until("() => store.run?.status?.state === 'done'")
+
+
+def test_the_stream_is_guarded_before_it_is_first_asked_for(
+    visits: Callable[..., Visit], app: App
+) -> None:
+    visit = visits(app.url)
+    order = visit.page.evaluate(
+        """() => performance.getEntriesByType("resource")
+          .filter(({ name }) => /panel.stream.js|queue.data/.test(name))
+          .sort((one, other) => one.responseEnd - other.responseEnd)
+          .map(({ name }) => new URL(name).pathname)"""
+    )
+    assert order[0] == "/panel/stream.js"
+    assert len(order) > 1

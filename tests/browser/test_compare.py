@@ -243,6 +243,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
     assert boxes[1]
     assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]
     # Every line of the strip says whose rows it holds, and no number sticks out of its table.
+    expect(tab.surprise.locator(".piece").first).to_be_visible()
     tops = "(nodes) => [...new Set(nodes.map((node) => node.offsetTop))]"
     lines = tab.surprise.locator(".piece").evaluate_all(tops)
     assert len(lines) > 1

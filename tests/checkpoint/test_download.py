@@ -236,7 +236,10 @@ def test_interrupted_at_the_keyboard(
     hub: HubStandin, new_fetcher: Callable[..., Fetcher], big: Source
 ) -> None:
     hub.fail("slow", at=9_000_000)
-    program = f"from gpt2.checkpoint import *; fetch(find_source('{big.name}@{big.revision}'))"
+    # What was started in the background of a shell would not hear the keyboard.
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    fetched = f"from gpt2.checkpoint import *; fetch(find_source('{big.name}@{big.revision}'))"
+    program = f"{hear}; {fetched}"
     fetcher = new_fetcher(command=("-c", program))
     fetcher.wait_for_bytes()
     fetcher.process.send_signal(signal.SIGINT)

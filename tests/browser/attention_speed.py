@@ -32,11 +32,14 @@ WATCH = """() => {
   const came = (part, count) => {
     for (; counts[part] < count; counts[part] += 1) waiting[part].push(performance.now());
   };
-  store.subscribe((kind) => {
+  // Before any view hears of it: one may draw at once.
+  const tell = store.tell;
+  store.tell = function (kind) {
     if (kind === "run") counts.map = counts.atlas = 0;
     if (kind === "rows") came("map", store.drawable);
     if (kind === "atlas") came("atlas", store.run.atlas.count);
-  });
+    tell.call(this, kind);
+  };
   const own = CanvasRenderingContext2D.prototype.drawImage;
   CanvasRenderingContext2D.prototype.drawImage = function (...all) {
     own.apply(this, all);

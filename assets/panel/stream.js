@@ -13,21 +13,42 @@ const bytesAsText = new TextDecoder("latin1"); // a place in the text is a place
 
 // `fetch`, with streams that go on.
 export function keepingStreams(fetch) {
-  const waiting = new Set(); // ids of events that joined and were not answered
+  const events = new Waiting();
   return async (resource, options) => {
     const response = await fetch(resource, options);
     const { pathname } = new URL(resource.url ?? resource, document.baseURI);
     if (!response.ok) return response;
     if (pathname.endsWith("/queue/join")) {
       const { event_id } = await response.clone().json();
-      waiting.add(event_id);
+      events.joined(event_id);
     }
     if (!pathname.endsWith("/queue/data")) return response;
-    return new Response(unbroken(response.body, () => fetch(resource, options), waiting), response);
+    return new Response(unbroken(response.body, () => fetch(resource, options), events), response);
   };
 }
 
-function unbroken(body, again, waiting) {
+// Ids of events that joined and were not answered. A quick answer may be here before the news that its
+// event has joined.
+class Waiting {
+  constructor() {
+    this.ids = new Set();
+    this.early = new Set();
+  }
+
+  joined(id) {
+    if (!this.early.delete(id)) this.ids.add(id);
+  }
+
+  answered(id) {
+    if (!this.ids.delete(id)) this.early.add(id);
+  }
+
+  get any() {
+    return this.ids.size > 0;
+  }
+}
+
+function unbroken(body, again, events) {
   let reader = body.getReader();
   let rest = new Uint8Array(); // a line that has begun
   async function pull(controller) {
@@ -43,8 +64,8 @@ function unbroken(body, again, waiting) {
   // The lines, up to the news that the server has closed the stream too early.
   async function beforeClosing(lines) {
     const text = bytesAsText.decode(lines);
-    for (const [, id] of text.matchAll(ANSWERED)) waiting.delete(id);
-    const closed = waiting.size > 0 ? text.indexOf(CLOSED) : -1;
+    for (const [, id] of text.matchAll(ANSWERED)) events.answered(id);
+    const closed = events.any ? text.indexOf(CLOSED) : -1;
     if (closed < 0) return lines;
     const next = await again();
     if (!next.ok) throw new Error(`the stream of answers cannot go on: ${next.status}`);

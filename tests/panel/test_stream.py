@@ -71,6 +71,12 @@ def test_it_goes_on_as_often_as_it_must(panel: Page) -> None:
     assert requests == 3
 
 
+def test_an_answer_may_come_before_the_news_that_its_event_joined(panel: Page) -> None:
+    both = message("first") + message("second")
+    text, requests = asked(panel, [both, {"joins": "second"}, CLOSED])
+    assert (text, requests) == (both + CLOSED, 1)
+
+
 def test_it_does_not_matter_where_a_stream_is_cut_in_pieces(panel: Page) -> None:
     first = message("first", "né") + CLOSED
     second = message("second", "\\n") + CLOSED

@@ -62,11 +62,13 @@ def test_the_columns_grow_together_and_one_stop_stops_all(tab: Comparing) -> Non
     tab.page.evaluate(
         """() => {
           window.gaps = [];
+          window.fewest = 0; // tokens of the column that has fewer
           const made = () => [...document.querySelectorAll("#compare-columns [data-part=made]")]
             .map((node) => Number(node.textContent) || 0);
           new MutationObserver(() => {
             const [a, b] = made();
             if (a && b) gaps.push(Math.abs(a - b));
+            fewest = Math.min(a, b);
           }).observe(document.querySelector("#compare-columns"),
             { subtree: true, childList: true, characterData: true });
         }"""

@@ -3,8 +3,7 @@
 // Gradio's server closes the stream once nothing is waited for, and its client opens another for the
 // next event. The news of both travels apart: an event that joins while "closed" is on its way finds
 // the stream open, and its answer is never fetched. So that news gets through only when nothing is
-// waited for; otherwise the stream goes on with a new request. Loaded into the head of the page,
-// before Gradio asks for anything.
+// waited for; otherwise the stream goes on with a new request. Runs before Gradio asks for anything.
 
 const CLOSED = 'data: {"msg":"close_stream"'; // inside a text of a message its quotes are escaped
 const ANSWERED = /data: \{"msg":"process_completed","event_id":"([^"]+)"/g;

@@ -16,6 +16,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gpt2.ui.first_scripts import with_first_scripts
+
 # What the page and `gradio_client` use. Gradio has more, which take files, fetch addresses, write
 # to the disk or show other visitors' runs.
 _OPEN = re.compile(
@@ -67,7 +69,7 @@ def refusal(method: str, path: str, headers: Headers) -> PlainTextResponse | Non
 
 
 class _Answer:
-    """Sends an answer on, with our headers; a page is held back until its scripts are known."""
+    """Sends an answer on, with our headers; a page, once it is whole, with our first scripts."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -88,8 +90,10 @@ class _Answer:
             self._page.append(message.get("body", b""))
             if message.get("more_body"):
                 return
-            body = b"".join(self._page)
-            MutableHeaders(scope=self._start)["Content-Security-Policy"] = page_policy(body)
+            body = with_first_scripts(b"".join(self._page))
+            headers = MutableHeaders(scope=self._start)
+            headers["Content-Length"] = str(len(body))
+            headers["Content-Security-Policy"] = page_policy(body)
             await self._send(self._start)
             message = {**message, "body": body}
         await self._send(message)

@@ -36,8 +36,6 @@ from gpt2.ui.theme import page_theme
 TITLE = "GPT-2, from scratch"
 
 _STYLES = ("tokens.css", "app.css", "controls.css", "compare.css")
-# Relative to the page's base, as everything of the panel is.
-_HEAD = '<script type="module" src="panel/stream.js"></script>'
 _MOST_IN_CLUSTER = 24  # each holds one of this process's threads
 # Every run in line holds a thread; beside them the page itself needs some.
 _SPARE_THREADS = 40
@@ -131,7 +129,6 @@ def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
     served: tuple[Any, str, str] = page.launch(
         theme=page_theme(),
         css="".join(map(panel_text, _STYLES)),
-        head=_HEAD,
         app_kwargs={"routes": _routes[page], "middleware": [Middleware(Guard)]},
         footer_links=["api"],
         ssr_mode=False,

@@ -1,0 +1,15 @@
+"""Scripts of ours that run before Gradio's, which puts its own `head` in when it has begun."""
+
+from __future__ import annotations
+
+import re
+
+_SCRIPTS = b"".join(
+    b'<script type="module" src="panel/%b.js"></script>' % name for name in (b"frames", b"stream")
+)
+_BASE = re.compile(rb"<base [^>]*>")  # what addresses are relative to
+
+
+def with_first_scripts(page: bytes) -> bytes:
+    """Gradio's page with ours at its head. Any other page stays as it is."""
+    return _BASE.sub(lambda base: base[0] + _SCRIPTS, page, count=1)

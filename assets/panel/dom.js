@@ -61,7 +61,7 @@ function afterPaint(work) {
 
 // Run `work` once per frame, however often it is asked for.
 export function perFrame(work) {
-  return once(requestAnimationFrame, work);
+  return once((go) => requestAnimationFrame(go), work); // found anew each time: see frames.js
 }
 
 function once(later, work) {

@@ -57,7 +57,7 @@ def collected(steps: Any) -> tuple[list[int], dict[int, np.ndarray], int]:
     return tokens, rows, fed
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 12), max_size=5), st.sampled_from([IDS, LONG]))
 def test_a_run_that_dies_anywhere_goes_on_as_if_nothing_had_been(
     deaths: list[int], ids: list[int]

@@ -123,7 +123,11 @@ def _or_lost(answers: Any) -> Iterator[Event]:
 
 
 def loader() -> Callable[[str, Callable[[], bool]], Engine]:
-    """Loads engines as `gpt2.residency` wants them. Raises ValueError where Ray is missing."""
+    """Loads engines as `gpt2.residency` wants them.
+
+    Raises ValueError where Ray is missing, or a precision is asked for that replicas do not have.
+    """
+    _settle_precision()
     try:
         import ray
         from ray import serve
@@ -143,6 +147,13 @@ def loader() -> Callable[[str, Callable[[], bool]], Engine]:
         return RayEngine(config, handle)
 
     return load_engine
+
+
+def _settle_precision() -> None:
+    """A run that goes on elsewhere reads its text anew, which int8 rounds to other bits."""
+    wanted = os.environ.setdefault("GPT2_PRECISION", "float32")  # which the page tells of
+    if wanted != "float32":
+        raise ValueError(f"--engine ray writes in float32: leave out GPT2_PRECISION={wanted}.")
 
 
 def _settings() -> dict[str, Any]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gpt2.draft_length import DraftLength, Round
-from gpt2.generation import PREFILL_CHUNK, Step, check_room, record
+from gpt2.generation import Step, check_room, piece_length, record
 from gpt2.model import AttentionRecorder, GPT2Model, KVCache, RowByRow
 from gpt2.sampling import SamplingOptions, choose
 
@@ -112,7 +112,7 @@ class _Drafted:
         seen: dict[int, Tensor] = {}
         values: dict[int, Tensor] = {}
         start = self._reader.length
-        fed = self._ids[start : start + PREFILL_CHUNK]
+        fed = self._ids[start : start + piece_length(self._reader.model.config)]
         hidden = self._reader.read(fed, record(seen, self._watched(), values))
         token = None
         if self._reader.length == len(self._ids) < self._end:
@@ -160,9 +160,10 @@ class _Drafted:
 
     def _catch_up(self) -> None:
         """Let the draft read what was settled without it: the prompt, or a while of rounds."""
+        piece = piece_length(self._draft.model.config)
         while self._draft.length < len(self._ids) - 1:
             start = self._draft.length
-            self._draft.read(self._ids[start : min(start + PREFILL_CHUNK, len(self._ids) - 1)])
+            self._draft.read(self._ids[start : min(start + piece, len(self._ids) - 1)])
 
     def _guess(self, count: int) -> list[int]:
         """The draft's own next `count` tokens."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from gpt2.config import GPT2Config
 from gpt2.model import Attend, AttentionRecorder, GPT2Model, KVCache
 from gpt2.sampling import SamplingOptions, choose
 
-# A long prompt is read in pieces, so that Stop is noticed between them.
-PREFILL_CHUNK = 128
+# Of a piece of a prompt, weights times tokens: a fifth of a second to a second of two cores.
+PIECE_WORK = 2**36
+_LEAST_PIECE, _MOST_PIECE, _STEP = 128, 512, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,11 @@ def _passes(
     # The last token chosen is never fed.
     cache = KVCache(model.config, max(len(ids), end - 1), 1, weight.dtype, weight.device)
     prompt = len(ids)
+    piece = piece_length(model.config)
     while (cache.length < prompt or len(ids) < end) and not stopped():
         seen: dict[int, Tensor] = {}
         values: dict[int, Tensor] = {}
-        fed = ids[cache.length : cache.length + PREFILL_CHUNK]
+        fed = ids[cache.length : cache.length + piece]
         recorder = record(seen, watched(), values)
         hidden = model.hidden(torch.tensor([fed], device=weight.device), cache, recorder)
         token = None
@@ -89,6 +92,16 @@ def _passes(
             token = choose(model.wte.logits(hidden[:, -1])[0], options, position=len(ids))
             ids.append(token)
         yield Step(token, len(fed), seen, values=values)
+
+
+def piece_length(config: GPT2Config) -> int:
+    """How many tokens of a prompt are read at once; in between Stop is noticed and others write.
+
+    Long pieces take less time in all, but of a large model each would take seconds. This depends on
+    nothing but the model: cut in other places, a prompt is summed in another order.
+    """
+    affordable = PIECE_WORK // config.num_parameters // _STEP * _STEP
+    return max(_LEAST_PIECE, min(affordable, _MOST_PIECE))
 
 
 def record(

@@ -14,6 +14,14 @@ from playwright.sync_api import Browser
 from .chromium import chromium
 
 
+@pytest.fixture(scope="module")
+def short_pieces() -> Iterator[None]:
+    """Prompts are read in pieces as short as those of large models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gpt2.generation.PIECE_WORK", 0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium() as browser:

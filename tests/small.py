@@ -10,6 +10,7 @@ import torch
 
 from gpt2 import Engine, GPT2Config, GPT2Model, Tokenizer
 
+SHORT_PIECE = 128  # of a prompt, as of a large model: with `short_pieces`
 CONFIG = GPT2Config(
     vocab_size=400,
     embedding_dimension=24,

@@ -16,14 +16,16 @@ from torch import Tensor
 from gpt2 import Engine, GPT2Config, GPT2Model, SamplingOptions, load
 from gpt2 import draft_length as pace
 from gpt2.drafting import generate_drafted
-from gpt2.generation import PREFILL_CHUNK, Step, generate
+from gpt2.generation import Step, generate
 from gpt2.model import KVCache, RowByRow
 from gpt2.precision import float16_model, float32_model, int8_model
 from gpt2.sampling import GREEDY, filtered
-from tests.small import CONFIG, small_engine
+from tests.small import CONFIG, SHORT_PIECE, small_engine
+
+pytestmark = pytest.mark.usefixtures("short_pieces")
 
 MODEL = small_engine().model
-LONG = [(7 * i * i + 3) % CONFIG.vocab_size for i in range(2 * PREFILL_CHUNK + 9)]
+LONG = [(7 * i * i + 3) % CONFIG.vocab_size for i in range(2 * SHORT_PIECE + 9)]
 SHORT = LONG[:5]
 WARM = SamplingOptions(temperature=1.2, top_k=50, top_p=0.95, seed=11)
 
@@ -56,7 +58,7 @@ def tokens(steps: Iterator[Step]) -> list[int]:
 
 
 @pytest.mark.parametrize("draft", DRAFTS.values(), ids=DRAFTS.keys())
-@pytest.mark.parametrize("prompt", [SHORT, LONG[:PREFILL_CHUNK], LONG], ids=["5", "128", "265"])
+@pytest.mark.parametrize("prompt", [SHORT, LONG[:SHORT_PIECE], LONG], ids=["5", "128", "265"])
 @pytest.mark.parametrize("options", [GREEDY, WARM, SamplingOptions(seed=3)], ids=str)
 def test_a_drafted_text_is_the_model_s_own(
     draft: GPT2Model, prompt: list[int], options: SamplingOptions

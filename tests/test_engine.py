@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from gpt2 import Engine, SamplingOptions, Tokenizer, load
 from gpt2.engine import Event
-from gpt2.generation import PREFILL_CHUNK
 from gpt2.sampling import GREEDY
-from tests.small import CONFIG, Passes, saying, small_engine, together
+from tests.small import CONFIG, SHORT_PIECE, Passes, saying, small_engine, together
+
+pytestmark = pytest.mark.usefixtures("short_pieces")
 
 ENGINE = small_engine()
 PROMPT = "The fox saw the bear."
@@ -53,7 +54,7 @@ def test_the_streamed_pieces_are_the_whole_text(prompt: str) -> None:
 def test_rows_that_stream_are_the_rows_of_one_pass(prompt: str, layer: int) -> None:
     events = list(ENGINE.stream(prompt, GREEDY, 25, attention=[layer]))
     ids = ENGINE.encode(prompt) + ids_of(events)
-    assert prompt != LONG or len(ENGINE.encode(prompt)) > PREFILL_CHUNK
+    assert prompt != LONG or len(ENGINE.encode(prompt)) > SHORT_PIECE
     streamed = rows_of(events, layer)
     np.testing.assert_allclose(streamed, ENGINE.attention_rows(ids[:-1], layer), atol=1e-5)
     np.testing.assert_allclose(streamed.sum(-1), 1, atol=1e-5)
@@ -87,8 +88,8 @@ def test_no_tensor_leaves_the_engine() -> None:
 
 def test_the_numbers_of_a_run() -> None:
     events = list(ENGINE.stream(LONG, WARM, 6))
-    rest = len(ENGINE.encode(LONG)) - PREFILL_CHUNK
-    assert [event.fed for event in events] == [PREFILL_CHUNK, rest, 1, 1, 1, 1, 1, 0]
+    rest = len(ENGINE.encode(LONG)) - SHORT_PIECE
+    assert [event.fed for event in events] == [SHORT_PIECE, rest, 1, 1, 1, 1, 1, 0]
     seconds = [event.seconds for event in events]
     assert seconds == sorted(seconds)
     # A speed needs two tokens: the first one is the prompt's.

@@ -6,12 +6,15 @@ import pytest
 import torch
 
 from gpt2 import SamplingOptions
-from gpt2.generation import PREFILL_CHUNK, Step, generate
+from gpt2.config import SIZES
+from gpt2.generation import PIECE_WORK, Step, generate, piece_length
 from gpt2.sampling import GREEDY, choose
-from tests.small import CONFIG, Passes, small_engine
+from tests.small import CONFIG, SHORT_PIECE, Passes, small_engine
+
+pytestmark = pytest.mark.usefixtures("short_pieces")
 
 MODEL = small_engine().model
-LONG = [(7 * i * i + 3) % CONFIG.vocab_size for i in range(2 * PREFILL_CHUNK + 9)]
+LONG = [(7 * i * i + 3) % CONFIG.vocab_size for i in range(2 * SHORT_PIECE + 9)]
 SHORT = LONG[:5]
 WARM = SamplingOptions(temperature=1.2, top_k=50, top_p=0.95, seed=11)
 
@@ -21,7 +24,7 @@ def tokens(steps: list[Step]) -> list[int]:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("prompt", [SHORT, LONG[:PREFILL_CHUNK], LONG], ids=["5", "128", "265"])
+@pytest.mark.parametrize("prompt", [SHORT, LONG[:SHORT_PIECE], LONG], ids=["5", "128", "265"])
 @pytest.mark.parametrize("options", [GREEDY, WARM], ids=["greedy", "warm"])
 def test_the_cache_chooses_what_reading_all_again_chooses(
     prompt: list[int], options: SamplingOptions
@@ -41,8 +44,16 @@ def test_the_blocking_form_writes_the_same() -> None:
 
 def test_a_long_prompt_is_read_in_pieces_and_then_token_by_token() -> None:
     steps = list(generate(MODEL, LONG, 3, WARM))
-    assert [step.fed for step in steps] == [PREFILL_CHUNK, PREFILL_CHUNK, 9, 1, 1]
+    assert [step.fed for step in steps] == [SHORT_PIECE, SHORT_PIECE, 9, 1, 1]
     assert [step.token is None for step in steps] == [True, True, False, False, False]
+
+
+def test_a_piece_is_as_long_as_a_model_can_afford(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpt2.generation.PIECE_WORK", PIECE_WORK)
+    pieces = {name: piece_length(SIZES[name].config) for name in SIZES}
+    assert pieces["tiny"] == pieces["mini"] == pieces["distil"] == pieces["small"] == 512
+    assert pieces["medium"] == 192
+    assert pieces["large"] == pieces["xl"] == 128
 
 
 def test_no_new_tokens_reads_the_prompt_and_says_nothing() -> None:
@@ -87,7 +98,7 @@ def test_only_watched_layers_are_kept_and_they_may_change_at_every_pass() -> Non
     steps = list(generate(MODEL, LONG, 3, WARM, watched=lambda: next(wanted)))
     assert [sorted(step.attention) for step in steps] == [[], [0], [1], [0, 1], []]
     heads, end = CONFIG.num_heads, len(LONG)
-    assert steps[1].attention[0].shape == (heads, PREFILL_CHUNK, 2 * PREFILL_CHUNK)
+    assert steps[1].attention[0].shape == (heads, SHORT_PIECE, 2 * SHORT_PIECE)
     assert steps[3].attention[1].shape == (heads, 1, end + 1)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gpt2.batching.held import HeldSteps, Watched
 from gpt2.batching.sequence import Sequence
-from gpt2.generation import PREFILL_CHUNK, Step, record
+from gpt2.generation import Step, piece_length, record
 from gpt2.model import GPT2Model, RaggedBatch, SlotCache, SlotReader
 from gpt2.sampling import choose
 
@@ -52,7 +52,7 @@ class Forward:
     def read_piece(self, sequence: Sequence) -> None:
         """The next piece of the prompt, always cut at the same places; after the last, a token."""
         try:
-            piece = sequence.ids[sequence.read : sequence.read + PREFILL_CHUNK]
+            piece = sequence.ids[sequence.read : sequence.read + piece_length(self._model.config)]
             seen: dict[int, Tensor] = {}
             values: dict[int, Tensor] = {}
             cache = SlotReader(self._cache, sequence.slot, sequence.read)

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
 from gpt2.batching import Batcher, NotFinite
-from gpt2.generation import PREFILL_CHUNK, Step, generate
+from gpt2.generation import Step, generate
 from gpt2.precision import float16_model, int8_model
 from gpt2.sampling import GREEDY
-from tests.small import CONFIG, Passes, small_engine, together, until
+from tests.small import CONFIG, SHORT_PIECE, Passes, small_engine, together, until
+
+pytestmark = pytest.mark.usefixtures("short_pieces")
 
 MODEL = small_engine().model
 TEXT = [(7 * i * i + 3) % CONFIG.vocab_size for i in range(CONFIG.max_seq_len)]
@@ -86,7 +88,7 @@ def test_in_any_company_a_request_gets_what_it_gets_alone(
             assert same(steps, alone[number])
 
 
-@pytest.mark.parametrize("prompt", [1, 5, PREFILL_CHUNK, 2 * PREFILL_CHUNK + 9])
+@pytest.mark.parametrize("prompt", [1, 5, SHORT_PIECE, 2 * SHORT_PIECE + 9])
 @pytest.mark.parametrize("options", [GREEDY, WARM], ids=["greedy", "warm"])
 def test_it_writes_what_the_plain_loop_writes(prompt: int, options: SamplingOptions) -> None:
     plain = list(generate(MODEL, TEXT[:prompt], 40, options, lambda: EVERY_LAYER))
@@ -127,7 +129,7 @@ def test_short_prompts_do_not_wait_for_a_long_one() -> None:
     engine = small_engine()
     passes = Passes(engine)
     batcher = Batcher(engine.model, 4)
-    long = batcher.generate(TEXT[: 2 * PREFILL_CHUNK + 9], 30, WARM, paced=True)
+    long = batcher.generate(TEXT[: 2 * SHORT_PIECE + 9], 30, WARM, paced=True)
     short = batcher.generate(TEXT[:5], 30, WARM, paced=True)
     seen: list[str] = []
 

@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
 from gpt2.engine import Event
-from gpt2.generation import PREFILL_CHUNK, Step, generate
+from gpt2.generation import Step, generate
 from gpt2.serving import remote
 from gpt2.serving.remote import Far, Lost, far_steps
-from tests.small import small_engine
+from tests.small import SHORT_PIECE, small_engine
+
+pytestmark = pytest.mark.usefixtures("short_pieces")
 
 ENGINE = small_engine()
 WARM = SamplingOptions(seed=4)
 IDS = ENGINE.encode("It was late, and the fox was not at home.")
-LONG = (IDS * 20)[: PREFILL_CHUNK + 30]
+LONG = (IDS * 20)[: SHORT_PIECE + 30]
 
 
 @pytest.fixture(autouse=True)

@@ -47,13 +47,13 @@ def test_a_frame_can_be_called_off(panel: Page) -> None:
 
 
 def test_another_function_may_be_put_in_its_place(panel: Page) -> None:
-    assert (
-        panel.evaluate(
-            """async () => {
-          await import("/frames.js");
-          window.requestAnimationFrame = (callback) => callback("theirs");
-          return new Promise((done) => { requestAnimationFrame(done); });
+    found = panel.evaluate(
+        """async () => {
+          const { giveSingly } = await import("/frames.js");
+          const page = { requestAnimationFrame() {} };
+          giveSingly(page);
+          page.requestAnimationFrame = (callback) => callback("theirs");
+          return new Promise((done) => { page.requestAnimationFrame(done); });
         }"""
-        )
-        == "theirs"
     )
+    assert found == "theirs"

@@ -14,7 +14,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 if os.environ.get("SYSTEM") == "spaces":
     os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
 
-from gpt2.heaps import share_heaps
+from gpt2.runtime.malloc import share_heaps
 from gpt2.serving.warm_up import WarmUp
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     share_heaps()
     warm_up = WarmUp()
     warm_up.stage = "Importing PyTorch and Gradio"
-    from gpt2.threads import set_threads
+    from gpt2.runtime.threads import set_threads
     from gpt2.ui import TOLD, build_page, check_offered, launch
 
     warm_up.stage = "Building the page"

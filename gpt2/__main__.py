@@ -15,8 +15,8 @@ from gpt2.loading import load
 from gpt2.precision import ALL_PRECISIONS, AUTO
 from gpt2.progress_bar import ProgressBar
 from gpt2.residency import OutOfMemory
+from gpt2.runtime.threads import set_threads
 from gpt2.sampling import USUAL, SamplingOptions
-from gpt2.threads import set_threads
 
 _SIZE_HELP = f"{', '.join(SIZES)}, a folder, or a hub repository as owner/name (default: tiny)"
 

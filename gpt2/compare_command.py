@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from gpt2.checkpoint import CheckpointError, Progress, fetch, find_source, read_config
 from gpt2.config import SIZES, GPT2Config
-from gpt2.device import wanted_device
 from gpt2.engine import Engine, Event
 from gpt2.loading import load
 from gpt2.precision import choose_precision, weight_bytes
 from gpt2.residency import Residency, cache_bytes, gigabytes, memory_budget
+from gpt2.runtime.device import wanted_device
 from gpt2.sampling import SamplingOptions
 from gpt2.scoring import score
 from gpt2.together import Together

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from gpt2.checkpoint import Progress, fetch, find_source, read_config
 from gpt2.config import GPT2Config
-from gpt2.device import wanted_device
 from gpt2.engine import Engine
 from gpt2.precision import choose_precision, load_with_precision, wanted_precision
+from gpt2.runtime.device import wanted_device
 from gpt2.tokenizer import Tokenizer
 
 

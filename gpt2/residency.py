@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 from gpt2.checkpoint import Cancelled
 from gpt2.config import GPT2Config
-from gpt2.device import CPU, device_memory
 from gpt2.engine import Engine
 from gpt2.loading import load_as_wanted
 from gpt2.precision import weight_bytes
+from gpt2.runtime.device import CPU, device_memory
 
 Loader = Callable[[str, Callable[[], bool]], Engine]
 

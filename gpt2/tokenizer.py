@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import tiktoken
 
-from gpt2.assets_folder import ASSETS
+from gpt2.runtime.assets_folder import ASSETS
 
 VOCABULARY_FILE = ASSETS / "vocab.bpe"
 GPT2_VOCAB_SIZE = 50257

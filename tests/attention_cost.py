@@ -17,11 +17,11 @@ import torch
 from gpt2 import Engine, GPT2Config, GPT2Model, load
 from gpt2.apart import apart
 from gpt2.checkpoint import save_model
-from gpt2.device import CPU
 from gpt2.engine import Event
 from gpt2.precision import PRECISIONS
+from gpt2.runtime.device import CPU
+from gpt2.runtime.threads import set_threads
 from gpt2.sampling import GREEDY
-from gpt2.threads import set_threads
 from gpt2.ui.background import Background
 from gpt2.ui.frames import Frames
 from gpt2.ui.runner import PAUSE

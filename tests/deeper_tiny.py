@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from gpt2 import GPT2Model
-from gpt2.assets_folder import ASSETS
 from gpt2.checkpoint import load_model, save_model
+from gpt2.runtime.assets_folder import ASSETS
 
 BLOCKS = 12
 

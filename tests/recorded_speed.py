@@ -14,10 +14,10 @@ import torch
 
 from gpt2.apart import apart
 from gpt2.checkpoint import fetch, find_source
-from gpt2.device import CPU
 from gpt2.model import GPT2Model, KVCache
 from gpt2.precision import PRECISIONS
 from gpt2.precision.recorded import RecordedBlock, record_blocks
+from gpt2.runtime.device import CPU
 
 ROUNDS, PROMPT, TOKENS = 9, 32, 64
 

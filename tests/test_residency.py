@@ -226,7 +226,7 @@ def test_cancelling_reaches_the_loader(shelf: Shelf) -> None:
 def test_the_budget_is_a_share_of_what_this_process_may_use(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gpt2.device.memory_limit", lambda: 100_000_000)
+    monkeypatch.setattr("gpt2.runtime.device.memory_limit", lambda: 100_000_000)
     assert memory_budget() == 80_000_000
 
 

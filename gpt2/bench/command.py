@@ -9,8 +9,8 @@ from pathlib import Path
 from gpt2.bench.measure import Plan, measure
 from gpt2.bench.plot import as_svg
 from gpt2.bench.report import as_json, as_table, machine
-from gpt2.device import wanted_device
 from gpt2.precision import ALL_PRECISIONS, PRECISIONS
+from gpt2.runtime.device import wanted_device
 
 PRECISION_HELP = "all that the device has, unless named (GPT2_DEVICE: cpu or cuda)"
 

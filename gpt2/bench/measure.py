@@ -18,9 +18,9 @@ import torch
 
 from gpt2.checkpoint import cached_folder, find_source, read_config, save_model
 from gpt2.config import SIZES, GPT2Config
-from gpt2.device import wanted_device
 from gpt2.model import GPT2Model
 from gpt2.precision import BYTES_PER_WEIGHT
+from gpt2.runtime.device import wanted_device
 
 _BANDWIDTH_BYTES = 1 << 30
 

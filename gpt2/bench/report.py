@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from gpt2.bench.measure import Result
-from gpt2.device import GPU, wanted_device
+from gpt2.runtime.device import GPU, wanted_device
 
 
 def machine() -> str:

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from gpt2.device import GPU, wanted_device
 from gpt2.engine import Engine
 from gpt2.loading import load
+from gpt2.runtime.device import GPU, wanted_device
 from gpt2.sampling import GREEDY
 
 Answer = dict[str, float | None]

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpt2.assets_folder import ASSETS
 from gpt2.config import SIZES
+from gpt2.runtime.assets_folder import ASSETS
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"

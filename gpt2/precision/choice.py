@@ -8,14 +8,14 @@ from pathlib import Path
 
 from gpt2.apart import apart
 from gpt2.config import GPT2Config
-from gpt2.device import CPU, GPU
-from gpt2.heaps import without_holes
 from gpt2.model import GPT2Model
 from gpt2.precision.gpu import load_gpu_float16, load_gpu_float32
 from gpt2.precision.int8 import load_int8
 from gpt2.precision.packed import load_float16, load_float32
 from gpt2.precision.recorded import record_blocks
 from gpt2.quantization import has_int8_kernel
+from gpt2.runtime.device import CPU, GPU
+from gpt2.runtime.malloc import without_holes
 
 AUTO = "auto"
 

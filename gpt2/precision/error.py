@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from gpt2.checkpoint import fetch, find_source
-from gpt2.device import wanted_device
 from gpt2.model import GPT2Model
 from gpt2.precision.choice import PRECISIONS, load_with_precision
+from gpt2.runtime.device import wanted_device
 from gpt2.tokenizer import Tokenizer
 
 

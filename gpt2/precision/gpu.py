@@ -7,10 +7,10 @@ from pathlib import Path
 from torch import Tensor
 
 from gpt2.checkpoint import open_weights
-from gpt2.device import GPU
 from gpt2.model import GPT2Model
 from gpt2.precision.modules import State
 from gpt2.precision.packed import FLOAT16, FLOAT32, Twins, assemble
+from gpt2.runtime.device import GPU
 
 
 def load_gpu_float32(folder: Path) -> GPT2Model:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gpt2.device import CPU, GPU, wanted_device
 from gpt2.engine import Engine
 from gpt2.loading import load_as_wanted
+from gpt2.runtime.device import CPU, GPU, wanted_device
 from gpt2.serving.zero_gpu import is_zero_gpu
 from gpt2.serving.zero_gpu import loader as zero_gpu_loader
 

@@ -23,9 +23,9 @@ from gpt2.generation import Step
 from gpt2.loading import load
 from gpt2.model import GPT2Model
 from gpt2.model.value_norms import ValueNorms
+from gpt2.runtime.threads import set_threads
 from gpt2.sampling import SamplingOptions
 from gpt2.serving.remote import Lost, far_steps
-from gpt2.threads import set_threads
 from gpt2.tokenizer import Tokenizer
 
 MOST_REPLICAS_VARIABLE = "GPT2_RAY_REPLICAS"

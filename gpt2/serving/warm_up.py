@@ -12,7 +12,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from gpt2.assets_folder import ASSETS
+from gpt2.runtime.assets_folder import ASSETS
 
 _PAGE = ASSETS / "panel" / "warm_up.html"
 _POLICY = (

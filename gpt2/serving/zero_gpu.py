@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from gpt2.device import CPU
 from gpt2.engine import Engine, Event
 from gpt2.generation import Step
 from gpt2.loading import load, load_as_wanted
+from gpt2.runtime.device import CPU
 from gpt2.sampling import SamplingOptions
 from gpt2.serving.remote import far_steps
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from gpt2.assets_folder import ASSETS
+from gpt2.runtime.assets_folder import ASSETS
 
 PANEL = ASSETS / "panel"
 

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from gpt2.checkpoint import Cancelled, Progress, fetch, is_cached
 from gpt2.engine import Engine, Event
-from gpt2.heaps import give_back
 from gpt2.residency import OutOfMemory, Residency, cache_bytes
+from gpt2.runtime.malloc import give_back
 from gpt2.serving.journal import Entry, Journal
 from gpt2.ui.background import Background
 from gpt2.ui.limits import Limits

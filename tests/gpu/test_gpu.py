@@ -15,11 +15,11 @@ import torch
 from gpt2 import SIZES, Engine, SamplingOptions, Tokenizer, load
 from gpt2.checkpoint import save_model
 from gpt2.config import GPT2Config
-from gpt2.device import GPU, device_memory, wanted_device
 from gpt2.engine import Event
 from gpt2.model import GPT2Model
 from gpt2.precision import AUTO, choose_precision
 from gpt2.precision.error import error
+from gpt2.runtime.device import GPU, device_memory, wanted_device
 from gpt2.sampling import GREEDY
 from tests.precision.test_error import CHECKPOINTS, MODEL
 from tests.small import together

@@ -11,7 +11,6 @@ import torch
 from gpt2 import load
 from gpt2.checkpoint import save_model
 from gpt2.config import SIZES
-from gpt2.device import CPU, GPU
 from gpt2.precision import (
     AUTO,
     PRECISIONS,
@@ -21,6 +20,7 @@ from gpt2.precision import (
     weight_bytes,
 )
 from gpt2.quantization import kernels
+from gpt2.runtime.device import CPU, GPU
 from tests.small import CONFIG, small_engine
 
 SMALL, TINY = SIZES["small"].config, SIZES["tiny"].config

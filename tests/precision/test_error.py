@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from gpt2 import GPT2Model
-from gpt2.assets_folder import ASSETS
 from gpt2.checkpoint import load_model
 from gpt2.precision import float16_model, float32_model, int8_model
 from gpt2.precision.error import error
+from gpt2.runtime.assets_folder import ASSETS
 
 MODEL = load_model(ASSETS / "tiny")
 PRECISIONS: dict[str, tuple[Callable[[GPT2Model], GPT2Model], float]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio
 
-from gpt2.assets_folder import ASSETS
+from gpt2.runtime.assets_folder import ASSETS
 from gpt2.ui.first_scripts import with_first_scripts
 
 GRADIO_S = Path(gradio.__file__).parent / "templates" / "frontend" / "index.html"

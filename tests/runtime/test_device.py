@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpt2.device import VARIABLE, device_memory, wanted_device
-from gpt2.memory_limit import memory_limit
+from gpt2.runtime.device import VARIABLE, device_memory, wanted_device
+from gpt2.runtime.memory_limit import memory_limit
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpt2.control_groups import MEMBERSHIP, MOUNT, group_files
+from gpt2.runtime.control_groups import MEMBERSHIP, MOUNT, group_files
 
 
 def memory_limit() -> int:

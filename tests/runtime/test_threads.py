@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt2.threads import VARIABLES, cpu_quotas, thread_count
+from gpt2.runtime.threads import VARIABLES, cpu_quotas, thread_count
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_a_process_pinned_to_one_cpu_uses_one_thread() -> None:
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 import torch
-from gpt2.threads import set_threads
+from gpt2.runtime.threads import set_threads
 set_threads()
 print(torch.get_num_threads())
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from gpt2.control_groups import MEMBERSHIP, MOUNT, group_files
+from gpt2.runtime.control_groups import MEMBERSHIP, MOUNT, group_files
 
 # What the environment may say: ours, the one of OpenMP, and how a Space tells its hardware.
 VARIABLES = ("GPT2_THREADS", "OMP_NUM_THREADS", "CPU_CORES")

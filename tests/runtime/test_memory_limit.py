@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt2.memory_limit import group_limits, memory_limit
+from gpt2.runtime.memory_limit import group_limits, memory_limit
 
 NO_LIMIT = {"memory.max": "max", "memory.limit_in_bytes": "9223372036854771712"}
 
@@ -47,9 +47,9 @@ def test_no_control_groups_are_no_limit(tmp_path: Path) -> None:
 
 
 def test_an_address_space_of_16_gb_is_one() -> None:
-    asked = "from gpt2.memory_limit import memory_limit; print(memory_limit())"
+    asked = "from gpt2.runtime.memory_limit import memory_limit; print(memory_limit())"
     told = subprocess.run(
         ["bash", "-c", 'ulimit -v 1000000; exec "$0" -c "$1"', sys.executable, asked],
-        capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent,
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert int(told.stdout) == 1_024_000_000

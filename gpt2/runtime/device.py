@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from gpt2.memory_limit import memory_limit
+from gpt2.runtime.memory_limit import memory_limit
 
 VARIABLE = "GPT2_DEVICE"
 CPU, GPU = "cpu", "cuda"

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tells memory fr
 _SCRIPT = """
 import numpy as np
 from gpt2.bench.worker import resident_bytes
-from gpt2.heaps import give_back, without_holes
+from gpt2.runtime.malloc import give_back, without_holes
 
 def freed(size, every):
     held = [np.ones(size, np.uint8) for _ in range(64)]

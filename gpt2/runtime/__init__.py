@@ -1,0 +1,1 @@
+"""What the process stands on: settings, threads, device, memory, and where the assets are."""

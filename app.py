@@ -14,7 +14,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 if os.environ.get("SYSTEM") == "spaces":
     os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
 
-from gpt2.runtime.malloc import share_heaps
+from gpt2.runtime.malloc import limit_arenas
 from gpt2.serving.warm_up import WarmUp
 
 
@@ -28,7 +28,7 @@ def main() -> None:
         help="where models run: in this process, or on the Ray cluster that RAY_ADDRESS names",
     )
     where = parser.parse_args().engine
-    share_heaps()
+    limit_arenas()
     warm_up = WarmUp()
     warm_up.stage = "Importing PyTorch and Gradio"
     from gpt2.runtime.threads import set_threads

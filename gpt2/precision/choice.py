@@ -15,7 +15,7 @@ from gpt2.precision.packed import load_float16, load_float32
 from gpt2.precision.recorded import record_blocks
 from gpt2.quantization import has_int8_kernel
 from gpt2.runtime.device import CPU, GPU
-from gpt2.runtime.malloc import without_holes
+from gpt2.runtime.malloc import large_blocks_via_mmap
 
 AUTO = "auto"
 
@@ -68,5 +68,5 @@ def weight_bytes(config: GPT2Config, precision: str) -> int:
 @apart
 def load_with_precision(folder: Path, precision: str, device: str = CPU) -> GPT2Model:
     """The model in `folder` with a precision of `PRECISIONS[device]`. Raises CheckpointError."""
-    with without_holes():
+    with large_blocks_via_mmap():
         return record_blocks(PRECISIONS[device][precision](folder))

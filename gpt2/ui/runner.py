@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from gpt2.checkpoint import Cancelled, Progress, fetch, is_cached
 from gpt2.engine import Engine, Event
 from gpt2.residency import OutOfMemory, Residency, cache_bytes
-from gpt2.runtime.malloc import give_back
+from gpt2.runtime.malloc import trim
 from gpt2.serving.journal import Entry, Journal
 from gpt2.ui.background import Background
 from gpt2.ui.limits import Limits
@@ -129,7 +129,7 @@ class Runner:
             yield place
         finally:
             if not self._line.leave(place):
-                give_back()  # what a crowd leaves behind is scattered over many pages
+                trim()  # what a crowd leaves behind is scattered over many pages
 
     def news(
         self,

@@ -32,9 +32,9 @@ PROMPT, TOKENS, ROUNDS = "Once upon a time there was a little fox", 256, 5
 BARE = """
 import sys, time
 from gpt2 import load
-from gpt2.runtime.malloc import share_heaps
+from gpt2.runtime.malloc import limit_arenas
 from gpt2.runtime.threads import set_threads
-share_heaps()
+limit_arenas()
 set_threads()
 engine = load(sys.argv[1], "auto")
 ids = engine.encode(sys.argv[2])

@@ -13,17 +13,17 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="tells memory fr
 _SCRIPT = """
 import numpy as np
 from gpt2.bench.worker import resident_bytes
-from gpt2.runtime.malloc import give_back, without_holes
+from gpt2.runtime.malloc import trim, large_blocks_via_mmap
 
 def freed(size, every):
     held = [np.ones(size, np.uint8) for _ in range(64)]
     last = [np.ones(8, np.uint8) for _ in range(64)]  # what is freed is not the end of the heap
     before = resident_bytes("RssAnon")
     del held[::every]
-    give_back()
+    trim()
     return before - resident_bytes("RssAnon")
 
-with without_holes():
+with large_blocks_via_mmap():
     print(freed(2**21, 2))
 print(freed(2**16, 1))
 """

@@ -26,7 +26,7 @@ def test_first_come_first_served() -> None:
 
 def test_memory_is_given_back_when_the_last_one_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     times: list[bool] = []
-    monkeypatch.setattr("gpt2.ui.runner.give_back", lambda: times.append(True))
+    monkeypatch.setattr("gpt2.ui.runner.trim", lambda: times.append(True))
     runner, stop = Runner(Residency(0), 2), threading.Event()
     with runner.turn(print, stop):
         with runner.turn(print, stop):

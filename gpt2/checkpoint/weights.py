@@ -23,6 +23,8 @@ from gpt2.config import GPT2Config
 from gpt2.model import GPT2Model
 
 _DTYPES = ("F32", "F16", "BF16")
+_MOST_TENSORS = 20_000  # 48 blocks have 580; the largest config that is read, 14,000
+_LONGEST_HEADER = 200 * _MOST_TENSORS  # bytes: a name, a type, a shape and two places each
 _LISTED = 5  # mismatches in one message; a wrong config.json makes hundreds
 
 
@@ -48,12 +50,27 @@ class WeightsFile:
         }
 
 
+def check_header(path: Path) -> None:
+    """Raises CheckpointError where the list of tensors is longer than any GPT-2's.
+
+    A million of them would take the library a minute and more than a gigabyte to read.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if _LONGEST_HEADER < length < path.stat().st_size:  # longer ones are no safetensors file
+        raise CheckpointError(
+            f"{path.name} lists its tensors in {length / 1e6:.0f} MB; a GPT-2 of {_MOST_TENSORS:,} "
+            f"tensors takes {_LONGEST_HEADER / 1e6:.0f} MB at most."
+        )
+
+
 @contextmanager
 def open_weights(folder: Path) -> Iterator[WeightsFile]:
     """The weights in `folder`. Raises CheckpointError naming each tensor that is wrong."""
     config = read_config(folder)
     path = folder / WEIGHTS_FILE
     try:
+        check_header(path)
         with safe_open(path, framework="pt") as file:
             names = _match(file, config, path)
             if HEAD in names:

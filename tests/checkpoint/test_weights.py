@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,6 +224,27 @@ def test_any_header_ends_in_a_model_or_a_message(tmp_path: Path, data: st.DataOb
     except CheckpointError:
         return
     assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
+
+
+def test_a_header_of_a_million_tensors_is_refused_unread(tmp_path: Path) -> None:
+    write_gpt2_folder(tmp_path, TINY)
+    names = (
+        f'"extra.{i}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for i in range(10**6)
+    )
+    header = f"{{{','.join(names)}}}".encode()
+    (tmp_path / WEIGHTS).write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 16)
+    began = time.perf_counter()
+    with pytest.raises(CheckpointError, match=r"lists its tensors in 6\d MB"):
+        load_model(tmp_path)
+    assert time.perf_counter() - began < 1  # reading it takes a minute
+
+
+def test_the_largest_model_s_header_is_far_from_the_bound(tmp_path: Path) -> None:
+    deep = dataclasses.replace(TINY, num_blocks=200)
+    write_gpt2_folder(tmp_path, deep, prefix="transformer.")
+    length = struct.unpack("<Q", (tmp_path / WEIGHTS).read_bytes()[:8])[0]
+    assert 5 * length < 200 * 20_000
+    assert load_model(tmp_path).config.num_blocks == 200
 
 
 def test_the_stand_in_writes_what_safetensors_reads(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ _COLUMNS = {
 }
 
 
-def add_heads(commands: argparse._SubParsersAction[argparse.ArgumentParser], sizes: str) -> None:
+def add_heads(commands: argparse._SubParsersAction[Any], sizes: str) -> None:
     """The `heads` command; `sizes` is the help of --size."""
     heads = commands.add_parser(
         "heads",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from gpt2.bench.measure import Plan, measure
 from gpt2.bench.plot import as_svg
 from gpt2.bench.report import as_json, as_table, machine
 from gpt2.precision import ALL_PRECISIONS, PRECISIONS
 from gpt2.runtime.device import wanted_device
+from gpt2.runtime.files import check_writable
 
 PRECISION_HELP = "all that the device has, unless named (GPT2_DEVICE: cpu or cuda)"
 
 
-def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser], sizes: str) -> None:
+def add_bench(commands: argparse._SubParsersAction[Any], sizes: str) -> None:
     """The `bench` command; `sizes` is the help of --sizes."""
     bench = commands.add_parser(
         "bench",
@@ -36,12 +38,16 @@ def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser], siz
 
 
 def run_bench(options: argparse.Namespace) -> None:
-    """Raises ValueError for numbers out of range, and for a configuration that does not run."""
+    """Raises ValueError for numbers out of range, files that cannot be written, and for a
+    configuration that does not run.
+    """
     for name, least in (("new_tokens", 2), ("rounds", 1)):
         if getattr(options, name) < least:
             raise ValueError(f"--{name.replace('_', '-')} must be {least} or more")
     if min(options.prompts) < 1:
         raise ValueError("--prompts must be 1 or more")
+    for file in filter(None, (options.json, options.plot)):
+        check_writable(file)  # before minutes are spent
     plan = Plan(
         options.sizes,
         options.precisions or list(PRECISIONS[wanted_device()]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from gpt2.bench.drafting import Foreseeing, gain, kept
 from gpt2.bench.measure import weights_of
@@ -14,15 +14,14 @@ from gpt2.engine import Engine
 from gpt2.generation import generate
 from gpt2.loading import load
 from gpt2.model import GPT2Model
+from gpt2.runtime.files import read_text
 from gpt2.sampling import GREEDY, SamplingOptions
 
 _PROMPT = "Once upon a time there was a little fox who lived"
 _TEMPERATURES = (0.5, 0.8, 1.0)
 
 
-def add_drafting_bench(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], sizes: str
-) -> None:
+def add_drafting_bench(commands: argparse._SubParsersAction[Any], sizes: str) -> None:
     """The `bench-drafting` command; `sizes` is the help of --size."""
     bench = commands.add_parser(
         "bench-drafting",
@@ -47,21 +46,22 @@ def run_drafting_bench(options: argparse.Namespace) -> None:
         raise ValueError("--acceptance must be from 0 to 1")
     if options.rounds < 1 or options.new_tokens < 2:
         raise ValueError("--rounds must be 1 or more, --new-tokens 2 or more")
+    text = read_text(options.text) if options.text else None
     with weights_of(options.size, False) as (folder, _):
         engine = load(str(folder), options.precision)
     with weights_of(options.draft_with, False) as (folder, _):
         draft = load(str(folder), options.precision)
     check_draft(engine.model, draft.model)
     print(machine())
-    if options.text:
-        _print_kept(engine, draft, options.text.read_text("utf-8"))
+    if text is not None:
+        _print_kept(engine, draft, text)
     ids = engine.encode(_PROMPT)
     if options.acceptance:
         steps = generate(engine.model, ids, options.new_tokens, GREEDY)
-        text = [*ids, *(step.token for step in steps if step.token is not None), 1]
+        written = [*ids, *(step.token for step in steps if step.token is not None), 1]
         for rate in options.acceptance:
             # It has what a run asks of a model, and nothing more.
-            told = cast(GPT2Model, Foreseeing(draft.model, text, rate))
+            told = cast(GPT2Model, Foreseeing(draft.model, written, rate))
             _print_gain(engine, told, ids, GREEDY, options, f"acceptance {rate:g} by construction")
         return
     _print_gain(engine, draft.model, ids, GREEDY, options, "greedy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+from typing import Any
 
 import torch
 
@@ -16,9 +17,7 @@ from gpt2.loading import load
 from gpt2.precision import ALL_PRECISIONS, AUTO
 
 
-def add_visitors_bench(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], sizes: str
-) -> None:
+def add_visitors_bench(commands: argparse._SubParsersAction[Any], sizes: str) -> None:
     """The `bench-visitors` command; `sizes` is the help of --sizes."""
     bench = commands.add_parser(
         "bench-visitors",

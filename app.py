@@ -1,24 +1,18 @@
 """Starts the page: `python app.py`, then open the address it prints.
 
-Host and port: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
+Host and port: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT; gpt2/runtime/README.md has all variables.
 """
 
 import argparse
-import os
+import sys
 
-# Before Gradio is imported. It would look up its own servers at start.
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-# It keeps a record of so many requests for a page of figures that is closed here; by itself 10,000.
-os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
-# A Space is reached through the platform's proxy alone: believe it who is asking.
-if os.environ.get("SYSTEM") == "spaces":
-    os.environ.setdefault("FORWARDED_ALLOW_IPS", "*")
-
+from gpt2.runtime import settings, terminal
 from gpt2.runtime.malloc import limit_arenas
-from gpt2.serving.warm_up import WarmUp
+from gpt2.runtime.memory_limit import check_address_space
+from gpt2.serving.warm_up import USUAL_PORT, WarmUp
 
 
-def main() -> None:
+def main() -> int:
     """A page at once, that says what is going on; then the real one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -28,22 +22,30 @@ def main() -> None:
         help="where models run: in this process, or on the Ray cluster that RAY_ADDRESS names",
     )
     where = parser.parse_args().engine
+    settings.check(page=True)
+    settings.prepare()  # before Gradio is imported
+    check_address_space()
     limit_arenas()
     warm_up = WarmUp()
+    if not settings.SERVER_PORT.is_set() and warm_up.port != USUAL_PORT:
+        print(f"Port {USUAL_PORT} is taken: serving on {warm_up.port}.", flush=True)
     warm_up.stage = "Importing PyTorch and Gradio"
-    from gpt2.runtime.threads import set_threads
-    from gpt2.ui import TOLD, build_page, check_offered, launch
+    with terminal.ended_by_ctrl_c():
+        from gpt2.runtime.threads import set_threads
+        from gpt2.ui import TOLD, build_page, check_offered, launch
 
-    warm_up.stage = "Building the page"
-    try:
+    def serve() -> int:
+        warm_up.stage = "Building the page"
         set_threads()
         check_offered()
         page = build_page(where)
-    except TOLD as error:
-        raise SystemExit(f"error: {error}") from None
-    warm_up.close()
-    launch(page)
+        warm_up.close()
+        launch(page, server_name=warm_up.host, server_port=warm_up.port)
+        return 0
+
+    return terminal.run(serve, TOLD)
 
 
 if __name__ == "__main__":
-    main()
+    terminal.serve_without_terminal()
+    sys.exit(terminal.run(main))

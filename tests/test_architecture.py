@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent
 LEVELS = {
     "app": 9,
     "gpt2": 8,  # the public API: it may name anything, and nothing below may import it
-    "gpt2.__main__": 8,
+    "gpt2.__main__": 9,
+    "gpt2.cli": 8,
     "gpt2.compare_command": 7,
     "gpt2.ui": 7,
     "gpt2.training": 7,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from gpt2.precision.int8 import load_int8
 from gpt2.precision.packed import load_float16, load_float32
 from gpt2.precision.recorded import record_blocks
 from gpt2.quantization import has_int8_kernel
+from gpt2.runtime import settings
 from gpt2.runtime.device import CPU, GPU
 from gpt2.runtime.malloc import large_blocks_via_mmap
 
@@ -55,7 +55,7 @@ def choose_precision(precision: str, config: GPT2Config, device: str = CPU) -> s
 
 def wanted_precision() -> str:
     """What the page loads models in: GPT2_PRECISION, or `auto`."""
-    return os.environ.get("GPT2_PRECISION", AUTO)
+    return settings.PRECISION.get()
 
 
 def weight_bytes(config: GPT2Config, precision: str) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
+from gpt2.runtime import settings
 from gpt2.runtime.memory_limit import memory_limit
 
-VARIABLE = "GPT2_DEVICE"
 CPU, GPU = "cpu", "cuda"
 
 
@@ -17,12 +15,12 @@ def wanted_device() -> str:
 
     Raises ValueError for another word, and for `cuda` where PyTorch finds no GPU.
     """
-    named = os.environ.get(VARIABLE, "")
-    if named not in ("", CPU, GPU):
-        raise ValueError(f"{VARIABLE} must be {CPU} or {GPU}, not {named!r}.")
+    named = settings.DEVICE.get()
     there = torch.cuda.is_available()
     if named == GPU and not there:
-        raise ValueError(f"{VARIABLE} is {GPU}, but PyTorch finds no GPU here. Leave it out.")
+        raise ValueError(
+            f"{settings.DEVICE.name} is {GPU}, but PyTorch finds no GPU here. Leave it out."
+        )
     return named or (GPU if there else CPU)
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from gpt2.runtime.control_groups import MEMBERSHIP, MOUNT, group_files
 
+# PyTorch and Gradio map 0.9 GB with two threads; every further one takes some.
+LEAST_ADDRESS_SPACE = 1_200_000_000
+
 
 def memory_limit() -> int:
     """Bytes: the least of the machine's memory, its control groups' limits and `ulimit -v`."""
@@ -16,6 +19,19 @@ def memory_limit() -> int:
     address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
     own = [] if address_space == resource.RLIM_INFINITY else [address_space]
     return min(machine, *own, *group_limits(MEMBERSHIP, MOUNT))
+
+
+def check_address_space() -> None:
+    """Raises ValueError where `ulimit -v` leaves less than the libraries map.
+
+    They would abort, or a thread of theirs would and the program wait for it.
+    """
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed != resource.RLIM_INFINITY and allowed < LEAST_ADDRESS_SPACE:
+        raise ValueError(
+            f"`ulimit -v` allows {allowed / 1e9:.1f} GB of address space; at least "
+            f"{LEAST_ADDRESS_SPACE / 1e9:.1f} GB are needed, and the weights come on top."
+        )
 
 
 def group_limits(membership: Path, mount: Path) -> Iterator[int]:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import torch
 
+from gpt2.runtime import settings
 from gpt2.runtime.control_groups import MEMBERSHIP, MOUNT, group_files
 
 # What the environment may say: ours, the one of OpenMP, and how a Space tells its hardware.
-VARIABLES = ("GPT2_THREADS", "OMP_NUM_THREADS", "CPU_CORES")
+VARIABLES = (settings.THREADS, settings.OMP_NUM_THREADS, settings.CPU_CORES)
 
 
 def set_threads() -> None:
@@ -26,11 +27,9 @@ def set_threads() -> None:
 
 def thread_count() -> int:
     """The first of VARIABLES that is set, else the CPUs that this process may use, rounded up."""
-    for name in VARIABLES:
-        if value := os.environ.get(name):
-            if not value.isdecimal() or int(value) < 1:
-                raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}.")
-            return int(value)
+    for variable in VARIABLES:
+        if (count := variable.get()) is not None:
+            return count
     affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
     own = len(affinity(0)) if affinity else os.cpu_count() or 1
     return math.ceil(min([own, *cpu_quotas(MEMBERSHIP, MOUNT)]))

@@ -23,12 +23,12 @@ from gpt2.generation import Step
 from gpt2.loading import load
 from gpt2.model import GPT2Model
 from gpt2.model.value_norms import ValueNorms
+from gpt2.runtime import settings
 from gpt2.runtime.threads import set_threads
 from gpt2.sampling import SamplingOptions
 from gpt2.serving.remote import Lost, far_steps
 from gpt2.tokenizer import Tokenizer
 
-MOST_REPLICAS_VARIABLE = "GPT2_RAY_REPLICAS"
 _RUNS_PER_REPLICA = 2  # on average; with more, another replica is started
 _MOST_RUNS = 8  # in one replica; more wait for a place
 
@@ -151,7 +151,8 @@ def loader() -> Callable[[str, Callable[[], bool]], Engine]:
 
 def _settle_precision() -> None:
     """A run that goes on elsewhere reads its text anew, which int8 rounds to other bits."""
-    wanted = os.environ.setdefault("GPT2_PRECISION", "float32")  # which the page tells of
+    settings.set_default(settings.PRECISION, "float32")  # which the page tells of
+    wanted = settings.PRECISION.get()
     if wanted != "float32":
         raise ValueError(f"--engine ray writes in float32: leave out GPT2_PRECISION={wanted}.")
 
@@ -161,7 +162,7 @@ def _settings() -> dict[str, Any]:
         "max_ongoing_requests": _MOST_RUNS,
         "autoscaling_config": {
             "min_replicas": 1,
-            "max_replicas": int(os.environ.get(MOST_REPLICAS_VARIABLE, 4)),
+            "max_replicas": settings.RAY_REPLICAS.get(),
             "target_ongoing_requests": _RUNS_PER_REPLICA,
         },
     }

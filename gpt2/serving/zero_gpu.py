@@ -8,7 +8,6 @@ stays with the model in this process, on the CPU.
 from __future__ import annotations
 
 import importlib
-import os
 import re
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from functools import cache, partial
@@ -19,6 +18,7 @@ import torch
 from gpt2.engine import Engine, Event
 from gpt2.generation import Step
 from gpt2.loading import load, load_as_wanted
+from gpt2.runtime import settings
 from gpt2.runtime.device import CPU
 from gpt2.sampling import SamplingOptions
 from gpt2.serving.remote import far_steps
@@ -32,7 +32,7 @@ class NoGpu(ValueError):
 
 def is_zero_gpu() -> bool:
     """Whether this is a ZeroGPU Space."""
-    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+    return settings.SPACES_ZERO_GPU.get().lower() in ("1", "t", "true")
 
 
 def write(

@@ -6,6 +6,7 @@ import argparse
 import csv
 import dataclasses
 import platform
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gpt2.checkpoint import save_model
 from gpt2.config import SIZES
 from gpt2.model import GPT2Model
 from gpt2.progress_bar import ProgressBar
+from gpt2.runtime import terminal
 from gpt2.tokenizer import Tokenizer
 from gpt2.training.corpus import read_documents, tokenize
 from gpt2.training.evaluation import bits_per_byte
@@ -45,7 +47,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> int:
     """Train (or go on where an interrupted run stopped), validate, export."""
     options = arguments()
     config = dataclasses.replace(SIZES[options.size].config, dropout_rate=options.dropout)
@@ -82,6 +84,7 @@ def main() -> None:
     }
     save_model(model.cpu(), options.out / "model", metadata, torch.float16)
     print(f"written to {options.out / 'model'}")
+    return 0
 
 
 class Curve:
@@ -115,4 +118,4 @@ class Curve:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(terminal.run(main, (ValueError, FileNotFoundError)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from gpt2.engine import SLOTS
+from gpt2.runtime import settings
 
 # Open pages and callers that are remembered: Gradio keeps 0.13 MB of each, by itself of 10,000.
 MOST_VISITORS = 500
-_MOST = {"running": SLOTS, "seconds": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +35,9 @@ class Limits:
     @classmethod
     def from_environment(cls) -> Limits:
         """GPT2_RUNNING, GPT2_WAITING, GPT2_PER_VISITOR, GPT2_SECONDS. Raises ValueError."""
-        given = {}
-        for limit in fields(cls):
-            name = f"GPT2_{limit.name.upper()}"
-            text = os.environ.get(name, "")
-            if not text:
-                continue
-            least = 0 if limit.name == "waiting" else 1
-            most = _MOST.get(limit.name, 1000)
-            if not text.isdecimal() or not least <= int(text) <= most:
-                raise ValueError(f"{name} must be a whole number from {least} to {most:,}.")
-            given[limit.name] = int(text)
-        return cls(**given)
+        return cls(
+            settings.RUNNING.get(),
+            settings.WAITING.get(),
+            settings.PER_VISITOR.get(),
+            settings.SECONDS.get(),
+        )

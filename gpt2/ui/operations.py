@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from gpt2.runtime import settings
 from gpt2.serving.log import log_as_json
 from gpt2.serving.metrics import CONTENT_TYPE, Metrics
 from gpt2.ui.controls import DEFAULT_SIZE
 from gpt2.ui.runner import Runner
 from gpt2.ui.sizes import offered
-
-METRICS_VARIABLE = "GPT2_METRICS"
-LOG_VARIABLE = "GPT2_LOG"
 
 
 def operations(runner: Runner) -> list[BaseRoute]:
@@ -35,20 +31,16 @@ def operations(runner: Runner) -> list[BaseRoute]:
         return JSONResponse(state, 200 if ready else 503, {"Cache-Control": "no-store"})
 
     routes: list[BaseRoute] = [Route("/health", health)]
-    if _asked_for(METRICS_VARIABLE):
+    if settings.METRICS.get():
         try:
             metrics = Metrics(runner.journal, loaded, lambda: runner.residency.evictions)
         except ImportError as error:
             raise ValueError(
-                f"{METRICS_VARIABLE} needs prometheus-client: pip install prometheus-client"
+                f"{settings.METRICS.name} needs prometheus-client: pip install prometheus-client"
             ) from error
         routes.append(
             Route("/metrics", lambda _: Response(metrics.text(), media_type=CONTENT_TYPE))
         )
-    if _asked_for(LOG_VARIABLE):
+    if settings.LOG.get():
         log_as_json()
     return routes
-
-
-def _asked_for(variable: str) -> bool:
-    return os.environ.get(variable, "").lower() not in ("", "0", "false", "no", "off")

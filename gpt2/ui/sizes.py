@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 from reprlib import repr as shortened
 
 from gpt2.checkpoint import Source, cached_folder, fetch, find_source, is_cached, read_config
 from gpt2.config import SIZES, GPT2Config
 from gpt2.precision import choose_precision, wanted_precision, weight_bytes
+from gpt2.runtime import settings
 from gpt2.serving.engines import writing_device
-
-# A folder or a hub repository, offered below the known sizes.
-OWN_MODEL_VARIABLE = "GPT2_MODEL"
 
 
 def offered() -> dict[str, str]:
@@ -22,11 +18,14 @@ def offered() -> dict[str, str]:
     A folder shows its last part alone: where it lies is nobody's business.
     """
     known = {name: name for name in SIZES}
-    own = os.environ.get(OWN_MODEL_VARIABLE, "")
+    own = settings.MODEL.get()
     if not own or own in known:
         return known
-    folder = Path(own).expanduser()
-    shown = folder.resolve().name if folder.is_dir() else own
+    try:
+        folder = find_source(own).folder
+    except (ValueError, OSError):  # told at the start (`check_offered`)
+        folder = None
+    shown = folder.name if folder else own
     return known | {f"own {shown}" if shown in known else shown: own}
 
 

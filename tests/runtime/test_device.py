@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpt2.runtime.device import VARIABLE, device_memory, wanted_device
+from gpt2.runtime.device import device_memory, wanted_device
 from gpt2.runtime.memory_limit import memory_limit
 
 
@@ -15,7 +15,7 @@ from gpt2.runtime.memory_limit import memory_limit
 def test_a_gpu_is_taken_where_there_is_one_unless_the_environment_says_otherwise(
     named: str, there: bool, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VARIABLE, named)
+    monkeypatch.setenv("GPT2_DEVICE", named)
     monkeypatch.setattr("torch.cuda.is_available", lambda: there)
     assert wanted_device() == device
 
@@ -24,7 +24,7 @@ def test_a_gpu_is_taken_where_there_is_one_unless_the_environment_says_otherwise
     ("named", "words"), [("gpu", "must be cpu or cuda, not 'gpu'"), ("cuda", "finds no GPU here")]
 )
 def test_what_cannot_be_is_told(named: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, named)
+    monkeypatch.setenv("GPT2_DEVICE", named)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ValueError, match=words):
         wanted_device()

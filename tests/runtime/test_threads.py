@@ -14,8 +14,8 @@ from gpt2.runtime.threads import VARIABLES, cpu_quotas, thread_count
 
 @pytest.fixture(autouse=True)
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable.name, raising=False)
 
 
 def test_a_group_s_quota_counts(tmp_path: Path) -> None:
@@ -35,15 +35,17 @@ def test_a_group_s_quota_counts(tmp_path: Path) -> None:
 
 def test_the_first_variable_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= thread_count() <= (os.cpu_count() or 1)
-    for count, name in enumerate(reversed(VARIABLES), start=3):
-        monkeypatch.setenv(name, str(count))
+    for count, variable in enumerate(reversed(VARIABLES), start=3):
+        monkeypatch.setenv(variable.name, str(count))
         assert thread_count() == count
 
 
-@pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5"])
+@pytest.mark.parametrize("wrong", ["0", "-1", "two", "1.5", "100000", "9" * 30, "²", "1 2"])
 def test_a_wrong_variable_is_said(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("GPT2_THREADS", wrong)
-    with pytest.raises(ValueError, match="GPT2_THREADS must be a whole number from 1 up, not"):
+    with pytest.raises(
+        ValueError, match="GPT2_THREADS must be a whole number from 1 to 1,024, not"
+    ):
         thread_count()
 
 
@@ -59,3 +61,10 @@ print(torch.get_num_threads())
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout == "1\n"
+
+
+def test_openmp_s_number_for_each_level_counts_by_its_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", " 4, 2")
+    assert thread_count() == 4

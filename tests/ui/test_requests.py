@@ -12,7 +12,6 @@ from gpt2 import SIZES, Tokenizer
 from gpt2.precision import weight_bytes
 from gpt2.ui.requests import MOST_CHARACTERS, check_text, checked, count_tokens
 from gpt2.ui.sizes import (
-    OWN_MODEL_VARIABLE,
     check_offered,
     choices,
     config_of,
@@ -198,7 +197,7 @@ def test_the_owner_may_offer_one_more_model_without_saying_where_it_lies(
 ) -> None:
     folder = tmp_path / "mine"
     write_gpt2_folder(folder, CONFIG)
-    monkeypatch.setenv(OWN_MODEL_VARIABLE, str(folder))
+    monkeypatch.setenv("GPT2_MODEL", str(folder))
     assert source_of("mine").folder == folder
     assert choices()[-1] == ("mine · here", "mine")
     assert weights_bytes("mine") == weight_bytes(CONFIG, "float32")
@@ -212,7 +211,11 @@ def test_the_owner_may_offer_one_more_model_without_saying_where_it_lies(
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("GPT2_PRECISION", "bfloat16", r"must be one of float32, float16, int8, auto \(on cpu\)"),
+        (
+            "GPT2_PRECISION",
+            "bfloat16",
+            "GPT2_PRECISION must be auto, float32, float16 or int8, not 'bfloat16'",
+        ),
         ("GPT2_DEVICE", "gpu", "GPT2_DEVICE must be cpu or cuda, not 'gpu'"),
     ],
 )

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gpt2 import __main__ as command_line
 from gpt2 import load
+from gpt2.cli import main as command_line
 from gpt2.progress_bar import ProgressBar
 from gpt2.sampling import USUAL, SamplingOptions
 from gpt2.scoring import score
@@ -264,3 +264,46 @@ def test_heads_says_when_a_text_holds_no_evidence(monkeypatch, capsys, folder: P
     assert roles["repeats"] == 0
     assert roles["induction"] == [[None] * CONFIG.num_heads] * CONFIG.num_blocks
     assert len(roles["previous"][0]) == CONFIG.num_heads
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_a_file_that_cannot_be_written_is_said_before_minutes_of_measuring(
+    monkeypatch, capsys, tmp_path: Path, option: str
+) -> None:
+    monkeypatch.setattr("gpt2.bench.command.measure", pytest.fail)
+    for file in (tmp_path, tmp_path / "none" / "x"):
+        assert run(monkeypatch, "bench", "--sizes", "tiny", option, str(file)) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith(f"error: {file} cannot be written: ")
+
+
+def test_a_text_that_cannot_be_read_is_said_before_anything_is_loaded(
+    monkeypatch, capsys, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("gpt2.bench.drafting_command.weights_of", pytest.fail)
+    arguments = ["bench-drafting", "--size", "mini", "--draft-with", "tiny", "--text"]
+    assert run(monkeypatch, *arguments, str(tmp_path / "none")) == 2
+    said = capsys.readouterr().err
+    assert said == f"error: {tmp_path / 'none'} cannot be read: No such file or directory.\n"
+
+
+def test_a_corpus_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gpt2.training", "--corpus", tmp_path, "--out", tmp_path / "out"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: no train_level1.txt or train_level1.txt.gz in ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_bar_uses_what_the_terminal_can_show() -> None:
+    class Old(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    written = io.BytesIO()
+    terminal = Old(written, encoding="cp1252", write_through=True)
+    ProgressBar(terminal).show(0.5, "half")
+    assert written.getvalue() == b"\r\033[K" + b"#" * 15 + b"." * 15 + b" half"

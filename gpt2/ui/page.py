@@ -8,12 +8,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import gradio as gr
+from gradio import http_server
 from gradio.events import Dependency
 from gradio.events import api as api_endpoint  # gr.api, under the name that type checkers see
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from gpt2.residency import Residency, memory_budget
+from gpt2.runtime import settings
 from gpt2.serving.engines import engine_loader, home_device
 from gpt2.ui.api import Api
 from gpt2.ui.assets import panel_route, panel_text
@@ -30,6 +32,7 @@ from gpt2.ui.playground import Playground
 from gpt2.ui.resting import let_rest
 from gpt2.ui.restoring import wire_restoring
 from gpt2.ui.runner import Runner
+from gpt2.ui.sub_path import SubPath
 from gpt2.ui.text_line import TextLine
 from gpt2.ui.theme import page_theme
 
@@ -124,17 +127,39 @@ def _write_tab(
 
 
 def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
-    """Serve the page; host and port come from Gradio's own environment variables."""
+    """Serve the page; `options` are Gradio's, `server_name` and `server_port` above all.
+
+    Raises ValueError, with a sentence, where the port has been taken meanwhile.
+    """
     limits = Limits.from_environment()
+    if str(options.get("server_name", "")).startswith("["):
+        # Gradio tries out whether the port is free with a socket that knows no IPv6.
+        http_server.LOCALHOST_NAME = "127.0.0.1"
+    middleware = [Middleware(SubPath, prefix=settings.prefix()), Middleware(Guard)]
+    try:
+        return _launched(page, limits, middleware, options)
+    except OSError as error:
+        if "empty port" not in str(error):
+            raise
+        raise ValueError(
+            f"Port {options.get('server_port')} has been taken by another program meanwhile."
+        ) from None
+
+
+def _launched(
+    page: gr.Blocks, limits: Limits, middleware: list[Middleware], options: dict[str, Any]
+) -> tuple[Any, str, str]:
     served: tuple[Any, str, str] = page.launch(
         theme=page_theme(),
         css="".join(map(panel_text, _STYLES)),
-        app_kwargs={"routes": _routes[page], "middleware": [Middleware(Guard)]},
+        app_kwargs={"routes": _routes[page], "middleware": middleware},
         footer_links=["api"],
         ssr_mode=False,
         run_history=False,
         enable_monitoring=False,
         pwa=False,
+        root_path=settings.ROOT_PATH.get(),
+        num_workers=0,  # they would serve the files beside the guard
         state_session_capacity=MOST_VISITORS,
         max_threads=limits.running + limits.waiting + _SPARE_THREADS,
         **options,

@@ -20,10 +20,8 @@ LEVELS = {
     "gpt2": 8,  # the public API: it may name anything, and nothing below may import it
     "gpt2.__main__": 9,
     "gpt2.cli": 8,
-    "gpt2.compare_command": 7,
     "gpt2.ui": 7,
     "gpt2.training": 7,
-    "gpt2.heads_command": 6,
     "gpt2.residency": 6,
     "gpt2.serving": 6,
     "gpt2.scoring": 5,

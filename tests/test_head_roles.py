@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpt2.cli.heads import on_text
 from gpt2.head_probe import probe
 from gpt2.head_roles import Roles, Weights, measure, pattern_match, strongest
-from gpt2.heads_command import on_text
 from tests.small import small_engine
 
 # TransformerLens' worked example (its Head_Detector demo), and what it gives there.

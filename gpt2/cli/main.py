@@ -8,9 +8,9 @@ from typing import Any
 
 from gpt2.bench import add_bench, add_drafting_bench, add_visitors_bench
 from gpt2.checkpoint import CheckpointError, Progress, fetch, find_source
-from gpt2.compare_command import compare
+from gpt2.cli.compare import compare
+from gpt2.cli.heads import add_heads
 from gpt2.config import SIZES
-from gpt2.heads_command import add_heads
 from gpt2.loading import load
 from gpt2.precision import ALL_PRECISIONS, AUTO
 from gpt2.progress_bar import ProgressBar

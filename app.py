@@ -23,7 +23,7 @@ def main() -> int:
     )
     where = parser.parse_args().engine
     settings.check(page=True)
-    settings.prepare()  # before Gradio is imported
+    settings.prepare(page=True)
     check_address_space()
     limit_arenas()
     warm_up = WarmUp()

@@ -11,7 +11,7 @@ from gpt2.runtime.memory_limit import check_address_space
 def main() -> int:
     """The exit code. What the environment says wrong is told before PyTorch reads it."""
     settings.check(page=False)
-    settings.go_round_proxies()
+    settings.prepare(page=False)
     check_address_space()
     with terminal.ended_by_ctrl_c():
         from gpt2.cli import main as cli

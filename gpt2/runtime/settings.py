@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -82,11 +83,19 @@ def check(page: bool) -> None:
         raise SettingError("\n".join(wrong))
 
 
-def prepare() -> None:
-    """Set what the libraries read when they are imported; to be called before they are.
+def prepare(page: bool) -> None:
+    """Set what the libraries read when they are imported; to be called after `check`, before that.
 
     Changes the environment of this process and of those it starts.
     """
+    for setting in SETTINGS:
+        for name in (setting.name, setting.name.lower()) if setting.proxy else (setting.name,):
+            # To libraries an empty variable is set, and is no number.
+            if text := os.environ.pop(name, "").strip():
+                os.environ[name] = text
+    if not page:
+        go_round_proxies()
+        return
     # Gradio would look up its own servers at start.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     # It keeps a record of so many requests for a page of figures that is closed here; by itself
@@ -94,7 +103,7 @@ def prepare() -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
     # A Space is reached through the platform's proxy alone: believe it who is asking.
     if SYSTEM.text() == "spaces":
-        os.environ.setdefault(FORWARDED_ALLOW_IPS.name, "*")
+        set_default(FORWARDED_ALLOW_IPS, "*")
     go_round_proxies(SERVER_NAME.get().strip("[]"))
 
 
@@ -215,6 +224,20 @@ def _address(text: str, *schemes: str) -> SplitResult:
     return parts
 
 
+def _certificates(text: str) -> str:
+    try:
+        ssl.create_default_context(cafile=text)
+        return text
+    except OSError:  # of which ssl's errors are a kind
+        raise ValueError from None
+
+
+def _folder(text: str) -> str:
+    if not os.path.isdir(text):
+        raise ValueError
+    return text
+
+
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -333,14 +356,6 @@ ROOT_PATH = Setting(
     _root_path,
     page=True,
 )
-NUM_PORTS = Setting(
-    "GRADIO_NUM_PORTS",
-    "a whole number from 1 to 65,535",
-    "nothing here; Gradio reads it",
-    None,
-    _whole(1, 65_535),
-    page=True,
-)
 FORWARDED_ALLOW_IPS = Setting(
     "FORWARDED_ALLOW_IPS",
     "*, or addresses and networks with commas between",
@@ -386,6 +401,28 @@ SPACES_ZERO_GPU = Setting(
     "SPACES_ZERO_GPU", "any word", "1 or true on a Space that lends GPUs", "", str, page=True
 )
 
+SSL_CERT_FILE = Setting(
+    "SSL_CERT_FILE",
+    "a file of certificates (PEM)",
+    "whom to believe, instead of what Python brings: a company's own certificates",
+    "",
+    _certificates,
+)
+SSL_CERT_DIR = Setting("SSL_CERT_DIR", "a folder", "the same, a folder of them", "", _folder)
+# What only Gradio reads, and would take for a number whatever it is.
+_COUNT = "a whole number from 0 to 1,000,000"
+_NUMBERS_OF_GRADIO = [
+    Setting(name, _COUNT, "Gradio reads it", None, _whole(0, 1_000_000), page=True)
+    for name in (
+        "GRADIO_ANALYTICS_CACHE_FREQUENCY",
+        "GRADIO_ANALYTICS_MAX_EVENTS",
+        "GRADIO_DEBUG",
+        "GRADIO_NODE_NUM_PORTS",
+        "GRADIO_NUM_PORTS",
+    )
+]
+
 SETTINGS: list[Setting[Any]] = [
-    setting for setting in list(globals().values()) if isinstance(setting, Setting)
+    *(setting for setting in list(globals().values()) if isinstance(setting, Setting)),
+    *_NUMBERS_OF_GRADIO,
 ]

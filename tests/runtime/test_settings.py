@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from gpt2.ui.limits import Limits
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "gpt2").rglob("*.py"))]
+PEM = ROOT / "tests" / "localhost.pem"
 HOME = ROOT / "gpt2" / "runtime" / "settings.py"
 
 # By name: what is right, with what it means, and what is wrong.
@@ -45,7 +47,6 @@ CASES: dict[str, tuple[dict[str, object], list[str]]] = {
         {"/x": "/x", "/x/": "/x", "/": "", "https://host/x/": "https://host/x"},
         ["x", "/x y", "//host", "ftp://host/x", "/a/../b", "https:///x", "/x?y", '/"><script>'],
     ),
-    "GRADIO_NUM_PORTS": ({"1": 1}, ["one"]),
     "FORWARDED_ALLOW_IPS": (
         {"*": "*", "10.0.0.0/8, ::1": "10.0.0.0/8, ::1"},
         ["proxy", "10.0.0.1/8", "1.2.3"],
@@ -62,6 +63,13 @@ CASES: dict[str, tuple[dict[str, object], list[str]]] = {
     "NO_PROXY": ({"a, b,": ["a", "b"]}, []),
     "SYSTEM": ({"spaces": "spaces"}, []),
     "SPACES_ZERO_GPU": ({"1": "1"}, []),
+    "SSL_CERT_FILE": ({str(PEM): str(PEM)}, ["/none/at/all", str(ROOT), __file__]),
+    "SSL_CERT_DIR": ({str(ROOT): str(ROOT)}, ["/none/at/all", __file__]),
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": ({"1": 1}, ["1.5"]),
+    "GRADIO_ANALYTICS_MAX_EVENTS": ({"100": 100}, ["many"]),
+    "GRADIO_DEBUG": ({"0": 0, "1": 1}, ["True"]),
+    "GRADIO_NODE_NUM_PORTS": ({"1": 1}, ["one"]),
+    "GRADIO_NUM_PORTS": ({"1": 1}, ["one"]),
 }
 
 
@@ -141,6 +149,31 @@ def test_the_own_address_goes_round_proxies_and_httpx_can_read_what_is_left(
         for own in ("localhost:7860", "127.0.0.1:7860", "[::1]:7860", "page.example"):
             assert client._transport_for_url(httpx.URL(f"http://{own}/")) is client._transport
     assert (proxied is client._transport) == (listed == "*")
+
+
+def test_what_is_empty_is_not_there_for_the_libraries_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`GRADIO_SERVER_PORT=` in a file of settings; Gradio and the hub's client would take it."""
+    for setting in SETTINGS:
+        monkeypatch.setenv(setting.name, "  ")
+    monkeypatch.setenv("HF_ENDPOINT", " http://hub ")
+    settings.prepare(page=True)
+    names = {setting.name for setting in SETTINGS}
+    left = {name: value for name, value in os.environ.items() if name in names}
+    own = "localhost,127.0.0.1,::1"
+    assert left == {
+        "HF_ENDPOINT": "http://hub", "GRADIO_ANALYTICS_MAX_EVENTS": "100", "NO_PROXY": own,
+    }  # fmt: skip
+
+
+def test_a_space_s_proxy_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYSTEM", "spaces")
+    settings.prepare(page=True)
+    assert settings.FORWARDED_ALLOW_IPS.get() == "*"
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "10.0.0.0/8")
+    settings.prepare(page=True)
+    assert settings.FORWARDED_ALLOW_IPS.get() == "10.0.0.0/8"
 
 
 def test_the_prefix_is_the_path_of_either_form(monkeypatch: pytest.MonkeyPatch) -> None:

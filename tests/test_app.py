@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from gpt2.ui import build_page, launch
 from tests.browser.server import free_port, serve, start
 from tests.serving.test_warm_up import has_ipv6
 from tests.small import until
@@ -148,3 +149,16 @@ def test_downloads_go_through_the_proxy(proxy: tuple[str, list[str]], tmp_path: 
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert any(url.startswith("http://hub.example/owner/model/") for url in asked)
+
+
+def test_a_port_that_is_taken_at_the_last_moment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio's own look at it leaves a socket open, so what it raises stands in for it."""
+
+    def taken(*_: object, **__: object) -> None:
+        raise OSError("Cannot find empty port in range: 7860-7860. You can specify another.")
+
+    monkeypatch.setattr("gradio.Blocks.launch", taken)
+    page = build_page()
+    with pytest.raises(ValueError, match=r"^Port 7860 has been taken by another program"):
+        launch(page, server_port=7860)
+    page.close()

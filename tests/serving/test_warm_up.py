@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import socket
@@ -169,3 +170,13 @@ def test_gradio_client_is_told_to_come_again(warm_up: WarmUp, port: int) -> None
     assert (status, headers["Retry-After"]) == (503, "2")
     with pytest.raises(ValueError, match="config"):
         Client(f"http://127.0.0.1:{port}", verbose=False, analytics_enabled=False)
+
+
+def test_a_port_that_only_root_may_use_is_told(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("gpt2.serving.warm_up._Server", refused)
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "80")
+    with pytest.raises(SettingError, match=r"^GRADIO_SERVER_PORT is 80, which this user may not"):
+        WarmUp()

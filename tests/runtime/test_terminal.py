@@ -43,9 +43,7 @@ def shell(line: str, **environment: str) -> tuple[int, str]:
 
 PROMPT = "é “ü” 中 🦊"
 WRITTEN = {
-    "utf-8": PROMPT,
     "cp1252": r"é “ü” \u4e2d \U0001f98a",
-    "latin-1": r"é \u201cü\u201d \u4e2d \U0001f98a",
     "ascii": r"\xe9 \u201c\xfc\u201d \u4e2d \U0001f98a",
 }
 

@@ -3,9 +3,9 @@
 Leaves to others which precision the loaded model runs in and when it is thrown away.
 """
 
-from gpt2.checkpoint.config_file import read_config
+from gpt2.checkpoint.config_file import read_config, read_tokenizer
 from gpt2.checkpoint.converted import read_converted, write_converted
-from gpt2.checkpoint.download import cached_folder, fetch, is_cached
+from gpt2.checkpoint.download import cached_config, cached_folder, fetch, is_cached
 from gpt2.checkpoint.errors import Cancelled, CheckpointError
 from gpt2.checkpoint.progress import Progress
 from gpt2.checkpoint.source import Source, find_source
@@ -17,6 +17,7 @@ __all__ = [
     "Progress",
     "Source",
     "WeightsFile",
+    "cached_config",
     "cached_folder",
     "empty_model",
     "fetch",
@@ -26,6 +27,7 @@ __all__ = [
     "open_weights",
     "read_config",
     "read_converted",
+    "read_tokenizer",
     "save_model",
     "write_converted",
 ]

@@ -44,7 +44,7 @@ _SILENCE = 60.0  # seconds without one byte after which a download is given up
 _LOOK = 0.5  # seconds between two looks at whether another process downloads
 _GRACE = 1.0  # seconds at the end of the program in which the thread may remove what is half-made
 _SPARE_BYTES = 100_000_000  # left free on the disk, for everything else that writes there
-_ELSEWHERE = "Another program on this computer is downloading it; waiting for that."
+_ELSEWHERE = "Another program on this computer is downloading it already; waiting for that."
 _ADVICE = "Nothing half-made was kept. Try again; Tiny works without a download."
 
 
@@ -125,6 +125,7 @@ def _join(source: Source) -> _Job:
             job = _jobs[source] = _Job(source)
             # A daemon: a line that hangs must not keep the program from ending.
             threading.Thread(target=job.run, name=f"fetch {source.name}", daemon=True).start()
+        job.wake.set()  # a newcomer does not join a sleeper
         job.callers += 1
         return job
 
@@ -151,6 +152,7 @@ class _Job:
         self.callers = 0
         self.meter = Meter(SIZES[source.name].download_bytes if source.name in SIZES else 0)
         self.ended = threading.Event()
+        self.wake = threading.Event()
         self.folder: Path | None = None
         self.problem: Exception | None = None
         self.watch: Watch | None = None
@@ -227,11 +229,11 @@ class _Job:
             hub.remove_partials(self.source.address[0], watch.digest)
 
     def sleep(self, seconds: float) -> None:
-        """Wait before another try, unless nobody wants one."""
+        """Wait before another try, unless nobody wants one, or somebody new wants one now."""
+        self.wake.clear()
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end and not self.wake.wait(min(_POLL, seconds)):
             self.check()
-            time.sleep(min(_POLL, seconds))
 
     def run(self) -> None:
         with _jobs_lock:

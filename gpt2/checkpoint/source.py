@@ -85,6 +85,8 @@ def find_source(name: str) -> Source:
     if match and ".." not in name:
         return Source(name, None, match[1], match[2] or "main", None)
     shown = name if len(name) <= _LONGEST_NAME else f"{name[:40]}…"
+    if Path(shown).is_absolute():
+        shown = Path(shown).name  # visitors may read it
     known = next((n for n, s in SIZES.items() if s.repo and s.repo.endswith(f"/{name}")), None)
     hint = f" ({name} is called {known} here)" if known else ""
     raise ValueError(
@@ -114,6 +116,12 @@ def has_weights(folder: Path) -> bool:
         return all((folder / file).is_file() for file in shards_of(folder))
     except CheckpointError:
         return True  # reading it says what is wrong
+
+
+def weights_size(folder: Path) -> int:
+    """Bytes of the files of the weights in `folder`."""
+    names = [WEIGHTS_FILE] if (folder / WEIGHTS_FILE).is_file() else list(shards_of(folder))
+    return sum((folder / name).stat().st_size for name in names)
 
 
 def shards_of(folder: Path) -> dict[str, set[str]]:

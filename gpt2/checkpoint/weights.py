@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -86,7 +87,7 @@ def open_weights(folder: Path) -> Iterator[WeightsFile]:
             tensors[EMBEDDING] = head
         try:
             yield WeightsFile(stored, tensors)
-        except (SafetensorError, OSError) as error:
+        except SafetensorError as error:  # somebody writes to the file while it is read
             raise CheckpointError(f"{WEIGHTS_FILE} cannot be read: {error}.") from error
 
 
@@ -113,7 +114,7 @@ def _open(folder: Path, opened: ExitStack) -> list[_Tensor]:
 
 def _tensors_of(path: Path, opened: ExitStack) -> list[_Tensor]:
     try:
-        file = opened.enter_context(safe_open(path, framework="pt"))
+        file = opened.enter_context(_opened(path))
         return [_Tensor(file, name, path.name) for name in file.keys()]  # noqa: SIM118  # no mapping
     except SafetensorError as error:
         raise CheckpointError(f"{path.name} is not a whole safetensors file: {error}.") from error
@@ -165,6 +166,16 @@ def empty_model(config: GPT2Config) -> GPT2Model:
         return GPT2Model.from_config(config)  # its waves are computed when built, not loaded
     with torch.device("meta"):
         return GPT2Model.from_config(config)
+
+
+def _opened(path: Path) -> Any:
+    """The file, read rather than mapped: one that is cut short meanwhile would end the process."""
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file")
+    try:
+        return safe_open(path, framework="pt", backend="pread")
+    except TypeError:  # safetensors before 0.8 can only map
+        return safe_open(path, framework="pt")
 
 
 def _match(tensors: Iterable[_Tensor], stored: Stored) -> dict[str, _Tensor]:

@@ -61,7 +61,10 @@ class Tokenizer:
         wanted = [self.end_of_text] if ends is None else ends
         self.ends = frozenset(i for i in wanted if i < vocab_size)
         self.name = f"gpt2-{vocab_size}"  # the same of two means that they have the same ids
-        self._encoding = _gpt2(vocab_size)
+
+    @property
+    def _encoding(self) -> tiktoken.Encoding:
+        return _gpt2(self.vocab_size)  # made when first needed, which takes longer than a prompt
 
     @staticmethod
     def for_folder(
@@ -84,6 +87,13 @@ class Tokenizer:
     def cuts(self, text: str) -> list[int]:
         """How many bytes of `text` each of its tokens stands for; together, all of them."""
         return [len(self.token_bytes(token)) for token in self.encode(text)]
+
+    def special_of(self, data: bytes) -> int:
+        """The token with these bytes that ends or begins texts. Raises ValueError for no such."""
+        for token in (*self.ends, self.end_of_text):
+            if self.token_bytes(token) == data:
+                return token
+        raise ValueError(f"no token that ends a text is called {data[:40]!r}")
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`; bytes that make no character become U+FFFD."""

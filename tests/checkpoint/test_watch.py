@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from email.utils import formatdate
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -80,10 +78,3 @@ def test_what_the_hub_asks_to_wait() -> None:
     assert 90 < (wait_of({"Retry-After": date}) or 0) <= 100
     assert wait_of({"Retry-After": formatdate(0, usegmt=True)}) == 0
     assert wait_of({"RateLimit": '"api";r=0;t=55'}) == 55
-
-
-def test_no_blob_name_leads_out_of_its_folder() -> None:
-    """Whatever the header, the file would lie below `blobs`."""
-    for value in FORGED:
-        assert not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", value)
-        assert Path("blobs", value) != Path("blobs", SHA)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from reprlib import repr as shortened
@@ -27,6 +26,7 @@ _FIXED: dict[str, tuple[object, ...]] = {
     "tie_word_embeddings": (True,),
 }
 _MOST = 10**9
+_LARGEST = 3e38  # what float32 holds
 _MOST_BLOCKS = 1000  # far above any GPT-2; a mistyped number must not fill the memory
 
 
@@ -173,7 +173,7 @@ def _whole(keys: dict[str, Any], key: str) -> int:
 def _number(keys: dict[str, Any], key: str, default: float) -> float:
     value = keys.get(key, default)
     right = isinstance(value, int | float) and not isinstance(value, bool)
-    if not right or not 0 <= value < math.inf:  # NaN is in no range
+    if not right or not 0 <= value <= _LARGEST:  # NaN is in no range
         raise CheckpointError(
             f"{CONFIG_FILE} has {key} {shortened(value)}; a finite number from 0 up is needed."
         )

@@ -4,8 +4,16 @@ from gpt2.tokenizer.tokenizer import (
     END_OF_TEXT,
     GPT2_VOCAB_SIZE,
     VOCABULARY_FILE,
+    OwnTokenizer,
     TextStream,
     Tokenizer,
 )
 
-__all__ = ["END_OF_TEXT", "GPT2_VOCAB_SIZE", "VOCABULARY_FILE", "TextStream", "Tokenizer"]
+__all__ = [
+    "END_OF_TEXT",
+    "GPT2_VOCAB_SIZE",
+    "VOCABULARY_FILE",
+    "OwnTokenizer",
+    "TextStream",
+    "Tokenizer",
+]

@@ -19,7 +19,7 @@ from gpt2.tokenizer.bytes_visible import BYTE_OF
 GPT2_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
 # The same as the library has it built in.
 _BYTE_LEVEL = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_KNOWN = {  # patterns that stand in files, letter by letter
+PATTERNS = {  # patterns that stand in files, letter by letter
     _BYTE_LEVEL: "GPT-2",
     GPT2_PATTERN: "GPT-2",
     (
@@ -175,7 +175,7 @@ def _split(part: dict[str, Any]) -> str:
     pattern = part.get("pattern")
     written = pattern.get("Regex") if isinstance(pattern, dict) else None
     plain = part.get("behavior") == "Isolated" and not part.get("invert")
-    if written not in _KNOWN or not plain:
+    if written not in PATTERNS or not plain:
         raise ValueError(
             f"its tokenizer cuts text by a pattern that is not known here: {str(pattern)[:80]}"
         )

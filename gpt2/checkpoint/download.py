@@ -269,12 +269,16 @@ def _right_folder(job: _Job) -> Path:
             f"The copy of {job.source.title} on this computer was damaged and is removed. {error}"
         ) from error
     if damaged := _remove_damaged(job.source, folder):
-        raise CheckpointError(
-            f"{damaged} of {job.source.title} arrived damaged twice and is removed: its digest is "
-            f"not the expected one. Something between this computer and {hub.endpoint()} changes "
-            f"the data. {_ADVICE}"
-        )
+        raise _damaged_twice(job.source, damaged)
     return folder
+
+
+def _damaged_twice(source: Source, file: str) -> CheckpointError:
+    return CheckpointError(
+        f"{file} of {source.title} arrived damaged twice and is removed: its digest is not the "
+        f"expected one. Something between this computer and {hub.endpoint()} changes the data. "
+        f"{_ADVICE}"
+    )
 
 
 def _remove_damaged(source: Source, folder: Path) -> str | None:
@@ -343,10 +347,10 @@ def _download(job: _Job, offer: hub.Offer) -> Path:
         job.meter.total = offer.size
     if not (repository / "blobs" / offer.etag).exists():
         _check_room(source, repository, job.meter.total)
-    small = Meter(0)
-    folder = _persist(
-        job, lambda watch: hub.bring(repo, CONFIG_FILE, revision, watch, small)
-    ).parent
+    config = _bring_small(job, CONFIG_FILE, revision)
+    if config is None:
+        raise CheckpointError(f"{source.title} has no {CONFIG_FILE}.")
+    folder = config.parent
     commit = folder.name
     _usable(source, lambda: check_config(folder))
     if source.sha256 is None:
@@ -371,6 +375,17 @@ def _usable(source: Source, check: Callable[[], object]) -> None:
         ) from error
 
 
+def _bring_small(
+    job: _Job, file: str, revision: str, bring: Callable[..., Path | None] = hub.bring
+) -> Path | None:
+    """One of the small files, verified at once: the others are judged by what it says."""
+    for _ in range(2):
+        path = _persist(job, partial(bring, job.source.address[0], file, revision, meter=Meter(0)))
+        if path is None or not _is_damaged(path, None):
+            return path
+    raise _damaged_twice(job.source, file)
+
+
 def _bring_tokenizer(job: _Job, commit: str) -> None:
     """What says how its text is cut into tokens and where it ends."""
     repo = job.source.address[0]
@@ -378,7 +393,7 @@ def _bring_tokenizer(job: _Job, commit: str) -> None:
     def optional(file: str) -> Path | None:
         if hub.is_known_missing(repo, file, commit):
             return None
-        return _persist(job, partial(hub.bring_optional, repo, file, commit, meter=Meter(0)))
+        return _bring_small(job, file, commit, hub.bring_optional)
 
     for file in OTHER_FILES:
         optional(file)
@@ -389,7 +404,9 @@ def _bring_tokenizer(job: _Job, commit: str) -> None:
 
 def _bring_shards(job: _Job, commit: str) -> None:
     repo = job.source.address[0]
-    index = _persist(job, lambda watch: hub.bring(repo, INDEX_FILE, commit, watch, Meter(0)))
+    index = _bring_small(job, INDEX_FILE, commit)
+    if index is None:
+        raise CheckpointError(f"{job.source.title} has no {INDEX_FILE}.")
     shards = shards_of(index.parent)
     about = read_object(index).get("metadata")
     total = about.get("total_size") if isinstance(about, dict) else None

@@ -45,7 +45,7 @@ def _token_id(tokenizer: Tokenizer, token: WireToken) -> int:
     if isinstance(token, str):
         return tokenizer.token_of(token.encode("utf-8"))
     if isinstance(token, dict) and isinstance(token.get("special"), str):
-        return tokenizer.special_of(token["special"].encode("utf-8"))
+        return tokenizer.special_of(token["special"].encode("utf-8", "replace"))
     if isinstance(token, dict) and isinstance(token.get("hex"), str):
         return tokenizer.token_of(bytes.fromhex(token["hex"]))
     raise ValueError("this is no token")

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import torch
 
-from gpt2.checkpoint import Source, find_source, load_model
+from gpt2.checkpoint import Source, find_source, load_model, read_tokenizer
 from tests.checkpoint.conftest import TINY, Fetcher
 from tests.hub_standin import HubStandin, shard, write_gpt2_folder
+from tests.tokenizer.test_files import byte_level, train
 
 MAIN = {"revision": "main", "sha256": None}
 
@@ -569,3 +570,48 @@ def test_weights_in_several_files(hub: HubStandin, fetcher: Fetcher, tmp_path: P
     hub.heal()
     again = fetcher.fetch(dataclasses.replace(source, revision=hub.commit("owner/sharded")))
     assert again["folder"] == reply["folder"] and hub.requests == []
+
+
+def test_a_tokenizer_of_its_own_comes_before_the_weights(
+    hub: HubStandin, fetcher: Fetcher, tmp_path: Path
+) -> None:
+    folder = tmp_path / "spanish"
+    made = train(folder, byte_level())
+    write_gpt2_folder(folder, dataclasses.replace(TINY, vocab_size=768))
+    hub.add("owner/spanish", folder)
+    source = Source("owner/spanish", None, "owner/spanish", "main", None)
+    hub.fail("flip", "tokenizer.json", at=700)
+    reply = fetcher.fetch(source)
+    assert reply["error"] is None
+    text = "El niño comió piñas mañana"
+    assert read_tokenizer(Path(reply["folder"])).encode(text) == made.encode(text).ids
+    got = [r.path.rsplit("/", 1)[-1] for r in hub.requests if r.method == "GET"]
+    assert got.index("config.json") < got.index("tokenizer.json") < got.index("model.safetensors")
+    tokenizer = Path(reply["folder"]) / "tokenizer.json"
+    right = tokenizer.read_bytes()
+    tokenizer.resolve().write_bytes(right.replace(b"a", b"b", 1))
+    assert fetcher.fetch(source)["error"] is None and tokenizer.read_bytes() == right
+
+
+def test_another_kind_of_tokenizer_is_refused_before_the_weights_come(
+    hub: HubStandin, fetcher: Fetcher, small: Source, tmp_path: Path
+) -> None:
+    (tmp_path / "small" / "tokenizer.json").write_text('{"model": {"type": "WordPiece"}}')
+    reply = fetcher.fetch(dataclasses.replace(small, **MAIN))
+    check_refused(reply, fetcher, "WordPiece, not byte-level BPE", "were not downloaded")
+    assert hub.bodies(small.name) == []
+
+
+def test_a_copy_of_which_nobody_knows_the_tokenizer_is_not_whole(
+    hub: HubStandin, fetcher: Fetcher, tmp_path: Path
+) -> None:
+    """As an earlier version of this program left it: GPT-2's merges would be garbage there."""
+    folder = tmp_path / "german"
+    train(folder, byte_level())
+    write_gpt2_folder(folder, dataclasses.replace(TINY, vocab_size=768))
+    hub.add("owner/german", folder)
+    source = Source("owner/german", None, "owner/german", hub.commit("owner/german"), None)
+    here = Path(fetcher.fetch(source)["folder"])
+    (here / "tokenizer.json").unlink()
+    reply = fetcher.fetch(source)
+    assert not reply["cached_before"] and (here / "tokenizer.json").is_file()

@@ -1,0 +1,198 @@
+"""An own model that cannot be used is listed with the reason, and nobody else notices."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from huggingface_hub import constants
+
+from gpt2.checkpoint import CheckpointError
+from gpt2.config import SIZES, GPT2Config
+from gpt2.residency import Residency
+from gpt2.ui import build_page
+from gpt2.ui.compare.wish import needs
+from gpt2.ui.handlers import Handlers
+from gpt2.ui.playground import Playground
+from gpt2.ui.requests import checked, count_tokens
+from gpt2.ui.runner import Runner
+from gpt2.ui.sizes import (
+    OWN_MODEL_VARIABLE,
+    check_offered,
+    choices,
+    config_of,
+    drafts_for,
+    label,
+    offered,
+    source_of,
+    tokenizer_of,
+)
+from tests.hub_standin import write_gpt2_folder
+from tests.small import CONFIG, small_engine
+
+VISITOR: Any = SimpleNamespace(
+    session_hash="visitor", request=SimpleNamespace(client=SimpleNamespace(host="")), headers={}
+)
+FIELDS = [0.8, 2, 0, 1.0, "1"]
+
+
+def edit(folder: Path, **keys: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+
+
+DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
+    ("moved away", shutil.rmtree, "no config.json"),
+    ("without weights", lambda f: (f / "model.safetensors").unlink(), "no model.safetensors"),
+    ("without config", lambda f: (f / "config.json").unlink(), "no config.json"),
+    ("half a config", lambda f: (f / "config.json").write_text('{"n_emb'), "is not JSON"),
+    ("another kind", lambda f: edit(f, model_type="llama"), "model_type 'llama'"),
+    ("a nonsense shape", lambda f: edit(f, n_layer="many"), "n_layer 'many'"),
+    ("no tokenizer for it", lambda f: edit(f, vocab_size=32_000), "brings no tokenizer"),
+    ("half a tokenizer", lambda f: (f / "tokenizer.json").write_text("{"), "is not JSON"),
+    ("a file in its place", lambda f: (shutil.rmtree(f), f.write_text("")), "no config.json"),
+]
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    folder = tmp_path / "mine"
+    write_gpt2_folder(folder, CONFIG)
+    monkeypatch.setenv(OWN_MODEL_VARIABLE, str(folder))
+    return folder
+
+
+def handlers() -> Handlers:
+    return Handlers(Playground(Runner(Residency(10**9, lambda name, _: small_engine()), 2)))
+
+
+def check_others(handlers: Handlers) -> None:
+    """Everything that a visitor of another size may do."""
+    assert [name for _, name in choices()] == [*SIZES, "mine"]
+    assert label("tiny") == "Tiny · 2.3 M · built in"
+    assert "small" in drafts_for("medium") and "mine" not in drafts_for("medium")
+    assert count_tokens("It was late", "tiny") == "3 of 512 tokens"
+    assert checked("It was late", "medium", *FIELDS, "small").draft == "small"
+    assert handlers.arrive("tiny")[1].startswith("Tiny · ")
+    assert handlers.size_changed("small", "mine")[1] == 1023
+    for _ in range(2):  # once anew, then Continue
+        said = [o for o, *_ in handlers.generate("It was", "tiny", *FIELDS, "off", VISITOR)]
+        assert any(isinstance(o, dict) and o.get("state") == "done" for o in said)
+        said = [o for o, *_ in handlers.go_on("", "tiny", *FIELDS, "off", VISITOR)]
+        assert any(isinstance(o, dict) and o.get("state") == "done" for o in said)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"), [d[1:] for d in DAMAGES], ids=[name for name, *_ in DAMAGES]
+)
+@pytest.mark.parametrize("before", [True, False], ids=["at the start", "later"])
+def test_a_folder_that_cannot_be_read(
+    own: Path,
+    tmp_path: Path,
+    damage: Callable[[Path], object],
+    reason: str,
+    before: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.WARNING)
+    if not before:
+        check_offered()
+        assert choices()[-1] == ("mine · here", "mine") and not caplog.records
+    page = handlers()
+    damage(own)
+    if before:
+        check_offered()
+        assert reason in caplog.text
+    check_others(page)
+    listed = label("mine")
+    assert listed.startswith("mine · cannot be used: ") and reason in listed
+    told = [listed, page.arrive("mine")[1], page.size_changed("mine", "off")[3]]
+    told += [count_tokens("It was late", "mine")]
+    said = [o for o, *_ in page.generate("It was", "mine", *FIELDS, "off", VISITOR)]
+    told += [str(o) for o in said]
+    assert str(tmp_path) not in " ".join(told)
+    if reason not in ("no model.safetensors", "brings no tokenizer"):
+        with pytest.raises(CheckpointError):
+            needs([checked("a", "tiny", *FIELDS), *_own_request()])
+    if own.is_file():
+        own.unlink()
+    write_gpt2_folder(own, CONFIG)  # the training job is done
+    for file in own.glob("tokenizer.json"):
+        file.unlink()
+    assert choices()[-1] == ("mine · here", "mine")
+    assert checked("a", "mine", *FIELDS).size == "mine"
+
+
+def _own_request() -> list[Any]:
+    return [checked("a", "mine", *FIELDS)]
+
+
+def test_the_page_is_built_with_a_model_that_cannot_be_read(own: Path) -> None:
+    shutil.rmtree(own)
+    page = build_page()
+    page.close()
+
+
+def test_a_folder_that_is_moved_away_does_not_become_a_repository(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_gpt2_folder(tmp_path / "models" / "parrot", CONFIG)
+    monkeypatch.setenv(OWN_MODEL_VARIABLE, "models/parrot")
+    assert "parrot" in offered()
+    shutil.rmtree(tmp_path / "models")
+    assert source_of("parrot").folder == tmp_path / "models" / "parrot"
+    assert "no config.json" in label("parrot")
+
+
+def test_a_name_that_is_neither_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(OWN_MODEL_VARIABLE, "no such thing")
+    with pytest.raises(ValueError, match="'no such thing' is no model"):
+        check_offered()
+
+
+@pytest.fixture
+def cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The snapshot of a repository whose config is here and whose weights are not."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv(OWN_MODEL_VARIABLE, "owner/name")
+    repository = tmp_path / "models--owner--name"
+    snapshot = repository / "snapshots" / ("c" * 40)
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text("c" * 40)
+    write_gpt2_folder(snapshot, CONFIG)
+    (snapshot / "model.safetensors").unlink()
+    return snapshot
+
+
+def test_a_repository_whose_config_cannot_be_run(cached: Path) -> None:
+    """The server started again only when the cache was emptied."""
+    edit(cached, model_type="bert")
+    check_offered()
+    assert "model_type 'bert'" in label("owner/name")
+    assert drafts_for("medium") == ["distil", "small"]
+    assert drafts_for("owner/name") == []
+    assert "cannot be counted" in count_tokens("It was late", "owner/name")
+    build_page().close()
+
+
+def test_the_real_config_is_followed_before_the_weights_are_here(cached: Path) -> None:
+    assert config_of("owner/name") == CONFIG
+    assert tokenizer_of("owner/name").vocab_size == CONFIG.vocab_size
+    assert count_tokens("a", "owner/name").endswith(f"of {CONFIG.max_seq_len} tokens")
+    page = handlers()
+    assert page.size_changed("owner/name", "off")[1] == CONFIG.max_seq_len - 1
+    assert page.downloaded("owner/name")[1]["maximum"] == CONFIG.max_seq_len - 1
+    assert label("owner/name") == "owner/name · to download"
+
+
+def test_until_it_is_known_gpt2_s_usual_shape_stands_in(cached: Path) -> None:
+    shutil.rmtree(cached)
+    assert config_of("owner/name") == GPT2Config()
+    assert tokenizer_of("owner/name").vocab_size == 50257

@@ -43,6 +43,7 @@ _PATIENCE = 8.0  # seconds after which a hub that does not answer is not asked a
 _SILENCE = 60.0  # seconds without one byte after which a download is given up
 _LOOK = 0.5  # seconds between two looks at whether another process downloads
 _GRACE = 1.0  # seconds at the end of the program in which the thread may remove what is half-made
+_MOST_BYTES = 10**18  # a hub may say anything
 _SPARE_BYTES = 100_000_000  # left free on the disk, for everything else that writes there
 _ELSEWHERE = "Another program on this computer is downloading it already; waiting for that."
 _ADVICE = "Nothing half-made was kept. Try again; Tiny works without a download."
@@ -344,7 +345,7 @@ def _download(job: _Job, offer: hub.Offer) -> Path:
     hub.remove_dead_partials(repo)
     repository = hub.repository_folder(repo)
     if offer.size is not None and offer.file == WEIGHTS_FILE:
-        job.meter.total = offer.size
+        job.meter.total = min(max(0, offer.size), _MOST_BYTES)
     if not (repository / "blobs" / offer.etag).exists():
         _check_room(source, repository, job.meter.total)
     config = _bring_small(job, CONFIG_FILE, revision)
@@ -411,7 +412,7 @@ def _bring_shards(job: _Job, commit: str) -> None:
     about = read_object(index).get("metadata")
     total = about.get("total_size") if isinstance(about, dict) else None
     if isinstance(total, int) and total > 0:
-        job.meter.total = total
+        job.meter.total = total = min(total, _MOST_BYTES)
         _check_room(job.source, hub.repository_folder(repo), total)
     for file in sorted(shards):
         path = _persist(job, partial(hub.bring, repo, file, commit, meter=job.meter))

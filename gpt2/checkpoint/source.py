@@ -27,6 +27,7 @@ OTHER_FILES = (
 
 _SHARD = re.compile(r"[A-Za-z0-9][\w.-]*\.safetensors", re.ASCII)
 _MOST_JSON = 100_000_000  # bytes; the largest tokenizers have 30 MB
+_MOST_SHARDS = 1000
 _LONGEST_NAME = 200  # characters of owner/name@revision
 
 _REPOSITORY = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?")
@@ -139,6 +140,8 @@ def shards_of(folder: Path) -> dict[str, set[str]]:
                 f"{INDEX_FILE} names {str(file)[:60]!r}, which is no safetensors file beside it."
             )
         files.setdefault(file, set()).add(tensor)
+    if len(files) > _MOST_SHARDS:
+        raise CheckpointError(f"{INDEX_FILE} lists {len(files):,} files; that is no GPT-2.")
     return files
 
 

@@ -32,6 +32,7 @@ from gpt2.config import GPT2Config
 from gpt2.model import GPT2Model
 
 _DTYPES = ("F32", "F16", "BF16")
+_MOST_HEADER = 5_000_000  # bytes; reading one of 10^6 tensors takes minutes
 _LISTED = 5  # mismatches in one message; a wrong config.json makes hundreds
 
 
@@ -172,6 +173,12 @@ def _opened(path: Path) -> Any:
     """The file, read rather than mapped: one that is cut short meanwhile would end the process."""
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file")
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if _MOST_HEADER < length <= path.stat().st_size:  # else the library says what is wrong
+        raise CheckpointError(
+            f"{path.name} has a header of {length / 1e6:.0f} MB, which no GPT-2 has."
+        )
     try:
         return safe_open(path, framework="pt", backend="pread")
     except TypeError:  # safetensors before 0.8 can only map

@@ -137,11 +137,12 @@ def _from_json(keys: dict[str, Any]) -> Vocabulary:
         steps=steps,
         add_prefix_space=prefix,
         normalize=_normalizer(keys.get("normalizer")),
-        unknown=model.get("unk_token"),
+        unknown=_content(model.get("unk_token")),
         ignore_merges=model.get("ignore_merges") is True,
     )
     _check_post_processor(keys.get("post_processor"))
-    for entry in keys.get("added_tokens") or []:
+    entries = keys.get("added_tokens")
+    for entry in entries if isinstance(entries, list) else []:
         added = _added(entry)
         if added is not None:
             vocabulary.added.append(added)
@@ -201,7 +202,9 @@ def _check_post_processor(part: Any) -> None:
             _check_post_processor(each)
         return
     single = part.get("single") if kind == "TemplateProcessing" else None
-    if isinstance(single, list) and all("Sequence" in each for each in single):
+    if isinstance(single, list) and all(
+        isinstance(each, dict) and "Sequence" in each for each in single
+    ):
         return
     raise ValueError(f"its tokenizer adds tokens to every text ({_name(kind)})")
 
@@ -210,7 +213,7 @@ def _add_loose(vocabulary: Vocabulary, folder: Path, about: dict[str, Any]) -> N
     """Added tokens of a tokenizer in several files: where each release of the library kept them."""
     found: dict[str, Added] = {}
     for content, token in (_object(folder / "added_tokens.json") or {}).items():
-        if isinstance(token, int):
+        if isinstance(token, int) and token >= 0 and content:
             found[content] = Added(token, content)
     entries = about.get("added_tokens_decoder")
     for token, entry in (entries if isinstance(entries, dict) else {}).items():
@@ -234,7 +237,7 @@ def _added(entry: Any) -> Added | None:
     if not isinstance(entry, dict):
         return None
     token, content = entry.get("id"), entry.get("content")
-    if not isinstance(token, int) or not isinstance(content, str) or not content:
+    if not isinstance(token, int) or token < 0 or not isinstance(content, str) or not content:
         return None
     flags = {key: entry.get(key) is True for key in ("special", "single_word", "lstrip", "rstrip")}
     return Added(token, content, **flags)

@@ -273,7 +273,13 @@ REFUSED: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (in_model(merges=["a"]), "where a pair to merge belongs"),
     (in_model(merges=[["a", "nowhere"]]), "not in its vocabulary"),
     (in_model(vocab={"a": -1}), "the id -1"),
+    (in_model(vocab=["a"]), "has no vocab"),
     (lambda keys: keys.update(model=3), "has no model"),
+    (lambda keys: keys.update(pre_tokenizer=["ByteLevel"]), "of an unknown kind"),
+    (
+        lambda keys: keys.update(post_processor={"type": "TemplateProcessing", "single": [3]}),
+        "adds",
+    ),
     (lambda keys: keys.update(pre_tokenizer={"type": "Metaspace"}), "Metaspace"),
     (lambda keys: keys.update(pre_tokenizer={"type": "BertPreTokenizer"}), "BertPreTokenizer"),
     (lambda keys: keys.update(pre_tokenizer=None), "of an unknown kind"),
@@ -356,3 +362,21 @@ def test_a_long_word_and_many_added_tokens_do_not_take_the_square_of_their_lengt
     ours = Ours.for_folder(tmp_path, ROWS)
     assert len(ours.encode("a" * 300_000)) > 1000
     assert len(ours.encode("dem " * 50_000)) >= 50_000
+
+
+def test_nonsense_beside_the_tokens_does_no_harm(tmp_path: Path) -> None:
+    made = train(tmp_path, byte_level())
+    path = tmp_path / "tokenizer.json"
+
+    def spoil(keys: dict[str, Any]) -> None:
+        keys["added_tokens"] += [{"id": -1, "content": "x"}, {"id": "7", "content": "x"}, 3]
+        keys["added_tokens"] += [{"id": 10**12, "content": "x"}, {"id": 9, "content": ""}]
+        keys["model"]["unk_token"] = {"content": ["x"]}
+
+    edited(path, spoil)
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": 5, "bos_token": ["x"]}')
+    ours = Ours.for_folder(tmp_path, ROWS, [])
+    for text in SCRIPTS.values():
+        assert ours.encode(text) == made.encode(text).ids
+    edited(path, lambda keys: keys.update(added_tokens=5))
+    assert Ours.for_folder(tmp_path, ROWS).encode("x") == made.encode("x").ids

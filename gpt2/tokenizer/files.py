@@ -202,10 +202,9 @@ def _check_post_processor(part: Any) -> None:
             _check_post_processor(each)
         return
     single = part.get("single") if kind == "TemplateProcessing" else None
-    if isinstance(single, list) and all(
-        isinstance(each, dict) and "Sequence" in each for each in single
-    ):
-        return
+    parts = single if isinstance(single, list) else [None]
+    if all(isinstance(each, dict) and "Sequence" in each for each in parts):
+        return  # the text and nothing else
     raise ValueError(f"its tokenizer adds tokens to every text ({_name(kind)})")
 
 

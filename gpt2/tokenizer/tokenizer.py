@@ -58,9 +58,8 @@ class Tokenizer:
             raise ValueError(f"vocab_size must be from 257 to {GPT2_VOCAB_SIZE}, not {vocab_size}")
         self.vocab_size = vocab_size
         self.end_of_text = vocab_size - 1
-        self.ends = frozenset(i for i in ends or () if i < vocab_size) or frozenset(
-            {self.end_of_text}
-        )
+        inside = [i for i in ends or () if i < vocab_size]
+        self.ends = frozenset(inside or [self.end_of_text])
         self.name = f"gpt2-{vocab_size}"  # the same of two means that they have the same ids
 
     @property

@@ -246,5 +246,5 @@ def test_a_header_of_a_million_tensors_is_not_read(tmp_path: Path) -> None:
         {f"x{n}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for n in range(100_000)}
     ).encode()
     (tmp_path / WEIGHTS).write_bytes(struct.pack("<Q", len(header)) + header)
-    with pytest.raises(CheckpointError, match="a header of [67] MB"):
+    with pytest.raises(CheckpointError, match=r"a header of [67] MB"):
         load_model(tmp_path)

@@ -322,10 +322,16 @@ def _any_folder(job: _Job) -> Path:
             pin=source.sha256,
         )
         return _download(job, offer)
-    except CheckpointError:
-        if cached is None:
-            raise
-        return cached
+    except CheckpointError as error:
+        if cached is not None:
+            return cached
+        config = cached_config(source)
+        if config is not None and has_weights(config) and source.sha256 is None:
+            raise CheckpointError(
+                f"The weights of {source.title} are here, but nobody knows what cuts its text: the "
+                f"hub must be asked once. {error}"
+            ) from error
+        raise
 
 
 def _cached(source: Source) -> Path | None:

@@ -54,16 +54,18 @@ def offered() -> dict[str, str]:
 def _own(name: str) -> Source:
     """The owner's model, settled once: a folder that is moved away does not become a repository.
 
-    Raises ValueError for a name that is neither.
+    Where a link leads to is looked up every time: training jobs let one name their newest. Raises
+    ValueError for a name that is neither.
     """
     try:
-        return find_source(name)
+        source = find_source(name)
+        if source.folder is None:
+            return source
     except ValueError:
-        path = Path(name).expanduser()
-        if not path.is_absolute() and not name.startswith("."):
+        if not name.startswith(("/", ".", "~")) or os.path.expanduser(name).startswith("~"):
             raise
-        folder = Path(os.path.abspath(path))
-        return Source(str(folder), folder, None, None, None)
+    folder = Path(os.path.abspath(os.path.expanduser(name)))
+    return Source(str(folder), folder, None, None, None)
 
 
 def check_offered() -> None:

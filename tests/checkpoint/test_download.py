@@ -615,3 +615,6 @@ def test_a_copy_of_which_nobody_knows_the_tokenizer_is_not_whole(
     (here / "tokenizer.json").unlink()
     reply = fetcher.fetch(source)
     assert not reply["cached_before"] and (here / "tokenizer.json").is_file()
+    (here / "tokenizer.json").unlink()
+    hub.fail("status", method="HEAD", times=99)
+    check_refused(fetcher.fetch(source), fetcher, "nobody knows what cuts its text", "error 503")

@@ -283,3 +283,26 @@ except CheckpointError as error:
     )
     assert found.returncode == 0, found.stderr
     assert found.stdout.startswith("told: model.safetensors")
+
+
+@pytest.mark.parametrize("prefix", [False, True], ids=["", "a space before"])
+def test_an_overfitted_model_of_another_language_says_its_sentence(
+    tmp_path: Path, prefix: bool
+) -> None:
+    """End to end: its tokenizer, its numbers, its end."""
+    made = train(tmp_path, byte_level(add_prefix_space=prefix), size=400)
+    sentence = "El niño comió piñas por la mañana. 日本語のテキスト。"
+    ids = torch.tensor([[*made.encode(sentence).ids, 0]])
+    theirs = make(tmp_path, 3, 0.1, vocab_size=512, n_layer=2, eos_token_id=0, bos_token_id=0)
+    theirs.train()
+    optimizer = torch.optim.AdamW(theirs.parameters(), 3e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        theirs(ids, labels=ids).loss.backward()
+        optimizer.step()
+    theirs.eval().save_pretrained(tmp_path)
+    events = list(load(str(tmp_path)).stream("El niño", SamplingOptions(temperature=0.0)))
+    said = "El niño" + "".join(event.text for event in events)
+    # After an added token such a tokenizer puts its space again.
+    assert said.replace(" ", "") == sentence.replace(" ", "") if prefix else said == sentence
+    assert events[-1].finish == "end of text"

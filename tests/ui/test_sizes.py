@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -151,10 +152,29 @@ def test_a_folder_that_is_moved_away_does_not_become_a_repository(
     assert "no config.json" in label("parrot")
 
 
-def test_a_name_that_is_neither_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(OWN_MODEL_VARIABLE, "no such thing")
-    with pytest.raises(ValueError, match="'no such thing' is no model"):
+def test_a_link_to_the_newest_is_followed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Training jobs write a new folder, move the link and delete the old one."""
+    newest = tmp_path / "newest"
+    monkeypatch.setenv(OWN_MODEL_VARIABLE, str(newest))
+    for step, context in ((100, 33), (200, 44)):
+        folder = tmp_path / f"step-{step}"
+        write_gpt2_folder(folder, replace(CONFIG, max_seq_len=context))
+        newest.unlink(missing_ok=True)
+        newest.symlink_to(folder)
+        assert choices()[-1] == ("newest · here", "newest")
+        assert config_of("newest").max_seq_len == context
+        shutil.rmtree(folder)
+        assert "no config.json" in label("newest")
+
+
+@pytest.mark.parametrize("name", ["no such thing", "~nobody-at-all/model", "x" * 5000, "a/../b"])
+def test_a_name_that_is_neither_is_told_at_the_start(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(OWN_MODEL_VARIABLE, name)
+    with pytest.raises(ValueError, match="is no model") as caught:
         check_offered()
+    assert len(str(caught.value)) < 300
 
 
 @pytest.fixture

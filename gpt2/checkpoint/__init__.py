@@ -8,7 +8,7 @@ from gpt2.checkpoint.converted import read_converted, write_converted
 from gpt2.checkpoint.download import cached_config, cached_folder, fetch, is_cached
 from gpt2.checkpoint.errors import Cancelled, CheckpointError
 from gpt2.checkpoint.progress import Progress
-from gpt2.checkpoint.source import Source, find_source, weights_size
+from gpt2.checkpoint.source import Source, find_source, weights_size, weights_stamp
 from gpt2.checkpoint.weights import WeightsFile, empty_model, load_model, open_weights, save_model
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "read_tokenizer",
     "save_model",
     "weights_size",
+    "weights_stamp",
     "write_converted",
 ]

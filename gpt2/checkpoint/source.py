@@ -25,6 +25,7 @@ OTHER_FILES = (
     "added_tokens.json",
 )
 
+_SHARDED = re.compile(r"model-\d+-of-\d+\.safetensors")
 _SHARD = re.compile(r"[A-Za-z0-9][\w.-]*\.safetensors", re.ASCII)
 _MOST_JSON = 100_000_000  # bytes; the largest tokenizers have 30 MB
 _MOST_SHARDS = 1000
@@ -117,6 +118,19 @@ def has_weights(folder: Path) -> bool:
         return all((folder / file).is_file() for file in shards_of(folder))
     except CheckpointError:
         return True  # reading it says what is wrong
+
+
+def weights_stamp(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Which files a model was read from: names, sizes, times and numbers on the disk."""
+    known = {CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE, *OTHER_FILES, *sum(TOKENIZER_FILES, ())}
+    files = sorted(
+        file
+        for file in folder.iterdir()
+        # Not the packed copies that this program itself keeps beside them.
+        if file.name in known or _SHARDED.fullmatch(file.name)
+    )
+    stats = [(file.name, file.stat()) for file in files]
+    return tuple((name, s.st_size, s.st_mtime_ns, s.st_ino) for name, s in stats)
 
 
 def weights_size(folder: Path) -> int:

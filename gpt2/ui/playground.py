@@ -73,6 +73,10 @@ class Playground:
         """More of the same text, by the same model."""
 
         def start(engine: Engine) -> Run:
+            config = engine.config
+            same = (config.num_blocks, config.num_heads) == (run.layers, run.heads)
+            if not same or max(run.ids, default=0) >= config.vocab_size:
+                raise ValueError("The model's files have changed since. Generate a new text.")
             run.options, run.speed_up = request.options, None
             run.draft = _title_of(request.draft) or run.draft
             return run

@@ -23,6 +23,7 @@ from gpt2.checkpoint import (
     is_cached,
     read_config,
     read_tokenizer,
+    weights_stamp,
 )
 from gpt2.config import SIZES, GPT2Config
 from gpt2.precision import choose_precision, wanted_precision, weight_bytes
@@ -143,6 +144,20 @@ def _known_folder(name: str) -> Path | None:
     except OSError as error:
         raise CheckpointError(f"{source.title} cannot be read: {error.strerror}.") from error
     return folder
+
+
+def stamp_of(name: str) -> object:
+    """Changes when the files of a folder do; None where they never change.
+
+    Raises CheckpointError like `config_of`.
+    """
+    source = source_of(name)
+    if name in SIZES or source.folder is None:
+        return None
+    try:
+        return weights_stamp(source.folder)
+    except OSError as error:
+        raise CheckpointError(f"{source.title} cannot be read: {error.strerror}.") from error
 
 
 def drafts_for(name: str) -> list[str]:

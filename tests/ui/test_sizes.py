@@ -216,3 +216,22 @@ def test_until_it_is_known_gpt2_s_usual_shape_stands_in(cached: Path) -> None:
     shutil.rmtree(cached)
     assert config_of("owner/name") == GPT2Config()
     assert tokenizer_of("owner/name").vocab_size == 50257
+
+
+def test_a_checkpoint_that_was_written_anew_is_loaded_anew(own: Path) -> None:
+    runner = Runner(Residency(10**9), 2)
+    page = Handlers(Playground(runner))
+    write_gpt2_folder(own, CONFIG)
+    said = [o for o, *_ in page.generate("It was", "mine", *FIELDS, "off", VISITOR)]
+    assert said[-1]["state"] == "done"
+    with runner.engine("mine") as first, runner.engine("mine") as again:
+        assert first is again
+        write_gpt2_folder(own, replace(CONFIG, num_blocks=CONFIG.num_blocks + 1), seed=1)
+        with runner.engine("mine") as used:  # whoever writes with it goes on
+            assert used is first
+    with runner.engine("mine") as second:
+        assert second.config.num_blocks == CONFIG.num_blocks + 1
+    said = [o for o, *_ in page.go_on("", "mine", *FIELDS, "off", VISITOR)]
+    assert "have changed since" in said[-1]["note"]
+    said = [o for o, *_ in page.generate("It was", "mine", *FIELDS, "off", VISITOR)]
+    assert said[-1]["state"] == "done"

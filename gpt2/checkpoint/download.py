@@ -78,6 +78,36 @@ def fetch(
     return job.folder
 
 
+def learn(source: Source) -> None:
+    """Fetch what says of a repository whether and how it runs, and nothing large.
+
+    Asks the hub once, without patience. Raises CheckpointError, also for what cannot be run.
+    """
+    if source.folder is not None or hub.cached_facts(*source.address) is not None:
+        return
+    job = _Job(source)
+    job.callers = 1
+    with _jobs_lock:
+        _running.append(job)
+    try:
+        _persist(job, lambda watch: hub.ask(source, watch), patience=0.0)
+        _bring_facts(job)
+    except OSError as error:
+        raise CheckpointError(hub.explain(error, source).sentence) from error
+    finally:
+        with _jobs_lock:
+            _running.remove(job)
+        job.ended.set()
+
+
+def cached_facts(source: Source) -> Path | None:
+    """The folder whose config and tokenizer are here; the weights may be on their way."""
+    folder = source.folder
+    if folder is None:
+        return hub.cached_facts(*source.address)
+    return folder if (folder / CONFIG_FILE).is_file() else None
+
+
 def cached_folder(source: Source) -> Path | None:
     """The folder in which both files are on this computer, right or not. Asks nobody."""
     folder = source.folder
@@ -345,7 +375,7 @@ def _cached(source: Source) -> Path | None:
 
 def _download(job: _Job, offer: hub.Offer) -> Path:
     """Config and tokenizer first: what cannot be run here is told before gigabytes are fetched."""
-    source, (repo, revision) = job.source, job.source.address
+    source, repo = job.source, job.source.address[0]
     if source.sha256 is not None and offer.etag != source.sha256:
         raise other_weights(offer.etag, source.sha256)
     hub.remove_dead_partials(repo)
@@ -354,15 +384,8 @@ def _download(job: _Job, offer: hub.Offer) -> Path:
         job.meter.total = min(max(0, offer.size), _MOST_BYTES)
     if not (repository / "blobs" / offer.etag).exists():
         _check_room(source, repository, job.meter.total)
-    config = _bring_small(job, CONFIG_FILE, revision)
-    if config is None:
-        raise CheckpointError(f"{source.title} has no {CONFIG_FILE}.")
-    folder = config.parent
+    folder = _bring_facts(job)
     commit = folder.name
-    _usable(source, lambda: check_config(folder))
-    if source.sha256 is None:
-        _bring_tokenizer(job, commit)
-        _usable(source, lambda: read_tokenizer(folder))
     if offer.file == INDEX_FILE:
         _bring_shards(job, commit)
         return folder
@@ -371,6 +394,20 @@ def _download(job: _Job, offer: hub.Offer) -> Path:
         lambda watch: hub.bring(repo, WEIGHTS_FILE, commit, watch, job.meter),
         pin=source.sha256,
     ).parent
+
+
+def _bring_facts(job: _Job) -> Path:
+    """Config and tokenizer. Raises CheckpointError for what cannot be run here."""
+    source = job.source
+    config = _bring_small(job, CONFIG_FILE, source.address[1])
+    if config is None:
+        raise CheckpointError(f"{source.title} has no {CONFIG_FILE}.")
+    folder = config.parent
+    _usable(source, lambda: check_config(folder))
+    if source.sha256 is None:
+        _bring_tokenizer(job, folder.name)
+        _usable(source, lambda: read_tokenizer(folder))
+    return folder
 
 
 def _usable(source: Source, check: Callable[[], object]) -> None:

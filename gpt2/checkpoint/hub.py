@@ -86,14 +86,13 @@ def is_known_missing(repo: str, file: str, revision: str) -> bool:
     return found is not None and not isinstance(found, str)
 
 
-def cached_folder(repo: str, revision: str) -> Path | None:
-    """The folder with a whole model if the cache has it, right or not. Asks nobody.
+def cached_facts(repo: str, revision: str) -> Path | None:
+    """The folder with config and tokenizer if the cache has both. Asks nobody.
 
-    A tokenizer of its own belongs to it: a folder of which nobody knows whether the hub has one is
-    not whole.
+    A folder of which nobody knows whether the hub has a tokenizer for it is not enough.
     """
     config = cached_file(repo, CONFIG_FILE, revision)
-    if config is None or not has_weights(config.parent):
+    if config is None:
         return None
     for files in TOKENIZER_FILES:
         if all((config.parent / file).is_file() for file in files):
@@ -102,6 +101,12 @@ def cached_folder(repo: str, revision: str) -> Path | None:
         any(is_known_missing(repo, file, revision) for file in files) for files in TOKENIZER_FILES
     )
     return config.parent if known else None
+
+
+def cached_folder(repo: str, revision: str) -> Path | None:
+    """The folder with a whole model if the cache has it, right or not. Asks nobody."""
+    folder = cached_facts(repo, revision)
+    return folder if folder is not None and has_weights(folder) else None
 
 
 def ask(source: Source, watch: Watch) -> Offer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,10 +18,11 @@ from gpt2.checkpoint import (
     CheckpointError,
     Source,
     cached_config,
-    cached_folder,
+    cached_facts,
     fetch,
     find_source,
     is_cached,
+    learn,
     read_config,
     read_tokenizer,
     weights_stamp,
@@ -33,6 +35,7 @@ from gpt2.tokenizer import Tokenizer
 # A folder or a hub repository, offered below the known sizes.
 OWN_MODEL_VARIABLE = "GPT2_MODEL"
 
+_NOT_USABLE = "%s=%s cannot be used now: %s"
 _log = logging.getLogger(__name__)
 
 
@@ -73,12 +76,23 @@ def check_offered() -> None:
     """Raises ValueError when the precision or the device that the owner wishes is not here.
 
     Nor may his model be neither folder nor repository; one that cannot be read is told in the log.
+    Of a repository the hub is asked meanwhile what it is, so that the page knows.
     """
     for name in offered():
         if name in SIZES:
             precision_of(name)
         elif problem := problem_of(name):
-            _log.warning("%s=%s is not offered: %s", OWN_MODEL_VARIABLE, offered()[name], problem)
+            _log.warning(_NOT_USABLE, OWN_MODEL_VARIABLE, offered()[name], problem)
+        else:
+            # A daemon: a hub that does not answer must not keep the program from ending.
+            threading.Thread(target=_learn, args=(source_of(name),), daemon=True).start()
+
+
+def _learn(source: Source) -> None:
+    try:
+        learn(source)
+    except CheckpointError as error:
+        _log.warning(_NOT_USABLE, OWN_MODEL_VARIABLE, source.title, error)
 
 
 def source_of(name: object) -> Source:
@@ -101,7 +115,7 @@ def problem_of(name: str) -> str | None:
         source = source_of(name)
         if source.folder is not None:
             fetch(source)
-        folder = cached_folder(source)
+        folder = cached_facts(source)
         if folder is not None:
             read_tokenizer(folder)
         precision_of(name)

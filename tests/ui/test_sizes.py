@@ -34,7 +34,8 @@ from gpt2.ui.sizes import (
     source_of,
     tokenizer_of,
 )
-from tests.hub_standin import write_gpt2_folder
+from tests.checkpoint.conftest import Fetcher
+from tests.hub_standin import HubStandin, write_gpt2_folder
 from tests.small import CONFIG, small_engine
 
 VISITOR: Any = SimpleNamespace(
@@ -235,3 +236,29 @@ def test_a_checkpoint_that_was_written_anew_is_loaded_anew(own: Path) -> None:
     assert "have changed since" in said[-1]["note"]
     said = [o for o, *_ in page.generate("It was", "mine", *FIELDS, "off", VISITOR)]
     assert said[-1]["state"] == "done"
+
+
+def test_what_a_repository_is_is_asked_at_the_start(tmp_path: Path) -> None:
+    """Without its weights; one that cannot be run is listed with the reason before it is used."""
+    program = """
+import os, time
+from gpt2.checkpoint import cached_facts
+from gpt2.ui.sizes import check_offered, config_of, label, source_of
+for name in ("owner/good", "owner/characters"):
+    os.environ["GPT2_MODEL"] = name
+    check_offered()
+    end = time.monotonic() + 20
+    while cached_facts(source_of(name)) is None and time.monotonic() < end:
+        time.sleep(0.05)
+    print(label(name), config_of(name).max_seq_len)
+"""
+    with HubStandin() as hub:
+        for name, rows in (("good", 400), ("characters", 65)):
+            write_gpt2_folder(tmp_path / name, replace(CONFIG, vocab_size=rows))
+            hub.add(f"owner/{name}", tmp_path / name)
+        fetcher = Fetcher(tmp_path / "home", hub.endpoint, ("-c", program))
+        said, _ = fetcher.process.communicate(timeout=250)
+        good, characters = said.splitlines()
+        assert good == f"owner/good · to download {CONFIG.max_seq_len}"
+        assert "cannot be used: " in characters and "65 tokens and brings no tok" in characters
+        assert not hub.bodies("owner/good") and not hub.bodies("owner/characters")

@@ -8,7 +8,6 @@ lacks, that is another result; here it is theirs.
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict
 from collections.abc import Mapping
 
 Merged = list[tuple[int, int]]  # ids, each with how many bytes of the word it stands for
@@ -36,7 +35,7 @@ class Merging:
         self._merges = merges
         self._whole = whole or {}
         self._unknown = unknown
-        self._words: OrderedDict[bytes, Merged] = OrderedDict()
+        self._words: dict[bytes, Merged] = {}
 
     def __call__(self, word: bytes) -> Merged:
         """The ids of one word. Bytes that became nothing count with the id after them."""
@@ -44,9 +43,9 @@ class Merging:
         if found is None:
             found = self._merge(word)
             if len(word) <= _LONGEST_REMEMBERED:
+                if len(self._words) >= _REMEMBERED:
+                    self._words.clear()  # at once, whoever else is reading
                 self._words[word] = found
-                if len(self._words) > _REMEMBERED:
-                    self._words.pop(next(iter(self._words)), None)
         return found
 
     def _merge(self, word: bytes) -> Merged:

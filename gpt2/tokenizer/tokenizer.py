@@ -78,7 +78,11 @@ class Tokenizer:
         sentence, for a kind that cannot be read, or one that does not fit the rows.
         """
         stamps = tuple(_stamp(folder / file) for file in FILES)
-        return _for_folder(folder, stamps, rows, None if ends is None else frozenset(ends), start)
+        known = None if ends is None else frozenset(ends)
+        found = _for_folder(folder, stamps, rows, known, start)
+        if isinstance(found, str):
+            raise ValueError(found)
+        return found
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text`, all of it as ordinary text: a typed `<|endoftext|>` is no token."""
@@ -347,12 +351,12 @@ def _fingerprint(vocabulary: Vocabulary, rows: int) -> str:
     return hashlib.sha256(json.dumps(said).encode("utf-8", "replace")).hexdigest()
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> tuple[int, ...] | None:
     try:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_size, stat.st_mtime_ns, stat.st_ino
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 @lru_cache(maxsize=16)
@@ -362,7 +366,15 @@ def _for_folder(
     rows: int,
     ends: frozenset[int] | None,
     start: int | None,
-) -> Tokenizer:
+) -> Tokenizer | str:
+    """The tokenizer, or why there is none: asked again and again, both are read but once."""
+    try:
+        return _read(folder, rows, ends, start)
+    except ValueError as error:
+        return str(error)
+
+
+def _read(folder: Path, rows: int, ends: frozenset[int] | None, start: int | None) -> Tokenizer:
     vocabulary = read_vocabulary(folder)
     if vocabulary is not None:
         return OwnTokenizer(vocabulary, rows, ends, start)

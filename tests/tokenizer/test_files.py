@@ -17,7 +17,9 @@ from transformers import GPT2Tokenizer, PreTrainedTokenizerFast
 from gpt2.alignment import shared_pieces
 from gpt2.tokenizer import OwnTokenizer
 from gpt2.tokenizer import Tokenizer as Ours
-from gpt2.tokenizer.files import PATTERNS
+from gpt2.tokenizer import tokenizer as tokenizer_module
+from gpt2.tokenizer.files import PATTERNS, read_vocabulary
+from gpt2.tokenizer.merging import Merging
 
 SCRIPTS = {
     "Latin": "El niño comió piñas mañana. Die Straße führte über Häuser & Öl. 123 4567 it's",
@@ -380,3 +382,31 @@ def test_nonsense_beside_the_tokens_does_no_harm(tmp_path: Path) -> None:
         assert ours.encode(text) == made.encode(text).ids
     edited(path, lambda keys: keys.update(added_tokens=5))
     assert Ours.for_folder(tmp_path, ROWS).encode("x") == made.encode("x").ids
+
+
+def test_a_refused_tokenizer_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page asks at every click, for everybody."""
+    path = tmp_path / "tokenizer.json"
+    path.write_text('{"model": {"type": "Unigram"}}')
+    read: list[Path] = []
+    monkeypatch.setattr(
+        tokenizer_module,
+        "read_vocabulary",
+        lambda folder: read.append(folder) or read_vocabulary(folder),
+    )
+    for _ in range(3):
+        with pytest.raises(ValueError, match="Unigram"):
+            Ours.for_folder(tmp_path, ROWS)
+    assert len(read) == 1
+    train(tmp_path, byte_level())
+    assert Ours.for_folder(tmp_path, ROWS).encode("x")
+
+
+def test_words_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpt2.tokenizer.merging._REMEMBERED", 3)
+    merge = Merging({97: 0, 98: 1}, {(0, 1): (0, 2)})
+    for _ in range(2):
+        for word in (b"ab", b"abab", b"ba", b"a", b"c", b"cab"):
+            merge(word)
+            assert len(merge._words) <= 3
+    assert merge(b"cab") == [(2, 3)] and merge(b"c") == []

@@ -38,6 +38,11 @@ class GPT2Config:
             )
         if not 0 <= self.dropout_rate < 1:
             raise ValueError(f"dropout_rate must be in [0, 1), not {self.dropout_rate}")
+        if not 0 <= self.layer_norm_epsilon <= 3e38:  # NaN is in no range
+            raise ValueError(
+                f"layer_norm_epsilon must be a finite number from 0 up, not "
+                f"{self.layer_norm_epsilon}"
+            )
         if self.positions not in ("learned", "sinusoidal"):
             raise ValueError(f"positions must be learned or sinusoidal, not {self.positions!r}")
 

@@ -148,6 +148,8 @@ class Engine:
         draft: Engine | None,
         paced: bool = False,
     ) -> Iterator[Step]:
+        if draft is not None and draft.tokenizer.name != self.tokenizer.name:
+            raise ValueError("A draft needs the same vocabulary: this one has another tokenizer.")
         if draft is None:
             return self._batcher.generate(ids, new_tokens, options, watched, stopped, paced)
         return generate_drafted(self.model, draft.model, ids, new_tokens, options, watched, stopped)
@@ -161,7 +163,7 @@ class Engine:
         with closing(NormsLater(self._norms)) as norms_later:
             for step in steps:
                 text = ""
-                if step.token == self.tokenizer.end_of_text:
+                if step.token in self.tokenizer.ends:
                     finish = "end of text"
                 elif step.token is not None:
                     text = decoder.feed(step.token)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gpt2.checkpoint import Progress, fetch, find_source, read_config
+from gpt2.checkpoint import Progress, fetch, find_source, read_config, read_tokenizer
 from gpt2.config import GPT2Config
 from gpt2.engine import Engine
 from gpt2.precision import choose_precision, load_with_precision, wanted_precision
 from gpt2.runtime.device import wanted_device
-from gpt2.tokenizer import Tokenizer
 
 
 def load(
@@ -30,9 +29,10 @@ def load(
     # A wrong name is told before anything is fetched.
     choose_precision(precision, GPT2Config(), where)
     folder = fetch(find_source(name), progress, cancelled)
+    tokenizer = read_tokenizer(folder)
     chosen = choose_precision(precision, read_config(folder), where)
     model = load_with_precision(folder, chosen, where)
-    return Engine(model, Tokenizer(model.config.vocab_size), chosen)
+    return Engine(model, tokenizer, chosen)
 
 
 def load_as_wanted(name: str, cancelled: Callable[[], bool]) -> Engine:

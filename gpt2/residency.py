@@ -112,6 +112,14 @@ class Residency:
         resident = self._residents.get(name)
         return resident is not None and resident.engine is not None
 
+    def drop(self, name: str) -> bool:
+        """Forget an engine that nobody uses; whether there is none of this name now."""
+        with self._lock:
+            resident = self._residents.get(name)
+            if resident is not None and resident.users == 0:
+                del self._residents[name]
+            return name not in self._residents
+
     def loaded(self) -> dict[str, int]:
         """The engines in memory, with the bytes of their weights."""
         with self._lock:

@@ -23,14 +23,18 @@ from typing import BinaryIO, Literal
 from urllib.parse import unquote, urlsplit
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from gpt2.checkpoint.config_file import config_text
 from gpt2.checkpoint.layout import file_shapes
 from gpt2.config import GPT2Config
 
 Tensors = dict[str, tuple[str, tuple[int, ...], bytes]]  # name -> dtype, shape, data
-Fault = Literal["cut", "reset", "stall", "short", "flip", "slow", "status", "hide", "huge", "blank"]
+Fault = Literal[
+    "cut", "reset", "stall", "trickle", "short", "flip", "slow", "status", "hide", "huge", "blank"
+]
 
+_ENDS = ("cut", "reset", "stall", "trickle", "short")
 _LARGE = ".safetensors"
 _BLOCK = 1 << 16
 _TORCH = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -55,6 +59,7 @@ class _Plan:
     at: int
     status: int
     times: int
+    fields: dict[str, str]
 
 
 class HubStandin:
@@ -67,6 +72,8 @@ class HubStandin:
         self.repositories = dict(repositories or {})
         self.tokens: dict[str, str] = {}
         self.requests: list[Request] = []
+        self.branches: dict[str, str] = {}  # other names of `main`, by repository
+        self.forged: dict[tuple[str, str], str] = {}  # (file, header) of answers to HEAD
         self._plans: list[_Plan] = []
         self._lock = threading.Lock()
         self._servers: list[ThreadingHTTPServer] = []
@@ -118,20 +125,27 @@ class HubStandin:
         at: int = 0,
         status: int = 503,
         times: int = 1,
+        fields: dict[str, str] | None = None,
     ) -> None:
         """Let the next `times` answers for `file` go wrong; faults asked for first come first.
 
         While sending a body: cut (the line closes after `at` bytes), reset, stall (nothing more
-        comes), short (whole by its own account), flip (one bit of byte `at` of the file), slow
-        (`at` bytes a second). Instead of an answer: status, hide (no such file), blank (an
-        answer without the hub's headers). huge: the hub announces 10 PB.
+        comes), trickle (then a byte now and then), short (whole by its own account), flip (one bit
+        of byte `at` of the file), slow (`at` bytes a second). Instead of an answer: status (with
+        the header `fields`), hide (no such file), blank (an answer without the hub's headers).
+        huge: the hub announces 10 PB.
         """
-        self._plans.append(_Plan(kind, file, method, at, status, times))
+        self._plans.append(_Plan(kind, file, method, at, status, times, fields or {}))
+
+    def forge(self, header: str, value: str, file: str = "model.safetensors") -> None:
+        """Answer the question for `file` with this value in one of the hub's headers."""
+        self.forged[file, header] = value
 
     def heal(self) -> None:
         """Forget every fault and request."""
         with self._lock:
             self._plans.clear()
+            self.forged.clear()
             self.requests.clear()
 
     def bodies(self, repository: str) -> list[Request]:
@@ -190,14 +204,14 @@ class _Handler(BaseHTTPRequestHandler):
         if folder is None or not allowed:
             return self._refuse(401, "RepoNotFound")
         commit = self.hub.commit(repository)
-        if revision not in ("main", commit):
+        if revision not in ("main", commit, self.hub.branches.get(repository)):
             return self._refuse(404, "RevisionNotFound")
         direct = self.cdn or path.startswith("/api/resolve-cache") or file.endswith(_LARGE)
         plan = self.hub.take(self.command, file) if direct else None
         if not (folder / file).is_file() or (plan and plan.kind == "hide"):
             return self._refuse(404, "EntryNotFound", commit)
         if plan and plan.kind == "status":
-            return self._refuse(plan.status, "")
+            return self._refuse(plan.status, "", fields=plan.fields)
         if self.cdn:
             return self._send_body(folder / file, plan)
         self._resolve(folder / file, f"{repository}/{commit}/{file}", commit, direct, plan)
@@ -207,6 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         if plan and plan.kind == "blank":
             return self._head(200, {"Content-Length": "0"})
+        forged = {header: v for (name, header), v in self.hub.forged.items() if name == file.name}
         if file.name.endswith(_LARGE):
             self._head(
                 302,
@@ -218,7 +233,8 @@ class _Handler(BaseHTTPRequestHandler):
                     ),
                     "X-Linked-Etag": f'"{_sha256_of(file)}"',
                     "Content-Length": "0",
-                },
+                }
+                | forged,
             )
         elif not direct:
             where = f"/api/resolve-cache/models/{address}"
@@ -227,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             data = file.read_bytes()
             etag = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-            fields = {"ETag": f'"{etag}"', "X-Repo-Commit": commit}
+            fields = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, **forged}
             self._head(200, {**fields, "Content-Length": str(len(data))})
             if self.command == "GET":
                 self._write(io.BytesIO(data), plan)
@@ -246,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(body, plan)
 
     def _write(self, body: BinaryIO, plan: _Plan | None) -> None:
-        ends = plan is not None and plan.kind in ("cut", "reset", "stall", "short")
+        ends = plan is not None and plan.kind in _ENDS
         last = plan.at if plan and ends else sys.maxsize
         while block := body.read(max(0, min(_BLOCK, last - body.tell()))):
             at = plan.at - body.tell() if plan and plan.kind == "flip" else 0  # from its end
@@ -260,12 +276,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if plan.kind == "stall":
             time.sleep(60)
+        while plan.kind == "trickle":
+            self.wfile.write(body.read(1))
+            time.sleep(0.3)
         if plan.kind == "reset":  # lingering for 0 s turns the close into a reset
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
 
-    def _refuse(self, status: int, code: str, commit: str = "") -> None:
-        fields = {"Content-Length": "0"}
+    def _refuse(
+        self, status: int, code: str, commit: str = "", fields: dict[str, str] | None = None
+    ) -> None:
+        fields = {"Content-Length": "0", **(fields or {})}
         if code:
             fields["X-Error-Code"] = code
         if commit:
@@ -318,6 +339,21 @@ def write_gpt2_folder(
     (folder / "model.safetensors").write_bytes(data)
     (folder / "config.json").write_text(config_text(config))
     return hashlib.sha256(data).hexdigest()
+
+
+def shard(folder: Path, files: int = 2) -> None:
+    """Cut the weights in `folder` into several files with an index, as `transformers` does."""
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    places: dict[str, str] = {}
+    for number in range(files):
+        name = f"model-{number + 1:05}-of-{files:05}.safetensors"
+        part = dict(list(state.items())[number::files])
+        save_file(part, folder / name)
+        places |= dict.fromkeys(part, name)
+    total = sum(tensor.nbytes for tensor in state.values())
+    index = {"metadata": {"total_size": total}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
 def raw(tensor: torch.Tensor) -> bytes:

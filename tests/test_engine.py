@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from gpt2 import Engine, SamplingOptions, Tokenizer, load
 from gpt2.engine import Event
 from gpt2.sampling import GREEDY
 from tests.small import CONFIG, SHORT_PIECE, Passes, saying, small_engine, together
+from tests.tokenizer.test_files import byte_level, train
 
 pytestmark = pytest.mark.usefixtures("short_pieces")
 
@@ -245,3 +247,12 @@ def test_a_text_that_fills_the_context_still_has_maps() -> None:
     seen = engine.attention(text, 1, 0)
     assert seen.weights.shape == (len(ids), len(ids))
     np.testing.assert_allclose(seen.weights.sum(-1), 1, atol=1e-5)
+
+
+def test_a_draft_with_another_tokenizer_of_as_many_ids_is_refused(tmp_path: Path) -> None:
+    """Some Spanish and German models have exactly GPT-2's 50,257."""
+    engine, other = small_engine(), small_engine()
+    train(tmp_path, byte_level())
+    other.tokenizer = Tokenizer.for_folder(tmp_path, 2000)
+    with pytest.raises(ValueError, match="another tokenizer"):
+        engine.stream("a", draft=other)

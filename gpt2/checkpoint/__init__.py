@@ -3,12 +3,19 @@
 Leaves to others which precision the loaded model runs in and when it is thrown away.
 """
 
-from gpt2.checkpoint.config_file import read_config
+from gpt2.checkpoint.config_file import read_config, read_tokenizer
 from gpt2.checkpoint.converted import read_converted, write_converted
-from gpt2.checkpoint.download import cached_folder, fetch, is_cached
+from gpt2.checkpoint.download import (
+    cached_config,
+    cached_facts,
+    cached_folder,
+    fetch,
+    is_cached,
+    learn,
+)
 from gpt2.checkpoint.errors import Cancelled, CheckpointError
 from gpt2.checkpoint.progress import Progress
-from gpt2.checkpoint.source import Source, find_source
+from gpt2.checkpoint.source import Source, find_source, weights_size, weights_stamp
 from gpt2.checkpoint.weights import WeightsFile, empty_model, load_model, open_weights, save_model
 
 __all__ = [
@@ -17,15 +24,21 @@ __all__ = [
     "Progress",
     "Source",
     "WeightsFile",
+    "cached_config",
+    "cached_facts",
     "cached_folder",
     "empty_model",
     "fetch",
     "find_source",
     "is_cached",
+    "learn",
     "load_model",
     "open_weights",
     "read_config",
     "read_converted",
+    "read_tokenizer",
     "save_model",
+    "weights_size",
+    "weights_stamp",
     "write_converted",
 ]

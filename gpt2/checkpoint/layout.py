@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 
+from torch import Tensor
+
 from gpt2.config import GPT2Config
 
 _PREFIX = "transformer."  # distilgpt2 and most fine-tuned models have it, OpenAI's files do not
 _CONV1D = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+_QUERIES = re.compile(r"h\.(\d+)\.attn\.c_attn\.(?:weight|bias)")
 _MASK = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # not `attn.c_attn.bias`
 
+EMBEDDING = "wte.weight"
 HEAD = "lm_head.weight"  # a copy of the token embedding, where a file has it at all
 
 
@@ -27,11 +31,22 @@ def is_transposed(name: str) -> bool:
     return name.endswith(_CONV1D)
 
 
+def scale_queries(name: str, tensor: Tensor) -> None:
+    """Divide the queries of layer n, from 0, by n + 1, in place, and nothing else.
+
+    What `scale_attn_by_inverse_layer_idx` divides scores by: scores are products with the queries,
+    so the model's own arithmetic, and every other one, stays as it is.
+    """
+    match = _QUERIES.fullmatch(name)
+    if match:
+        tensor[: tensor.size(0) // 3] /= int(match[1]) + 1
+
+
 def file_shapes(config: GPT2Config) -> dict[str, tuple[int, ...]]:
     """Every weight by the model's name, with its shape as the file has it."""
     width = config.embedding_dimension
     wide = width * config.hidden_dimension_factor
-    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (config.vocab_size, width)}
+    shapes: dict[str, tuple[int, ...]] = {EMBEDDING: (config.vocab_size, width)}
     if config.positions == "learned":
         shapes["wpe.weight"] = (config.max_seq_len, width)
     for block in range(config.num_blocks):

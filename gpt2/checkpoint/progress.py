@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-_WINDOW = 30.0  # seconds: the plain transport reports once per 10 MiB, so a short one would flicker
+_WINDOW = 30.0  # seconds: a line is not even, so a short one would flicker
 _FEWEST = 3  # samples kept even when older, so that a slow line still has a speed
 
 
@@ -17,7 +17,8 @@ _FEWEST = 3  # samples kept even when older, so that a slow line still has a spe
 class Progress:
     """Bytes on disk of bytes in all; `seconds_left` is None until there is a speed.
 
-    `attempt` is 1 at first, and one more after every try that failed.
+    `attempt` is 1 at first, and one more after every try that failed; `note` says why, or what is
+    waited for.
     """
 
     done: int
@@ -25,26 +26,34 @@ class Progress:
     bytes_per_second: float
     seconds_left: float | None
     attempt: int = 1
+    note: str = ""
 
 
 class Meter:
-    """Counts bytes in one thread and is read in others. `total` may be an estimate at first."""
+    """Counts bytes in one thread and is read in others. `total` may be an estimate at first.
+
+    `base` is what the files before this one had.
+    """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.attempt = 1
+        self.base = 0
+        self.note = ""
         self._lock = threading.Lock()
         self._samples = deque([(time.monotonic(), 0)])
 
     def restart(self, done: int) -> None:
         """A new try begins with `done` bytes; the client starts over, and so does the speed."""
         with self._lock:
-            self._samples = deque([(time.monotonic(), done)])
+            self._samples = deque([(time.monotonic(), self.base + done)])
 
     def add(self, count: int) -> None:
         """`count` more bytes; fewer than 0 when the client has to send back for them."""
         with self._lock:
             self._samples.append((time.monotonic(), self._samples[-1][1] + count))
+            if count > 0:
+                self.note = ""
 
     def read(self) -> Progress:
         """Where the download is now; a stalled one shows a falling speed."""
@@ -57,11 +66,15 @@ class Meter:
             total = max(self.total, done)
         speed = max(0.0, (done - before) / max(now - since, 1e-3))
         left = (total - done) / speed if speed else None
-        return Progress(done, total, speed, left, self.attempt)
+        return Progress(done, total, speed, left, self.attempt, self.note)
 
 
-def bar_class(meter: Meter, check: Callable[[], None]) -> type:
+def bar_class(
+    meter: Meter, check: Callable[[], None], begin: Callable[[], None] = lambda: None
+) -> type:
     """A class to pass as `tqdm_class`: feeds `meter` and calls `check`, which may raise.
+
+    `begin` is called when the client turns to the file's bytes.
 
     Raising stops the plain transport at once. hf_xet swallows it and has no public way to stop one
     download (huggingface_hub issue 4632): there a download nobody wants ends whole, in the cache.
@@ -71,6 +84,7 @@ def bar_class(meter: Meter, check: Callable[[], None]) -> type:
         """As much of tqdm as the client uses: file_download.py and _xet_progress_reporting.py."""
 
         def __init__(self, *_: Any, initial: int = 0, **__: Any) -> None:
+            begin()
             meter.restart(initial)
 
         def __enter__(self) -> Bar:

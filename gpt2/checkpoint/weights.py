@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gpt2.checkpoint.config_file import config_text, read_config
+from gpt2.checkpoint.config_file import Stored, config_text, read_stored
 from gpt2.checkpoint.errors import CheckpointError
-from gpt2.checkpoint.layout import HEAD, file_shapes, is_transposed, model_name
-from gpt2.checkpoint.source import CONFIG_FILE, WEIGHTS_FILE
+from gpt2.checkpoint.layout import (
+    EMBEDDING,
+    HEAD,
+    file_shapes,
+    is_transposed,
+    model_name,
+    scale_queries,
+)
+from gpt2.checkpoint.source import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, shards_of
 from gpt2.config import GPT2Config
 from gpt2.model import GPT2Model
 
@@ -28,14 +37,24 @@ _LONGEST_HEADER = 200 * _MOST_TENSORS  # bytes: a name, a type, a shape and two 
 _LISTED = 5  # mismatches in one message; a wrong config.json makes hundreds
 
 
-class WeightsFile:
-    """An open, checked weights file: its shape in `config`, and its tensors on demand."""
+class _Tensor(NamedTuple):
+    """A tensor in a file: `file.get_tensor(name)` reads it."""
 
-    def __init__(self, config: GPT2Config, file: Any, names: dict[str, str], path: Path) -> None:
-        self.config = config
-        self._file = file
-        self._names = names
-        self._path = path
+    file: Any
+    name: str
+    where: str  # the file's name, for people
+
+    def header(self) -> Any:
+        return self.file.get_slice(self.name)
+
+
+class WeightsFile:
+    """An open, checked weights file, or several: the shape in `config`, the tensors on demand."""
+
+    def __init__(self, stored: Stored, tensors: dict[str, _Tensor]) -> None:
+        self.config = stored.config
+        self._stored = stored
+        self._tensors = tensors
 
     def state(self, prefix: str = "") -> dict[str, Tensor]:
         """The tensors whose names begin with `prefix`, without it: float32, as the model has them.
@@ -44,10 +63,17 @@ class WeightsFile:
         with values that are not finite.
         """
         return {
-            name.removeprefix(prefix): _read(self._file, file_name, is_transposed(name), self._path)
-            for name, file_name in self._names.items()
+            name.removeprefix(prefix): self._read(name, tensor)
+            for name, tensor in self._tensors.items()
             if name.startswith(prefix)
         }
+
+    def _read(self, name: str, tensor: _Tensor) -> Tensor:
+        rows = self.config.vocab_size if name == EMBEDDING else None
+        copy = _read(tensor, is_transposed(name), rows)
+        if self._stored.scaled_by_layer:
+            scale_queries(name, copy)
+        return copy
 
 
 def check_header(path: Path) -> None:
@@ -67,19 +93,50 @@ def check_header(path: Path) -> None:
 @contextmanager
 def open_weights(folder: Path) -> Iterator[WeightsFile]:
     """The weights in `folder`. Raises CheckpointError naming each tensor that is wrong."""
-    config = read_config(folder)
-    path = folder / WEIGHTS_FILE
+    stored = read_stored(folder)
+    with ExitStack() as opened:
+        tensors = _match(_open(folder, opened), stored)
+        head = tensors.pop(HEAD, None)
+        if head is not None and EMBEDDING in tensors:
+            _check_tied(head, tensors[EMBEDDING])
+        elif head is not None:  # saved under the head's name alone: they are one tensor
+            tensors[EMBEDDING] = head
+        try:
+            yield WeightsFile(stored, tensors)
+        except SafetensorError as error:  # somebody writes to the file while it is read
+            raise CheckpointError(f"{WEIGHTS_FILE} cannot be read: {error}.") from error
+
+
+def _open(folder: Path, opened: ExitStack) -> list[_Tensor]:
+    """Every tensor of the folder's files, which must be those that an index lists, if there is one.
+
+    Raises CheckpointError for a file that is not whole, or that has not what the index says.
+    """
+    if (folder / WEIGHTS_FILE).is_file() or not (folder / INDEX_FILE).is_file():
+        return _tensors_of(folder / WEIGHTS_FILE, opened)
+    tensors: list[_Tensor] = []
+    for name, wanted in sorted(shards_of(folder).items()):
+        found = _tensors_of(folder / name, opened)
+        names = {tensor.name for tensor in found}
+        for wrong, what in ((wanted - names, "lacks"), (names - wanted, "has, unlisted,")):
+            if wrong:
+                raise CheckpointError(
+                    f"{name} {what} {_some(sorted(wrong))}: it is not the file that {INDEX_FILE} "
+                    "describes."
+                )
+        tensors += found
+    return tensors
+
+
+def _tensors_of(path: Path, opened: ExitStack) -> list[_Tensor]:
     try:
-        check_header(path)
-        with safe_open(path, framework="pt") as file:
-            names = _match(file, config, path)
-            if HEAD in names:
-                _check_tied(file, names.pop(HEAD), names["wte.weight"], path)
-            yield WeightsFile(config, file, names, path)
+        file = opened.enter_context(_opened(path))
+        return [_Tensor(file, name, path.name) for name in file.keys()]  # noqa: SIM118  # no mapping
     except SafetensorError as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {error}.") from error
+        raise CheckpointError(f"{path.name} is not a whole safetensors file: {error}.") from error
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error}.") from error
+        why = error.strerror or "it is not there, or not for this program to read"
+        raise CheckpointError(f"{path.name} cannot be read: {why}.") from error
 
 
 def load_model(folder: Path) -> GPT2Model:
@@ -127,54 +184,80 @@ def empty_model(config: GPT2Config) -> GPT2Model:
         return GPT2Model.from_config(config)
 
 
-def _match(file: Any, config: GPT2Config, path: Path) -> dict[str, str]:
-    """The model's names to the file's, after comparing the header with `config`."""
-    expected = file_shapes(config)
-    names: dict[str, str] = {}
+def _opened(path: Path) -> Any:
+    """The file, read rather than mapped: one that is cut short meanwhile would end the process."""
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file")
+    check_header(path)
+    try:
+        return safe_open(path, framework="pt", backend="pread")
+    except TypeError:  # safetensors before 0.8 can only map
+        return safe_open(path, framework="pt")
+
+
+def _match(tensors: Iterable[_Tensor], stored: Stored) -> dict[str, _Tensor]:
+    """The tensors by the model's names, after comparing their headers with the config."""
+    expected = file_shapes(replace(stored.config, vocab_size=stored.rows))
+    found: dict[str, _Tensor] = {}
     problems = []
-    for file_name in file.keys():  # noqa: SIM118  # safe_open is no mapping
-        name = model_name(file_name)
+    where = WEIGHTS_FILE
+    for tensor in tensors:
+        name = model_name(tensor.name)
         if name is None:
             continue
-        if name in names:
-            problems.append(f"{file_name} is there twice, as {names[name]} too")
-        names[name] = file_name
-        shape = expected["wte.weight"] if name == HEAD else expected.get(name)
-        problems += _compare(file.get_slice(file_name), file_name, shape)
-    problems += [f"{name} is missing" for name in expected if name not in names]
+        if name in found:
+            problems.append(f"{tensor.name} is there twice, as {found[name].name} too")
+        found[name] = tensor
+        shape = expected[EMBEDDING] if name == HEAD else expected.get(name)
+        problems += _compare(tensor, shape)
+        where = tensor.where
+    problems += [
+        f"{name} is missing"
+        for name in expected
+        if name not in found and not (name == EMBEDDING and HEAD in found)
+    ]
     if problems:
-        more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
         raise CheckpointError(
-            f"{path} is not the GPT-2 that {CONFIG_FILE} describes: "
-            f"{'; '.join(problems[:_LISTED])}{more}."
+            f"{where} is not the GPT-2 that {CONFIG_FILE} describes: {_some(problems, '; ')}."
         )
-    return names
+    return found
 
 
-def _check_tied(file: Any, head: str, embedding: str, path: Path) -> None:
-    if not torch.equal(file.get_tensor(head), file.get_tensor(embedding)):
-        raise CheckpointError(f"{path}: {HEAD} differs from wte.weight; only a tied head can run.")
+def _some(problems: list[str], between: str = ", ") -> str:
+    more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
+    return f"{between.join(problems[:_LISTED])}{more}"
 
 
-def _compare(header: Any, file_name: str, shape: tuple[int, ...] | None) -> Iterable[str]:
+def _check_tied(head: _Tensor, embedding: _Tensor) -> None:
+    if not torch.equal(head.file.get_tensor(head.name), embedding.file.get_tensor(embedding.name)):
+        raise CheckpointError(
+            f"{head.where}: {HEAD} differs from {EMBEDDING}; only a tied head can run."
+        )
+
+
+def _compare(tensor: _Tensor, shape: tuple[int, ...] | None) -> Iterable[str]:
     if shape is None:
-        yield f"{file_name} is not a weight of it"
+        yield f"{tensor.name[:80]} is not a weight of it"
         return
+    header = tensor.header()
     if tuple(header.get_shape()) != shape:
-        yield f"{file_name} has shape {tuple(header.get_shape())} instead of {shape}"
+        yield f"{tensor.name} has shape {tuple(header.get_shape())} instead of {shape}"
     if header.get_dtype() not in _DTYPES:
-        yield f"{file_name} has dtype {header.get_dtype()} instead of {', '.join(_DTYPES)}"
+        yield f"{tensor.name} has dtype {header.get_dtype()} instead of {', '.join(_DTYPES)}"
 
 
-def _read(file: Any, file_name: str, transposed: bool, path: Path) -> Tensor:
-    tensor = file.get_tensor(file_name)
+def _read(tensor: _Tensor, transposed: bool, rows: int | None = None) -> Tensor:
+    """The tensor as the model has it; of the embedding the first `rows`."""
+    values = tensor.file.get_tensor(tensor.name) if rows is None else tensor.header()[:rows]
     if transposed:
-        tensor = tensor.t()
+        values = values.t()
     # One copy transposes, widens, and leaves the file's own memory, where data may start at an
     # odd address: the hub's headers are not padded.
-    copy = torch.empty(tensor.shape, dtype=torch.float32).copy_(tensor)
+    copy = torch.empty(values.shape, dtype=torch.float32).copy_(values)
     if not _is_finite(copy):
-        raise CheckpointError(f"{path}: {file_name} holds numbers that are NaN or infinite.")
+        raise CheckpointError(
+            f"{tensor.where}: {tensor.name} holds numbers that are NaN or infinite."
+        )
     return copy
 
 

@@ -138,8 +138,9 @@ class DownloadBar:
 
     def __call__(self, progress: Progress) -> None:
         self._bar = self._bar or ProgressBar()
-        if progress.done == 0:
-            self._bar.show(0, "asking the hub")
+        if progress.note or progress.done == 0:
+            so_far = progress.done / max(1, progress.total)
+            self._bar.show(so_far, progress.note or "asking the hub")
             return
         left = progress.seconds_left
         words = (

@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gpt2.checkpoint import fetch, find_source
+from gpt2.checkpoint import fetch, find_source, read_tokenizer
 from gpt2.model import GPT2Model
 from gpt2.precision.choice import PRECISIONS, load_with_precision
 from gpt2.runtime.device import wanted_device
-from gpt2.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def main() -> None:
     device = wanted_device()
     reference = load_with_precision(folder, "float32", device)
     context = reference.config.max_seq_len
-    tokenizer = Tokenizer(reference.config.vocab_size)
+    tokenizer = read_tokenizer(folder)
     ids = tokenizer.encode(options.text.read_text("utf-8")[: 8 * context * options.pieces])
     rows = min(options.pieces, len(ids) // context)
     pieces = torch.tensor(ids[: rows * context], device=device).view(rows, context)

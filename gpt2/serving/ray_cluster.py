@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, cast
 
-from gpt2.checkpoint import fetch, find_source, read_config
+from gpt2.checkpoint import fetch, find_source, read_config, read_tokenizer
 from gpt2.config import GPT2Config
 from gpt2.engine import Engine, Event, Weights
 from gpt2.generation import Step
@@ -71,9 +71,9 @@ class Replica:
 class RayEngine(Engine):
     """An engine whose model is in the cluster; here are only its shape and its tokenizer."""
 
-    def __init__(self, config: GPT2Config, handle: Any) -> None:
+    def __init__(self, config: GPT2Config, tokenizer: Tokenizer, handle: Any) -> None:
         self._config = config
-        self.tokenizer = Tokenizer(config.vocab_size)
+        self.tokenizer = tokenizer
         self.handle = handle
         self.precision = "float32"
         # Weights of output projections, which are where the model is: nothing is known of norms.
@@ -138,13 +138,14 @@ def loader() -> Callable[[str, Callable[[], bool]], Engine]:
     serve.start(proxy_location="Disabled")
 
     def load_engine(name: str, cancelled: Callable[[], bool]) -> Engine:
-        config = read_config(fetch(find_source(name), cancelled=cancelled))
+        folder = fetch(find_source(name), cancelled=cancelled)
+        config, tokenizer = read_config(folder), read_tokenizer(folder)
         handle = serve.run(
             serve.deployment(Replica).options(**_settings()).bind(name),
             name=f"gpt2-{re.sub('[^A-Za-z0-9]+', '-', name)}",
             route_prefix=None,
         )
-        return RayEngine(config, handle)
+        return RayEngine(config, tokenizer, handle)
 
     return load_engine
 

@@ -25,6 +25,8 @@ def note(state: str, sentence: str) -> Value:
 def loading_sentence(title: str, progress: Progress) -> str:
     """How far a download is, in megabytes, speed and time left, and how often it was begun."""
     again = f" Try {progress.attempt}." if progress.attempt > 1 else ""
+    if progress.note:
+        return f"{title}: {progress.note}"
     if progress.done == 0:
         return f"{title}: asking the hub.{again}"
     done, total = progress.done / 1e6, progress.total / 1e6

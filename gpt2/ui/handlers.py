@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
+from gpt2.checkpoint import CheckpointError
+from gpt2.config import SIZES
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import note
@@ -61,7 +64,8 @@ class Handlers:
             controls.more.click(self.go_on, controls.request, views, **runs),
         ):  # fmt: skip
             # A size that was downloaded is "already here" from now on.
-            event.then(lambda: gr.update(choices=choices()), outputs=controls.size, **quiet)
+            after = [controls.size, controls.new_tokens]
+            event.then(self.downloaded, controls.size, after, **quiet)
             event.then(None, js=_said("answered()"), **quiet)
         page.load(self.arrive, controls.size, [controls.size, status], **quiet)
         controls.stop.click(self.stop, queue=False, **quiet)
@@ -135,15 +139,26 @@ class Handlers:
         frames = self._playground.go_on(wish, visitor, run, address_of(request))
         yield from map(_shown, frames)
 
+    def downloaded(self, size: str) -> tuple[Any, Any]:
+        """The list anew, and New tokens up to what a repository turned out to read."""
+        fit: Any = gr.skip()
+        with suppress(ValueError, CheckpointError):
+            if size not in SIZES:
+                fit = gr.update(maximum=config_of(size).max_seq_len - 1)
+        return gr.update(choices=choices()), fit
+
     def arrive(self, size: str) -> tuple[Any, str]:
         """What may have changed since the server started: which sizes are here, what is ready."""
         return gr.update(choices=choices()), self._playground.status(size)
 
     def size_changed(self, size: str, draft: str) -> tuple[Any, int, Any, str]:
         """New tokens up to what this size can read, who can draft, and the words at the top."""
-        most = config_of(source_of(size).name).max_seq_len - 1
-        drafts = draft_update(size, draft)
-        return gr.update(maximum=most), most, drafts, self._playground.status(size)
+        drafts, status = draft_update(size, draft), self._playground.status(size)
+        try:
+            most = config_of(source_of(size).name).max_seq_len - 1
+        except CheckpointError:  # the status says what is wrong
+            return gr.skip(), SIZES["tiny"].config.max_seq_len - 1, drafts, status
+        return gr.update(maximum=most), most, drafts, status
 
     def stop(self, request: gr.Request) -> None:
         """End this visitor's run within one token."""

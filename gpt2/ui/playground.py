@@ -17,7 +17,7 @@ from gpt2.ui.line import FullHouse, in_words, pages_at
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import News, Runner, Started, Waiting
 from gpt2.ui.runs import Run, RunStore
-from gpt2.ui.sizes import precision_of, source_of
+from gpt2.ui.sizes import precision_of, problem_of, source_of
 
 # Errors whose message is a sentence for visitors.
 TOLD = (ValueError, CheckpointError, OutOfMemory, FullHouse, NotFinite, Lost)
@@ -73,6 +73,10 @@ class Playground:
         """More of the same text, by the same model."""
 
         def start(engine: Engine) -> Run:
+            config = engine.config
+            same = (config.num_blocks, config.num_heads) == (run.layers, run.heads)
+            if not same or max(run.ids, default=0) >= config.vocab_size:
+                raise ValueError("The model's files have changed since. Generate a new text.")
             run.options, run.speed_up = request.options, None
             run.draft = _title_of(request.draft) or run.draft
             return run
@@ -82,6 +86,8 @@ class Playground:
     def status(self, size: str) -> str:
         """The words at the top right of the page while nothing runs."""
         source = source_of(size)
+        if (problem := problem_of(size)) is not None:
+            return f"{source.title} · cannot be used: {problem}"
         if self.runner.is_loaded(size):
             state = "ready"
         elif is_cached(source):
@@ -107,9 +113,9 @@ class Playground:
         self, request: Request, visitor: Visitor, start: Callable[[Engine], Run], address: str
     ) -> Iterator[Frame]:
         title = source_of(request.size).title
-        precision = precision_of(request.size)
         stop = visitor.begin()
         frames: Frames | None = None
+        precision = ""
         last: Frame | None = None
         newest: News | None = None
         try:
@@ -123,6 +129,7 @@ class Playground:
                         if isinstance(item, Started):
                             visitor.run = item.run
                             frames = _frames_for(item, title, request.new_tokens)
+                            precision = item.engine.precision
                     newest = batch[-1] if batch else newest
                     if frames is None:
                         frame = _before_start(title, newest)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from functools import cache
 from reprlib import repr as shortened
 
-from gpt2.config import GPT2Config
+from gpt2.checkpoint import CheckpointError
 from gpt2.sampling import SamplingOptions
-from gpt2.tokenizer import Tokenizer
-from gpt2.ui.sizes import config_of, drafts_for, source_of
+from gpt2.ui.sizes import config_of, drafts_for, source_of, tokenizer_of
 
 # No prompt of 1,024 tokens is near this long, and counting tokens of more would be slow.
 MOST_CHARACTERS = 100_000
 OFF = "off"  # Draft with: no draft
-
-tokenizer_of = cache(Tokenizer)  # building one takes longer than counting a prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +75,17 @@ def check_text(text: object, field: str) -> str:
 
 def count_tokens(prompt: str, size: str) -> str:
     """The line under the prompt: how many tokens of how many."""
-    config = config_of(source_of(size).name)
+    try:
+        name = source_of(size).name
+        config, tokenizer = config_of(name), tokenizer_of(name)
+    except CheckpointError as error:
+        return f"cannot be counted: {error}"
     if len(prompt) > MOST_CHARACTERS:
         return f"more than {config.max_seq_len:,} tokens: too long"
-    count = tokens_in(prompt, config)
+    count = len(tokenizer.encode(prompt))
     over = count - config.max_seq_len + 1
     warning = f": {over:,} too many" if over > 0 else ""
     return f"{count:,} of {config.max_seq_len:,} tokens{warning}"
-
-
-def tokens_in(text: str, config: GPT2Config) -> int:
-    """How many tokens a model of this vocabulary makes of `text`."""
-    return len(tokenizer_of(config.vocab_size).encode(text))
 
 
 def whole(rule: str, value: object) -> int:

@@ -12,15 +12,16 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
+from gpt2.checkpoint import CheckpointError
 from gpt2.sampling import SamplingOptions
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import Value, attention_value
 from gpt2.ui.handlers import Handlers
 from gpt2.ui.output_view import OutputView
-from gpt2.ui.requests import MOST_CHARACTERS, checked, tokenizer_of
+from gpt2.ui.requests import MOST_CHARACTERS, checked
 from gpt2.ui.runs import Run
-from gpt2.ui.sizes import config_of, source_of
+from gpt2.ui.sizes import config_of, source_of, tokenizer_of
 from gpt2.ui.wire import token_ids, wire_tokens
 
 RELOADED = "The page was loaded again while this was written. Continue goes on from here."
@@ -85,10 +86,10 @@ def _run_of(text: dict[str, Any]) -> Run | None:
         size, tokens, prompt = source_of(text.get("size")).name, text["tokens"], text["prompt"]
         config = config_of(size)
         options = SamplingOptions(seed=int(text["seed"]))
-        ids = token_ids(tokenizer_of(config.vocab_size), tokens[: config.max_seq_len])
+        ids = token_ids(tokenizer_of(size), tokens[: config.max_seq_len])
         if not (isinstance(prompt, int) and 0 < prompt <= len(ids)):
             return None
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError, ValueError, OverflowError, CheckpointError):
         return None
     layers, heads = config.num_blocks, config.num_heads
     read = len(ids) - 1 if len(ids) > prompt else 0  # the newest token was never fed
@@ -103,7 +104,7 @@ def _shown(run: Run, text: dict[str, Any]) -> tuple[Value, Value]:
         "run": run.id,
         "size": run.size,
         "start": 0,
-        "tokens": wire_tokens(tokenizer_of(config_of(run.size).vocab_size), run.ids),
+        "tokens": wire_tokens(tokenizer_of(run.size), run.ids),
         "n": len(run.ids),
         "prompt": run.prompt,
         "full": len(run.ids) >= config_of(run.size).max_seq_len,
@@ -120,7 +121,7 @@ def _controls_of(values: list[Any], controls: Controls) -> list[Any]:
     try:
         given = dict(zip(fields, values, strict=True))
         request = checked(*values)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, CheckpointError):
         prompt = values[0] if values and isinstance(values[0], str) else ""
         keep = 0 < len(prompt) <= MOST_CHARACTERS
         return [prompt if keep and field is controls.prompt else gr.skip() for field in fields]

@@ -20,7 +20,7 @@ from gpt2.ui.limits import Limits
 from gpt2.ui.line import Line, Place
 from gpt2.ui.requests import Request
 from gpt2.ui.runs import Run
-from gpt2.ui.sizes import config_of, offered, source_of, weights_bytes
+from gpt2.ui.sizes import config_of, offered, source_of, stamp_of, weights_bytes
 
 _PATIENCE = 0.25  # seconds without news before the page is told so
 _GRACE = 5.0  # seconds for a run to notice that the program ends
@@ -57,6 +57,7 @@ class Runner:
         self.journal = Journal()
         self._line = Line(replace(limits or Limits(), running=most_running))
         self._running: dict[threading.Event, Background[Any]] = {}
+        self._stamps: dict[str, object] = {}  # of the files that engines were loaded from
         atexit.register(self.close)
 
     @property
@@ -77,6 +78,10 @@ class Runner:
     ) -> AbstractContextManager[Engine]:
         """The engine of an offered size, for as long as the `with` block lasts."""
         name, weights = offered()[size], weights_bytes(size)
+        stamp = stamp_of(size)
+        # Of a folder that a training job has written anew, the old weights are no use.
+        if self._stamps.get(name, stamp) == stamp or self.residency.drop(name):
+            self._stamps[name] = stamp
         return self.residency.engine(name, weights, cancelled, run_bytes)
 
     def is_loaded(self, size: str) -> bool:

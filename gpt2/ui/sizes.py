@@ -1,15 +1,43 @@
-"""The entries of **Model size**: the known sizes, and the model a Space's owner names."""
+"""The entries of **Model size**: the known sizes, and the model a Space's owner names.
+
+The owner's may be moved, half written or of a kind that cannot be run, at the start and at any
+later moment. Then it is listed with the reason, and nobody who uses another size notices.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import threading
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from reprlib import repr as shortened
 
-from gpt2.checkpoint import Source, cached_folder, fetch, find_source, is_cached, read_config
+from gpt2.checkpoint import (
+    CheckpointError,
+    Source,
+    cached_config,
+    cached_facts,
+    fetch,
+    find_source,
+    is_cached,
+    learn,
+    read_config,
+    read_tokenizer,
+    weights_stamp,
+)
 from gpt2.config import SIZES, GPT2Config
 from gpt2.precision import choose_precision, wanted_precision, weight_bytes
 from gpt2.runtime import settings
 from gpt2.serving.engines import writing_device
+from gpt2.tokenizer import Tokenizer
+
+# A folder or a hub repository, offered below the known sizes.
+OWN_MODEL_VARIABLE = "GPT2_MODEL"
+
+_NOT_USABLE = "%s=%s cannot be used now: %s"
+_log = logging.getLogger(__name__)
 
 
 def offered() -> dict[str, str]:
@@ -21,24 +49,51 @@ def offered() -> dict[str, str]:
     own = settings.MODEL.get()
     if not own or own in known:
         return known
+    source = _own(own)
+    shown = own if source.folder is None else source.folder.name
+    to_load = own if source.folder is None else str(source.folder)
+    return known | {f"own {shown}" if shown in known else shown: to_load}
+
+
+@cache
+def _own(name: str) -> Source:
+    """The owner's model, settled once: a folder that is moved away does not become a repository.
+
+    Where a link leads to is looked up every time: training jobs let one name their newest. Raises
+    ValueError for a name that is neither.
+    """
     try:
-        folder = find_source(own).folder
-    except (ValueError, OSError):  # told at the start (`check_offered`)
-        folder = None
-    shown = folder.name if folder else own
-    return known | {f"own {shown}" if shown in known else shown: own}
+        source = find_source(name)
+        if source.folder is None:
+            return source
+    except ValueError:
+        if not name.startswith(("/", ".", "~")) or os.path.expanduser(name).startswith("~"):
+            raise
+    folder = Path(os.path.abspath(os.path.expanduser(name)))
+    return Source(str(folder), folder, None, None, None)
 
 
 def check_offered() -> None:
-    """Raises ValueError or CheckpointError when the owner's model cannot be had or run.
+    """Raises ValueError when the precision or the device that the owner wishes is not here.
 
-    Nor may the precision or the device he wishes be one that is not here.
+    Nor may his model be neither folder nor repository; one that cannot be read is told in the log.
+    Of a repository the hub is asked meanwhile what it is, so that the page knows.
     """
     for name in offered():
-        source = source_of(name)
-        if source.folder is not None:
-            read_config(fetch(source))
+        if name in SIZES:
             precision_of(name)
+        elif problem := problem_of(name):
+            _log.warning(_NOT_USABLE, OWN_MODEL_VARIABLE, offered()[name], problem)
+        else:
+            # A daemon: a hub that does not answer must not keep the program from ending.
+            threading.Thread(target=_learn, args=(source_of(name),), daemon=True).start()
+
+
+def _learn(source: Source) -> None:
+    try:
+        learn(source)
+    except CheckpointError as error:
+        _log.warning(_NOT_USABLE, OWN_MODEL_VARIABLE, source.title, error)
 
 
 def source_of(name: object) -> Source:
@@ -46,34 +101,102 @@ def source_of(name: object) -> Source:
 
     A visitor must not make the server read folders or fetch repositories of his choice.
     """
-    if not isinstance(name, str) or name not in offered():
-        raise ValueError(
-            f"Model size must be one of {', '.join(offered())}, not {shortened(name)}."
-        )
-    return replace(find_source(offered()[name]), name=name)
+    names = offered()
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"Model size must be one of {', '.join(names)}, not {shortened(name)}.")
+    own = settings.MODEL.get()
+    return replace(find_source(name) if name in SIZES else _own(own), name=name)
+
+
+def problem_of(name: str) -> str | None:
+    """Why this size cannot be used now, as a sentence; None when nothing is known against it."""
+    if name in SIZES:
+        return None
+    try:
+        source = source_of(name)
+        if source.folder is not None:
+            fetch(source)
+        folder = cached_facts(source)
+        if folder is not None:
+            read_tokenizer(folder)
+        precision_of(name)
+    except (CheckpointError, ValueError) as error:
+        return str(error)
+    except OSError as error:
+        return f"Its files cannot be read: {error.strerror}."
+    return None
 
 
 def config_of(name: str) -> GPT2Config:
-    """The shape; for a repository not downloaded yet, GPT-2's usual one stands in."""
+    """The shape; of a repository it is known as soon as its config is here, until then GPT-2's.
+
+    Raises CheckpointError, for the owner's model alone, while it cannot be read.
+    """
     if name in SIZES:
         return SIZES[name].config
-    folder = cached_folder(source_of(name))
+    folder = _known_folder(name)
     return read_config(folder) if folder else GPT2Config()
 
 
+def tokenizer_of(name: str) -> Tokenizer:
+    """What cuts text for this size. Raises CheckpointError like `config_of`."""
+    if name in SIZES:
+        return _known_tokenizer(SIZES[name].config.vocab_size)
+    folder = _known_folder(name)
+    return read_tokenizer(folder) if folder else _known_tokenizer(GPT2Config().vocab_size)
+
+
+_known_tokenizer = cache(Tokenizer)
+
+
+def _known_folder(name: str) -> Path | None:
+    """The folder with the config; None for a repository of which nothing is here yet."""
+    source = source_of(name)
+    try:
+        folder = cached_config(source)
+        if folder is None and source.folder is not None:
+            raise CheckpointError(f"{source.title} has no config.json in its folder.")
+    except OSError as error:
+        raise CheckpointError(f"{source.title} cannot be read: {error.strerror}.") from error
+    return folder
+
+
+def stamp_of(name: str) -> object:
+    """Changes when the files of a folder do; None where they never change.
+
+    Raises CheckpointError like `config_of`.
+    """
+    source = source_of(name)
+    if name in SIZES or source.folder is None:
+        return None
+    try:
+        return weights_stamp(source.folder)
+    except OSError as error:
+        raise CheckpointError(f"{source.title} cannot be read: {error.strerror}.") from error
+
+
 def drafts_for(name: str) -> list[str]:
-    """The offered sizes that can guess ahead for this one: smaller, of the same vocabulary."""
-    own = config_of(name)
-    return [
-        other
-        for other in offered()
-        if config_of(other).vocab_size == own.vocab_size
-        and config_of(other).num_parameters < own.num_parameters
-    ]
+    """The offered sizes that can guess ahead for this one: smaller, of the same vocabulary.
+
+    Those that cannot be read cannot.
+    """
+    try:
+        vocabulary, parameters = tokenizer_of(name).name, config_of(name).num_parameters
+    except CheckpointError:
+        return []
+    return [other for other in offered() if _can_draft(other, vocabulary, parameters)]
+
+
+def _can_draft(name: str, vocabulary: str, parameters: int) -> bool:
+    try:
+        smaller = config_of(name).num_parameters < parameters
+        return smaller and tokenizer_of(name).name == vocabulary
+    except CheckpointError:
+        return False
 
 
 def precision_of(name: str) -> str:
-    """The precision it writes in here: `int8`."""
+    """The precision it writes in here: `int8`. Raises CheckpointError like `config_of`."""
     return choose_precision(wanted_precision(), config_of(name), writing_device())
 
 
@@ -85,6 +208,9 @@ def weights_bytes(name: str) -> int:
 def label(name: str) -> str:
     """One line of the list: name, parameters, and what it costs to use it."""
     if name not in SIZES:
+        problem = problem_of(name)
+        if problem is not None:
+            return f"{name} · cannot be used: {problem}"
         return f"{name} · {'here' if is_cached(source_of(name)) else 'to download'}"
     size = SIZES[name]
     if size.built_in:

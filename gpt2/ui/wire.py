@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable
 
 from gpt2.levels import Levels
-from gpt2.tokenizer import END_OF_TEXT, Tokenizer
+from gpt2.tokenizer import Tokenizer
 
 WireToken = str | dict[str, str]
 
@@ -22,14 +22,14 @@ def encode_bytes(packed: bytes) -> str:
 
 
 def wire_tokens(tokenizer: Tokenizer, ids: Iterable[int]) -> list[WireToken]:
-    """Each token as text; as hex where its bytes are no text alone; `<|endoftext|>` marked."""
+    """Each token as text; as hex where its bytes are no text alone; what ends a text is marked."""
     return [_wire_token(tokenizer, token) for token in ids]
 
 
 def _wire_token(tokenizer: Tokenizer, token: int) -> WireToken:
-    if token == tokenizer.end_of_text:
-        return {"special": END_OF_TEXT}
     data = tokenizer.token_bytes(token)
+    if token in tokenizer.ends or token == tokenizer.end_of_text:
+        return {"special": data.decode("utf-8", "replace")}
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -44,8 +44,8 @@ def token_ids(tokenizer: Tokenizer, tokens: Iterable[WireToken]) -> list[int]:
 def _token_id(tokenizer: Tokenizer, token: WireToken) -> int:
     if isinstance(token, str):
         return tokenizer.token_of(token.encode("utf-8"))
-    if isinstance(token, dict) and token.get("special") == END_OF_TEXT:
-        return tokenizer.end_of_text
+    if isinstance(token, dict) and isinstance(token.get("special"), str):
+        return tokenizer.special_of(token["special"].encode("utf-8", "replace"))
     if isinstance(token, dict) and isinstance(token.get("hex"), str):
         return tokenizer.token_of(bytes.fromhex(token["hex"]))
     raise ValueError("this is no token")

@@ -21,7 +21,7 @@ from gpt2.config import GPT2Config
 from tests.hub_standin import HubStandin, write_gpt2_folder
 
 TINY = GPT2Config(
-    vocab_size=61,
+    vocab_size=300,
     embedding_dimension=24,
     num_heads=3,
     hidden_dimension=8,
@@ -29,7 +29,7 @@ TINY = GPT2Config(
     max_seq_len=16,
 )
 # 27 MB: the client counts in blocks of 10 MiB, and some faults show only after the first.
-BIG = dataclasses.replace(TINY, vocab_size=280_000)
+BIG = dataclasses.replace(TINY, hidden_dimension_factor=2900)
 
 
 class Fetcher:

@@ -6,6 +6,7 @@ One JSON object a line in (see `Fetcher` in conftest.py), one out.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import threading
@@ -15,6 +16,13 @@ from typing import Any
 
 from gpt2.checkpoint import Progress, Source, download, fetch, is_cached
 
+if os.environ.get("TEST_NO_LINKS"):
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("this disk has no links")
+
+    os.symlink = refuse
+download._SILENCE = float(os.environ.get("TEST_SILENCE", download._SILENCE))
 download._WAITS = (0.1,) * len(download._WAITS)  # the tests need not wait for a real line to mend
 
 
@@ -31,6 +39,7 @@ def one_caller(source: Source, quit_at: int | None) -> dict[str, Any]:
     except Exception as error:
         reply |= {"error": str(error), "kind": type(error).__name__}
     reply["seconds"] = time.monotonic() - start
+    reply["notes"] = [note for note in dict.fromkeys(p.note for p in seen) if note]
     reply["attempts"] = [p.attempt for p in seen]
     reply["progress"] = [(p.done, p.total, p.bytes_per_second, p.seconds_left) for p in seen]
     return reply

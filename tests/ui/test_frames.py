@@ -230,6 +230,7 @@ def test_a_note_touches_no_text() -> None:
         ),
         (Progress(1, 2, 1e6, 600.0), "Small: 0 of 0 MB, 1.0 MB/s, 10 min left"),
         (Progress(0, 9, 0, None, 3), "Small: asking the hub. Try 3."),
+        (Progress(0, 9, 0, None, 2, "The hub is busy."), "Small: The hub is busy."),
         (Progress(1, 2, 1e6, 600.0, 2), "Small: 0 of 0 MB, 1.0 MB/s, 10 min left. Try 2."),
     ],
 )

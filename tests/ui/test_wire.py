@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import Tokenizer
-from gpt2.ui.wire import encode_bytes, pack_rows, wire_tokens
+from gpt2.ui.wire import encode_bytes, pack_rows, token_ids, wire_tokens
+from tests.tokenizer.test_files import byte_level, train
 
 TOKENIZER = Tokenizer(400)
 
@@ -45,3 +48,15 @@ def test_half_a_character_travels_as_its_bytes() -> None:
         [{"hex": "c3"}, "b"],
         ["é", "b"],
     )
+
+
+def test_whatever_ends_a_text_is_marked_and_comes_back(tmp_path: Path) -> None:
+    train(tmp_path, byte_level())
+    own = Tokenizer.for_folder(tmp_path, 2000, [0, 1])
+    ids = [0, 5, 1, own.vocab_size - 1]
+    sent = wire_tokens(own, ids)
+    assert sent[0] == {"special": "<|endoftext|>"} and sent[2] == {"special": "<pad>"}
+    assert token_ids(own, sent) == ids
+    for forged in ({"special": "<other>"}, {"special": "\ud800"}, {"special": 3}, {}):
+        with pytest.raises(ValueError, match="token"):
+            token_ids(own, [forged])  # type: ignore[list-item]  # what a stranger sends

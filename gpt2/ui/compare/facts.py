@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpt2.checkpoint import cached_folder
+from gpt2.checkpoint import cached_folder, weights_size
 from gpt2.ui.compare.wish import run_bytes
 from gpt2.ui.requests import Request
 from gpt2.ui.sizes import config_of, precision_of, source_of, weights_bytes
-
-_WEIGHTS = "model.safetensors"
 
 
 def facts_of(request: Request) -> dict[str, Any]:
@@ -39,4 +37,4 @@ def facts_of(request: Request) -> dict[str, Any]:
 def file_bytes(size: str) -> int | None:
     """Bytes of the weights on disk; None until they are here."""
     folder = cached_folder(source_of(size))
-    return (folder / _WEIGHTS).stat().st_size if folder else None
+    return weights_size(folder) if folder else None

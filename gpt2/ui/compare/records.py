@@ -9,8 +9,7 @@ from gpt2.engine import Event
 from gpt2.scoring import Score
 from gpt2.ui.compare.columns import told
 from gpt2.ui.compare.work import Failed
-from gpt2.ui.requests import tokenizer_of
-from gpt2.ui.sizes import config_of
+from gpt2.ui.sizes import tokenizer_of
 
 
 class SizeNews(TypedDict, total=False):
@@ -65,7 +64,7 @@ def score_record(size: str, found: Score | Exception) -> ScoreRecord:
     """A score, token by token as `size` cuts the text."""
     if isinstance(found, Exception):
         return {"size": size, "error": told(found)}
-    tokenizer = tokenizer_of(config_of(size).vocab_size)
+    tokenizer = tokenizer_of(size)
     tokens = (tokenizer.token_bytes(token) for token in found.ids)
     return {
         "size": size,

@@ -11,13 +11,11 @@ from gpt2.checkpoint import Cancelled, Progress
 from gpt2.engine import Engine
 from gpt2.sampling import SamplingOptions
 from gpt2.scoring import NextTokens, Score, next_tokens, score
-from gpt2.tokenizer import Tokenizer
 from gpt2.ui.compare.columns import told
 from gpt2.ui.compare.records import ScoreRecord, score_record
 from gpt2.ui.frames import Value, loading_sentence
-from gpt2.ui.requests import tokenizer_of
 from gpt2.ui.runner import Runner
-from gpt2.ui.sizes import config_of, source_of
+from gpt2.ui.sizes import config_of, source_of, tokenizer_of
 from gpt2.ui.wire import wire_tokens
 
 R = TypeVar("R")
@@ -93,10 +91,7 @@ def surprise_value(text: str, scores: dict[str, Score | Exception]) -> Value:
     good = {size: found for size, found in scores.items() if isinstance(found, Score)}
     pieces: list[Any] = []
     if good:
-        lengths = [
-            [len(tokenizer.token_bytes(token)) for token in found.ids]
-            for tokenizer, found in ((_tokenizer(size), found) for size, found in good.items())
-        ]
+        lengths = [tokenizer_of(size).cuts(text) for size in good]
         for piece, ranges in shared_pieces(text, lengths):
             bits = [
                 [round(float(found.bits[i]), 7) for i in tokens]  # 1,024 sum to 1e-4
@@ -124,7 +119,7 @@ def _next_value(size: str, found: NextTokens | Exception) -> Value:
     value: Value = {"size": size, "title": source_of(size).title}
     if isinstance(found, Exception):
         return value | {"error": told(found)}
-    tokens = wire_tokens(_tokenizer(size), (c.token for c in found.likeliest))
+    tokens = wire_tokens(tokenizer_of(size), (c.token for c in found.likeliest))
     return value | {
         "likeliest": [
             [token, c.before, c.after] for token, c in zip(tokens, found.likeliest, strict=True)
@@ -133,7 +128,3 @@ def _next_value(size: str, found: NextTokens | Exception) -> Value:
         "entropy": found.entropy,
         "vocabulary": config_of(size).vocab_size,
     }
-
-
-def _tokenizer(size: str) -> Tokenizer:
-    return tokenizer_of(config_of(size).vocab_size)

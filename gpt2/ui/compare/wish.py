@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpt2.residency import Residency, cache_bytes, gigabytes
-from gpt2.ui.requests import Request, at_most, checked, tokens_in
-from gpt2.ui.sizes import config_of, offered, source_of, weights_bytes
+from gpt2.ui.requests import Request, at_most, checked
+from gpt2.ui.sizes import config_of, offered, source_of, tokenizer_of, weights_bytes
 
 MOST_SIZES = 4
 
@@ -60,7 +60,7 @@ def needs(requests: list[Request]) -> dict[str, int]:
 def run_bytes(request: Request) -> int:
     """Bytes of the keys and values of one run."""
     config = config_of(request.size)
-    tokens = tokens_in(request.prompt, config) + request.new_tokens
+    tokens = len(tokenizer_of(request.size).encode(request.prompt)) + request.new_tokens
     return cache_bytes(config, min(tokens, config.max_seq_len))
 
 

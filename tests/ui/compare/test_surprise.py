@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,9 @@ from gpt2.residency import Residency
 from gpt2.scoring import score
 from gpt2.ui.compare.surprise import Scoring
 from gpt2.ui.runner import Runner
+from tests.hub_standin import write_gpt2_folder
 from tests.small import CONFIG
+from tests.tokenizer.test_files import byte_level, train
 
 TEXT = "The naïve fox 🦊 ran, and ran."
 NAMES = ["tiny", "second"]
@@ -71,3 +75,24 @@ def test_what_is_wrong_with_a_size_does_not_come_as_a_path(
     *_, value = scoring.scores(TEXT, ["tiny"], threading.Event())
     assert "Something went wrong" in value["rows"][0]["error"]
     assert "/secret/place" in caplog.text
+
+
+@pytest.mark.parametrize("prefix", [False, True], ids=["", "a space before"])
+def test_sizes_with_tokenizers_of_their_own_are_lined_up_by_characters(
+    prefix: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "spanish"
+    train(folder, byte_level(add_prefix_space=prefix))
+    write_gpt2_folder(folder, replace(CONFIG, vocab_size=768))
+    monkeypatch.setenv("GPT2_MODEL", str(folder))
+    scoring = Scoring(Runner(Residency(10**9), 2))
+    text = "El niño comió piñas. 日本語 🤗!"
+    *_, value = scoring.scores(text, ["tiny", "spanish"], threading.Event())
+    assert not any("error" in row for row in value["rows"])
+    assert "".join(piece for piece, _ in value["pieces"]) == text
+    for column, row in enumerate(value["rows"]):
+        bits = [sum(piece[1][column]) for piece in value["pieces"]]
+        assert sum(bits) == pytest.approx(row["bits"], abs=1e-3)
+    *_, value = scoring.expected(text, ["spanish"], SamplingOptions(), threading.Event())
+    assert len(value["next"][0]["likeliest"]) == 10
+    assert value["next"][0]["vocabulary"] < 768

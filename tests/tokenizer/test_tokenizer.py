@@ -14,7 +14,7 @@ from tokenizers import ByteLevelBPETokenizer
 
 from gpt2.tokenizer import END_OF_TEXT, VOCABULARY_FILE, TextStream, Tokenizer
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "token_ids.json").read_text("utf-8"))
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "token_ids.json").read_text("utf-8"))
 TOKENIZERS = {size: Tokenizer(size) for size in (50257, 8192, 257)}
 GPT2 = TOKENIZERS[50257]
 

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute
 from gpt2.residency import Residency, memory_budget
 from gpt2.runtime import settings
 from gpt2.serving.engines import engine_loader, home_device
+from gpt2.ui.admission import Admission, Readers
 from gpt2.ui.api import Api
 from gpt2.ui.assets import panel_route, panel_text
 from gpt2.ui.attention_requests import AttentionRequests
@@ -45,6 +46,7 @@ _SPARE_THREADS = 40
 
 # Routes of our own beside Gradio's, which takes them only when it is launched.
 _routes: WeakKeyDictionary[gr.Blocks, list[BaseRoute]] = WeakKeyDictionary()
+_readers: WeakKeyDictionary[gr.Blocks, Readers] = WeakKeyDictionary()
 
 
 def build_page(where: str = "local") -> gr.Blocks:
@@ -77,8 +79,11 @@ def build_page(where: str = "local") -> gr.Blocks:
     _routes[page] = [panel_route(), *operations(runner)]
     # The first visitor should find the built-in model loaded.
     asked.warm_up()
-    page.queue(default_concurrency_limit=4, max_size=512)
+    # Closed: routes that bypass the queue, where nobody counts who calls.
+    page.queue(default_concurrency_limit=4, api_open=False)
     let_rest(page)
+    _readers[page] = Readers()
+    Admission(page, runner.limits, _readers[page])
     return page
 
 
@@ -135,7 +140,7 @@ def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
     if str(options.get("server_name", "")).startswith("["):
         # Gradio tries out whether the port is free with a socket that knows no IPv6.
         http_server.LOCALHOST_NAME = "127.0.0.1"
-    middleware = [Middleware(SubPath, prefix=settings.prefix()), Middleware(Guard)]
+    middleware = [Middleware(SubPath, prefix=settings.prefix()), Middleware(Guard, readers=_readers[page])]
     try:
         return _launched(page, limits, middleware, options)
     except OSError as error:

@@ -24,6 +24,7 @@ from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.compare.tab import add_compare
 from gpt2.ui.controls import Controls
+from gpt2.ui.discreet import keep_texts_out_of_logs
 from gpt2.ui.guard import Guard
 from gpt2.ui.handlers import RUNS, Handlers
 from gpt2.ui.limits import MOST_VISITORS, Limits

@@ -24,7 +24,8 @@ from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.compare.tab import add_compare
 from gpt2.ui.controls import Controls
-from gpt2.ui.discreet import keep_texts_out_of_logs
+from gpt2.ui.discreet import keep_texts_out_of_hooks, keep_texts_out_of_logs
+from gpt2.ui.ending import serve_until_told
 from gpt2.ui.guard import Guard
 from gpt2.ui.handlers import RUNS, Handlers
 from gpt2.ui.limits import MOST_VISITORS, Limits
@@ -47,6 +48,7 @@ _SPARE_THREADS = 40
 
 # Routes of our own beside Gradio's, which takes them only when it is launched.
 _routes: WeakKeyDictionary[gr.Blocks, list[BaseRoute]] = WeakKeyDictionary()
+_runners: WeakKeyDictionary[gr.Blocks, Runner] = WeakKeyDictionary()
 _readers: WeakKeyDictionary[gr.Blocks, Readers] = WeakKeyDictionary()
 
 
@@ -84,7 +86,8 @@ def build_page(where: str = "local") -> gr.Blocks:
     page.queue(default_concurrency_limit=4, api_open=False)
     let_rest(page)
     _readers[page] = Readers()
-    Admission(page, runner.limits, _readers[page])
+    _runners[page] = runner
+    Admission(page, runner.limits, _readers[page], lambda: runner.closing)
     return page
 
 
@@ -168,6 +171,10 @@ def _launched(
         num_workers=0,  # they would serve the files beside the guard
         state_session_capacity=MOST_VISITORS,
         max_threads=limits.running + limits.waiting + _SPARE_THREADS,
+        prevent_thread_lock=True,
         **options,
     )
+    if not prevent_thread_lock:
+        keep_texts_out_of_hooks()
+        serve_until_told(page, _runners[page])
     return served

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import gradio as gr
@@ -178,3 +180,11 @@ def _launched(
         keep_texts_out_of_hooks()
         serve_until_told(page, _runners[page])
     return served
+
+
+def _bound_connections() -> None:
+    """Gradio starts uvicorn, and gives it neither limits nor others a way to."""
+    Connection.most = most_connections()
+    cast(Any, http_server).uvicorn = SimpleNamespace(
+        Config=partial(uvicorn.Config, http=Connection, backlog=BACKLOG)
+    )

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import fastapi
 import gradio as gr
+from gradio.state_holder import SessionState
 
 from gpt2.serving.addresses import counted_as
 from gpt2.ui.limits import Limits
@@ -71,6 +72,9 @@ class Admission:
         self._looking: asyncio.Task[None] | None = None
         self._push: Callable[..., Awaitable[Any]] = self._queue.push
         self._queue.push = self._admit
+        # For links to a session, which are closed here, Gradio keeps every field's newest value, of
+        # 500 callers: 0.6 MB of each.
+        cast(Any, SessionState)._update_value_in_config = lambda *_: None
         self._queue.max_size = None
 
     async def _admit(self, body: Any, request: fastapi.Request, username: str | None) -> Any:

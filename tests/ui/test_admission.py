@@ -168,6 +168,17 @@ def test_refused_requests_leave_nothing(served: Served) -> None:
     assert not served.queue.pending_event_ids_session
 
 
+def test_what_a_refused_request_brought_is_let_go(served: Served) -> None:
+    """Gradio kept it as the newest value of its field, once for every caller."""
+    marker = "a prompt to be found again " * 9
+    for _ in range(5):
+        event = served.post("call/generate", [marker, "none"])[1]["event_id"]
+        assert "Model size must be one of" in served.read(f"call/generate/{event}")
+    kept = served.page.state_holder.session_data
+    assert len(kept) >= 5
+    assert marker not in repr([session.config_values for session in kept.values()])
+
+
 def test_readers_are_counted() -> None:
     readers = Readers()
     with readers.reading("a"):

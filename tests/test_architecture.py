@@ -50,7 +50,6 @@ LEVELS = {
     "gpt2.head_roles": 0,
     "gpt2.levels": 0,
     "gpt2.norms_later": 0,
-    "gpt2.watchdog": 0,
 }
 # Who may import these; nobody at all for an empty set.
 ONLY = {

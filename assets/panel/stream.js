@@ -82,7 +82,7 @@ function unbroken(body, again, events) {
   let reader = body.getReader();
   let rest = new Uint8Array(); // a line that has begun
   async function pull(controller) {
-    const { done, value } = await heard();
+    const { done, value } = await heard(reader, events);
     if (done) return controller.close();
     const end = value.lastIndexOf(NEWLINE) + 1;
     const begun = joined(rest, value.subarray(0, end || value.length));
@@ -90,20 +90,6 @@ function unbroken(body, again, events) {
     rest = end ? value.subarray(end) : begun;
     const passed = await beforeClosing(lines);
     return passed.length > 0 ? controller.enqueue(passed) : pull(controller);
-  }
-  // What comes next, unless the server is gone: cut off, silent, or at an end too soon.
-  async function heard() {
-    const timer = setTimeout(() => events.any && tell(LOST, true), QUIET);
-    try {
-      const next = await reader.read();
-      if (next.done && events.any) tell(LOST, true);
-      return next;
-    } catch (error) {
-      if (error.name !== "AbortError") tell(LOST, true);
-      throw error;
-    } finally {
-      clearTimeout(timer);
-    }
   }
   // The lines, up to the news that the server has closed the stream too early.
   async function beforeClosing(lines) {
@@ -121,6 +107,21 @@ function unbroken(body, again, events) {
     return lines.subarray(0, closed);
   }
   return new ReadableStream({ pull, cancel: (reason) => reader.cancel(reason) });
+}
+
+// What comes next; says so where the server is gone: cut off, silent, or at an end too soon.
+async function heard(reader, events) {
+  const timer = setTimeout(() => events.any && tell(LOST, true), QUIET);
+  try {
+    const next = await reader.read();
+    if (next.done && events.any) tell(LOST, true);
+    return next;
+  } catch (error) {
+    if (error.name !== "AbortError") tell(LOST, true);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function joined(one, other) {

@@ -17,8 +17,8 @@ from gpt2.batching.padding import row_multiple
 from gpt2.batching.sequence import Sequence
 from gpt2.generation import Step, check_room
 from gpt2.model import GPT2Model
+from gpt2.runtime.watchdog import Watchdog
 from gpt2.sampling import SamplingOptions
-from gpt2.watchdog import Watchdog
 
 _GRACE = 5.0  # seconds for the last pass when the program ends
 _PATIENCE = 0.1  # seconds between two looks at `stopped` while no step is wanted

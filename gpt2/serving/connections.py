@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 try:
     import resource
 except ImportError:  # Windows, where there is no such limit
-    resource = None  # type: ignore[assignment]
+    resource = None  # type: ignore[assignment]  # a module elsewhere
 
 SECONDS_FOR_HEADERS = 10.0  # from the first moment of a connection, or the first byte of a request
 SECONDS_FOR_READING = 60.0  # while somebody takes nothing of an answer
@@ -53,7 +53,10 @@ class Connection(H11Protocol):
     most = MOST
     _said = -_PAUSE  # when the log was last told, for all connections
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(
+        self,
+        transport: asyncio.Transport,  # type: ignore[override]  # as uvicorn has it
+    ) -> None:
         """It begins: headers are due."""
         super().connection_made(transport)
         self._began = time.monotonic()

@@ -7,12 +7,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gpt2.runtime import settings
+from gpt2.runtime.watchdog import stuck_seconds
 from gpt2.serving.log import log_as_json
 from gpt2.serving.metrics import CONTENT_TYPE, Metrics
 from gpt2.ui.controls import DEFAULT_SIZE
 from gpt2.ui.runner import Runner
 from gpt2.ui.sizes import offered
-from gpt2.watchdog import stuck_seconds
 
 
 def operations(runner: Runner) -> list[BaseRoute]:

@@ -144,6 +144,6 @@ def test_a_trace_names_kinds_and_places_alone() -> None:
 
 def test_what_the_system_says_is_kept() -> None:
     try:
-        open("/nowhere/at/all")  # noqa: SIM115
+        Path("/nowhere/at/all").read_text()
     except OSError as error:
         assert trace_of(error).endswith("FileNotFoundError: No such file or directory\n")

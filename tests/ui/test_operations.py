@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from gradio_client import Client
 
+from gpt2.runtime.watchdog import Watchdog
 from gpt2.ui import build_page
-from gpt2.watchdog import Watchdog
 from tests.small import until
 from tests.ui.conftest import served_page
 

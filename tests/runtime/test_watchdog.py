@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from gpt2 import watchdog
-from gpt2.watchdog import LEAST, TIMES, Watchdog, stuck_seconds
+from gpt2.runtime import watchdog
+from gpt2.runtime.watchdog import LEAST, TIMES, Watchdog, stuck_seconds
 from tests.small import small_engine, until
 
 

@@ -39,7 +39,8 @@ export function stored() {
 }
 
 export function snapshot({ tokens, status }) {
-  const { size, prompt, state, stats } = status;
+  const { size, prompt, stats } = status;
+  const state = status.broken ? "running" : status.state; // as it was when the server was lost
   return { size, prompt, state, seed: stats?.seed, tokens: tokens.items.slice(0, tokens.ready) };
 }
 

@@ -66,7 +66,7 @@ export class Runs {
   /** No more of the text will come: the server is gone. */
   breakOff(note) {
     if (!this.running) return;
-    this.run.status = { ...this.run.status, state: "stopped", note };
+    this.run.status = { ...this.run.status, state: "stopped", note, broken: true };
     this.tell("status");
   }
 

@@ -88,7 +88,20 @@ class Admission:
             raise fastapi.HTTPException(*refused)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._drop_unread())
-        return await self._push(body=body, request=request, username=username)
+        joined = await self._push(body=body, request=request, username=username)
+        self._take_turns(fn.concurrency_id)
+        return joined
+
+    def _take_turns(self, lane: str) -> None:
+        """Everybody's first call, then everybody's second: Gradio serves as they came."""
+        waiting = self._queue.event_queue_per_concurrency_id[lane].queue
+        before: Counter[str] = Counter()
+        turns: dict[str, int] = {}
+        for event in waiting:
+            address = _address(event.request)
+            turns[event._id] = before[address]
+            before[address] += 1
+        waiting.sort(key=lambda event: turns[event._id])
 
     def _refusal(self, fn: Any, address: str) -> tuple[int, str] | None:
         """The status and the sentence for a call that may not join."""

@@ -38,7 +38,7 @@ def trace_of(error: BaseException | None) -> str:
 def keep_texts_out_of_logs(page: gr.Blocks) -> None:
     """For this page and for every log record of this process."""
     _name_what_is_missing(page)
-    logging.setLogRecordFactory(_discreet_record)
+    logging.setLogRecordFactory(discreet_record)
     for name in _PRINTING:
         module: Any = importlib.import_module(f"gradio.{name}")
         module.traceback = SimpleNamespace(print_exc=_print_exc, format_exc=_format_exc)
@@ -48,7 +48,7 @@ def keep_texts_out_of_hooks() -> None:
     """What Python itself prints of threads, of what it cannot raise, and of warnings."""
     threading.excepthook = lambda args: _print(args.exc_value)
     sys.unraisablehook = lambda args: _print(args.exc_value)
-    warnings.showwarning = _show_warning
+    warnings.showwarning = show_warning
 
 
 def _name_what_is_missing(page: gr.Blocks) -> None:
@@ -65,7 +65,8 @@ def _name_what_is_missing(page: gr.Blocks) -> None:
     vars(page)["validate_inputs"] = complete
 
 
-def _discreet_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+def discreet_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    """A record whose trace is `trace_of`."""
     record = _record(*args, **kwargs)
     if record.exc_info and record.exc_info[1]:
         record.exc_text = trace_of(record.exc_info[1]).rstrip()
@@ -86,7 +87,7 @@ def _print(error: BaseException | None) -> None:
     print(trace_of(error), end="", file=sys.stderr)
 
 
-def _show_warning(
+def show_warning(
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -94,6 +95,7 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    # Gradio's may quote a value that does not fit a component.
+    """As `warnings.showwarning`, without the words of Gradio's."""
+    # They may quote a value that does not fit a component.
     words = "" if "gradio" in filename else f": {message}"
     print(f"{filename}:{lineno}: {category.__name__}{words}", file=file or sys.stderr)

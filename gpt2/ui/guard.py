@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 from collections import Counter
+from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.requests import ClientDisconnect
@@ -40,7 +41,12 @@ _STREAM = re.compile(r"/gradio_api/queue/data/?")
 _WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
 _LEVEL = 6  # of gzip: a page takes 4 ms, and 9 would save a hundredth of it
 _SECONDS_TO_SEND = 60.0  # a full request over a slow telephone takes half of it
-_MOST_HELD = 32_000_000  # bytes of requests that have begun and not arrived
+_MOST_HELD = 64_000_000  # bytes of requests that have begun and not arrived
+_HELD_EACH = 6 * MOST_BYTES
+_BEFORE_ALL_CAME = (404, 413, 415, 503)  # refusals of a request that is still being sent
+_MOST_DISCARDED = 20_000_000
+_SECONDS_TO_DISCARD = 10.0
+_STREAMS_EACH = 200  # a class of sixty behind one router, with three each
 _PAGES_AT_ONCE = 2
 _ASKING_EACH = 6  # of the eight that `AttentionRequests` answers at once
 
@@ -64,8 +70,10 @@ class Guard:
         self._app = app
         self._readers = readers or Readers()
         self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
+        # By address: requests for rows, open streams, and bytes of bodies that are being read.
         self._asking: Counter[str] = Counter()
-        self._held = 0  # bytes of bodies that are being read
+        self._streams: Counter[str] = Counter()
+        self._held: Counter[str] = Counter()
         # Then every proxy that connects is trusted, and uvicorn takes what the farthest one says.
         self._any_proxy = os.environ.get("FORWARDED_ALLOW_IPS", "").strip() == "*"
 
@@ -83,8 +91,10 @@ class Guard:
             check_request(scope["method"], scope["path"], headers)
             check_session(name := _read_by(scope) or None)
             if scope["method"] in _WITH_BODY:
-                receive = await self._body(scope, receive, int(headers["content-length"]))
+                receive = await self._body(scope, receive)
         except Refused as error:
+            if error.status in _BEFORE_ALL_CAME:
+                await _discard(scope, receive, headers)
             await _refusal(scope, error)(scope, receive, answer)
         except ClientDisconnect:
             return
@@ -97,24 +107,51 @@ class Guard:
         elif scope["path"].startswith("/gradio_api/component_server"):
             await self._ask(scope, receive, send)
         elif name:
-            with self._readers.reading(name):
-                await self._app(scope, receive, send)
+            await self._stream(scope, receive, send, name)
         else:
             await self._app(scope, receive, send)
 
-    async def _body(self, scope: Scope, receive: Receive, length: int) -> Receive:
+    async def _body(self, scope: Scope, receive: Receive) -> Receive:
         """Reads all of it, and returns what gives it to those further in. Raises Refused."""
-        if self._held + length > _MOST_HELD:
-            raise Refused(503, "The server is busy. Nothing is lost; try again in a minute.")
-        self._held += length
+        parts: list[bytes] = []
+        address = _address(scope)
         try:
-            body = checked_body(await asyncio.wait_for(_all_of(receive), _SECONDS_TO_SEND))
+            reading = self._read(receive, parts, address)
+            await asyncio.wait_for(reading, _SECONDS_TO_SEND)
+            body = checked_body(b"".join(parts))
         except asyncio.TimeoutError:
             raise Refused(408, "The request did not arrive.") from None
         finally:
-            self._held -= length
+            _less(self._held, address, sum(map(len, parts)))
         MutableHeaders(scope=scope)["content-length"] = str(len(body))
         return _with_first({"type": "http.request", "body": body, "more_body": False}, receive)
+
+    async def _read(self, receive: Receive, parts: list[bytes], address: str) -> None:
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size = len(part)
+            if self._held[address] + size > _HELD_EACH or sum(self._held.values()) > _MOST_HELD:
+                raise Refused(503, "The server is busy. Nothing is lost; try again in a minute.")
+            parts.append(part)
+            self._held[address] += size
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
+        """Answers of the session or call `name`: so many open at once for one address."""
+        address = _address(scope)
+        if self._streams[address] >= _STREAMS_EACH:
+            refused = Refused(429, "Your address has as many pages and calls open as it may.")
+            await _refusal(scope, refused)(scope, receive, send)
+            return
+        self._streams[address] += 1
+        try:
+            with self._readers.reading(name):
+                await self._app(scope, receive, send)
+        finally:
+            _less(self._streams, address, 1)
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The page, which takes a while to make: not for somebody who has left meanwhile."""
@@ -130,7 +167,7 @@ class Guard:
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Rows and roles, which bypass Gradio's queue: so many at once for one address."""
-        address = counted_as(scope["client"][0]) if scope.get("client") else ""
+        address = _address(scope)
         if self._asking[address] >= _ASKING_EACH:
             await JSONResponse({"error": BUSY})(scope, receive, send)
             return
@@ -138,9 +175,7 @@ class Guard:
         try:
             await self._app(scope, receive, send)
         finally:
-            self._asking[address] -= 1
-            if not self._asking[address]:
-                del self._asking[address]
+            _less(self._asking, address, 1)
 
 
 def check_request(method: str, path: str, headers: Headers) -> None:
@@ -177,15 +212,29 @@ def _read_by(scope: Scope) -> str:
     return found[1] if found else ""
 
 
-async def _all_of(receive: Receive) -> bytes:
-    parts = []
-    while True:
+async def _discard(scope: Scope, receive: Receive, headers: Headers) -> None:
+    """Takes what is still sent: who is cut off while sending does not read why."""
+    length = headers.get("content-length", "")
+    if scope["method"] not in _WITH_BODY or not length.isdecimal() or int(length) > _MOST_DISCARDED:
+        return
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(_to_the_end(receive), _SECONDS_TO_DISCARD)
+
+
+async def _to_the_end(receive: Receive) -> None:
+    message: Message = {"more_body": True}
+    while message.get("more_body"):  # a disconnect has no more either
         message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+
+
+def _address(scope: Scope) -> str:
+    return counted_as(scope["client"][0]) if scope.get("client") else ""
+
+
+def _less(counted: Counter[str], address: str, by: int) -> None:
+    counted[address] -= by
+    if counted[address] <= 0:
+        del counted[address]
 
 
 def _with_first(first: Message, rest: Receive) -> Receive:

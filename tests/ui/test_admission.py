@@ -88,6 +88,15 @@ def test_one_address_does_not_fill_the_queue(served: Served) -> None:
     assert "2 of 512 tokens" in served.read("queue/data?session_hash=abc")
 
 
+def test_everybody_takes_turns(served: Served) -> None:
+    for address in ["9.9.9.9"] * 6 + ["8.8.8.8"] * 2:
+        assert served.post("call/score", ["x", ["tiny"]], address=address)[0] == 200
+    fn = served.page.fns[served.fn_index("score")]
+    waiting = served.queue.event_queue_per_concurrency_id[fn.concurrency_id].queue
+    # Two are worked on already.
+    assert [event.request.client.host[0] for event in waiting] == ["9", "8", "9", "8", "9", "9"]
+
+
 def test_a_forged_address_does_not_help(served: Served) -> None:
     answers = [
         served.post("call/score", ["x", ["tiny"]], address=f"1.1.1.{n}, 9.9.9.9")[0]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import http.client
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +15,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from gpt2.ui.discreet import trace_of
+from gpt2.serving.log import JsonLines
+from gpt2.ui.discreet import discreet_record, show_warning, trace_of
 from tests.browser.server import ROOT, App, serve
 
 MARKER = "Xyzzy7Secret"
@@ -147,3 +151,53 @@ def test_what_the_system_says_is_kept() -> None:
         Path("/nowhere/at/all").read_text()
     except OSError as error:
         assert trace_of(error).endswith("FileNotFoundError: No such file or directory\n")
+
+
+@pytest.fixture
+def records() -> Iterator[logging.Logger]:
+    """What this process logs while a page of ours is up."""
+    before = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(discreet_record)
+    yield logging.getLogger("gpt2.somewhere")
+    logging.setLogRecordFactory(before)
+
+
+@pytest.mark.parametrize("formatter", [logging.Formatter(), JsonLines()], ids=["words", "json"])
+def test_a_fault_of_our_own_is_logged_without_its_message(
+    records: logging.Logger, caplog: pytest.LogCaptureFixture, formatter: logging.Formatter
+) -> None:
+    try:
+        raise RuntimeError(MARKER)
+    except RuntimeError:
+        records.exception("a run failed")
+    line = formatter.format(caplog.records[-1])
+    assert "a run failed" in line
+    assert "RuntimeError" in line
+    assert Path(__file__).name in line
+    assert MARKER not in line
+
+
+def test_a_task_that_failed_is_logged_without_what_it_raised(
+    records: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails() -> None:
+        raise ValueError(MARKER)
+
+    async def nobody_asks() -> None:
+        task = asyncio.create_task(fails())
+        await asyncio.wait([task])
+        del task
+        gc.collect()
+
+    asyncio.run(nobody_asks())
+    said = [logging.Formatter().format(record) for record in caplog.records]
+    assert any("never retrieved" in line and "ValueError" in line for line in said)
+    assert MARKER not in "".join(said)
+
+
+def test_a_warning_of_gradio_s_does_not_quote(capsys: pytest.CaptureFixture[str]) -> None:
+    show_warning(UserWarning(MARKER), UserWarning, "/site-packages/gradio/dropdown.py", 7)
+    show_warning(UserWarning("of our own"), UserWarning, "/gpt2/x.py", 8)
+    assert capsys.readouterr().err == (
+        "/site-packages/gradio/dropdown.py:7: UserWarning\n/gpt2/x.py:8: UserWarning: of our own\n"
+    )

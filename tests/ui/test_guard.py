@@ -24,6 +24,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gpt2.serving.incoming import MOST_BYTES
 from gpt2.ui import guard
+from gpt2.ui.admission import Readers
 from gpt2.ui.first_scripts import with_first_scripts
 from gpt2.ui.guard import Guard
 from gpt2.ui.requests import MOST_CHARACTERS
@@ -147,33 +148,78 @@ def test_a_context_of_the_longest_tokens_fits() -> None:
     assert len(ascii_only) < MOST_BYTES
 
 
-def test_bodies_that_never_arrive_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "_SECONDS_TO_SEND", 0.1)
-    monkeypatch.setattr(guard, "_MOST_HELD", 3 * MOST_BYTES)
+async def begin(guarded: Guard, address: str, statuses: list[tuple[str, int]], size: int) -> None:
+    """A request that sends so much and then nothing more."""
+    sent: list[Message] = [{"type": "http.request", "body": bytes(size), "more_body": True}]
+
+    async def receive() -> Message:
+        if not sent:
+            await asyncio.sleep(60)
+        return sent.pop()
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append((address, message["status"]))
+
+    length = (b"content-length", str(MOST_BYTES).encode())
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/call/x", "headers": [length]}
+    await guarded({**scope, "client": (address, 1)}, receive, send)
+
+
+def test_bodies_that_never_arrive_hold_little_and_stop_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "_SECONDS_TO_SEND", 0.2)
+    monkeypatch.setattr(guard, "_MOST_HELD", 8 * MOST_BYTES)
+    statuses: list[tuple[str, int]] = []
+
+    async def all_at_once() -> None:
+        guarded = Guard(Starlette())
+        crowd = [begin(guarded, "9.9.9.9", statuses, MOST_BYTES - 1) for _ in range(20)]
+        others = [begin(guarded, "8.8.8.8", statuses, size) for size in (0, 9, MOST_BYTES - 1)]
+        await asyncio.gather(*crowd, *others)
+        await begin(guarded, "9.9.9.9", statuses, MOST_BYTES - 1)  # what did not arrive is let go
+        assert not guarded._held
+
+    asyncio.run(all_at_once())
+    assert statuses.count(("9.9.9.9", 503)) == 14
+    assert statuses.count(("9.9.9.9", 408)) == 7
+    assert statuses.count(("8.8.8.8", 408)) == 3
+
+
+def test_one_address_does_not_hold_every_connection_with_streams(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "_STREAMS_EACH", 3)
     statuses: list[int] = []
 
-    async def ask(guarded: Guard) -> None:
+    async def open_stream(guarded: Guard, address: str) -> None:
         async def receive() -> Message:
-            await asyncio.sleep(60)
-            raise AssertionError
+            return {"type": "http.request", "body": b""}
 
         async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
 
-        length = (b"content-length", str(MOST_BYTES).encode())
-        path = "/gradio_api/call/x"
-        scope = {"type": "http", "method": "POST", "path": path, "headers": [length]}
-        await guarded(scope, receive, send)
+        path = "/gradio_api/heartbeat/abc"
+        scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+        await guarded({**scope, "client": (address, 1)}, receive, send)
 
-    async def all_at_once() -> None:
-        guarded = Guard(Starlette())
-        await asyncio.gather(*(ask(guarded) for _ in range(5)))
-        await ask(guarded)  # what did not arrive is let go
+    async def crowd() -> None:
+        readers = Readers()
 
-    asyncio.run(all_at_once())
-    assert sorted(statuses[:5]) == [408, 408, 408, 503, 503]
-    assert statuses[5:] == [408]
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            assert "abc" in readers
+            await asyncio.sleep(0.1)
+            await PlainTextResponse("alive")(scope, receive, send)
+
+        guarded = Guard(app, readers)
+        addresses = ["9.9.9.9"] * 10 + ["8.8.8.8"]
+        await asyncio.gather(*(open_stream(guarded, address) for address in addresses))
+        assert "abc" not in readers
+
+    asyncio.run(crowd())
+    assert (statuses.count(429), statuses.count(200)) == (7, 4)
 
 
 def test_a_page_is_not_made_for_who_has_left() -> None:

@@ -10,6 +10,7 @@ import inspect
 import logging
 import sys
 import threading
+import time
 import traceback
 import warnings
 from types import SimpleNamespace
@@ -19,6 +20,9 @@ import gradio as gr
 
 # Where Gradio prints what an event raised.
 _PRINTING = ("queueing", "routes", "route_utils")
+_AGAIN = 60.0  # seconds
+_MOST_TRACES = 100
+_written: dict[str, float] = {}  # when each trace was written
 _record = logging.getLogRecordFactory()
 
 
@@ -69,7 +73,7 @@ def discreet_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
     """A record whose trace is `trace_of`."""
     record = _record(*args, **kwargs)
     if record.exc_info and record.exc_info[1]:
-        record.exc_text = trace_of(record.exc_info[1]).rstrip()
+        record.exc_text = _once(trace_of(record.exc_info[1])).rstrip()
     if record.name == "asyncio":  # a task is written with what it has raised
         record.msg, record.args = record.getMessage().partition("\n")[0], ()
     return record
@@ -84,7 +88,21 @@ def _print_exc(*_: object, **__: object) -> None:
 
 
 def _print(error: BaseException | None) -> None:
-    print(trace_of(error), end="", file=sys.stderr)
+    print(_once(trace_of(error)), end="", file=sys.stderr)
+
+
+def _once(trace: str) -> str:
+    """The trace, or its last line where it has been written within a minute: a stranger who finds
+    a fault shall not fill the disk with it.
+    """
+    now = time.monotonic()
+    written = _written.get(trace)
+    if written is not None and now - written < _AGAIN:
+        return f"{trace.splitlines()[-1]}, as above\n"
+    if len(_written) >= _MOST_TRACES:
+        _written.clear()
+    _written[trace] = now
+    return trace
 
 
 def show_warning(

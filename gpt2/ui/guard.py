@@ -37,6 +37,7 @@ _OPEN = re.compile(
     r"|openapi\.json|queue|reset|run|startup-events|theme\.css|token|user)(/.*)?"
 )
 _READS = re.compile(r"/gradio_api/(?:heartbeat|call(?:/v2)?/[^/]+)/([^/]+)/?")
+_CALL = re.compile(r"/gradio_api/(?:call/v2|call|run|api)/([^/]+)")
 _STREAM = re.compile(r"/gradio_api/queue/data/?")
 _WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
 _LEVEL = 6  # of gzip: a page takes 4 ms, and 9 would save a hundredth of it
@@ -63,11 +64,18 @@ _POLICY = (
 class Guard:
     """ASGI middleware; innermost, so that it sees pages before they are compressed.
 
-    `readers` is told who is connected for answers.
+    `readers` is told who is connected for answers, and `calls` names those that scripts may ask
+    for; None stands for any.
     """
 
-    def __init__(self, app: ASGIApp, readers: Readers | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        readers: Readers | None = None,
+        calls: frozenset[str] | None = None,
+    ) -> None:
         self._app = app
+        self._calls = calls
         self._readers = readers or Readers()
         self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
         # By address: requests for rows, open streams, and bytes of bodies that are being read.
@@ -90,6 +98,9 @@ class Guard:
         try:
             check_request(scope["method"], scope["path"], headers)
             check_session(name := _read_by(scope) or None)
+            called = _CALL.match(scope["path"])
+            if called and self._calls is not None and called[1] not in self._calls:
+                raise Refused(404, "There is no such call.")
             if scope["method"] in _WITH_BODY:
                 receive = await self._body(scope, receive)
         except Refused as error:
@@ -185,7 +196,7 @@ def check_request(method: str, path: str, headers: Headers) -> None:
     if method not in _WITH_BODY:
         return
     length = headers.get("content-length", "")
-    if not length.isdecimal():
+    if not length.isdecimal() or "transfer-encoding" in headers:
         raise Refused(411, "Say how long the request is.")
     if int(length) > MOST_BYTES:
         raise Refused(
@@ -206,6 +217,8 @@ def _refusal(scope: Scope, error: Refused) -> Response:
 
 def _read_by(scope: Scope) -> str:
     """The session or call whose answers this request waits for, or nothing."""
+    if scope["method"] != "GET":
+        return ""
     if _STREAM.fullmatch(scope["path"]):
         return QueryParams(scope["query_string"]).get("session_hash", "")
     found = _READS.fullmatch(scope["path"])

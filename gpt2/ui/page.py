@@ -182,6 +182,11 @@ def _launched(
     return served
 
 
+def _calls_of(page: gr.Blocks) -> frozenset[str]:
+    """What may stand behind /call/; "predict" is how the page itself calls, by number."""
+    return frozenset({"predict", *(fn.api_name for fn in page.fns.values() if fn.api_name)})
+
+
 def _bound_connections() -> None:
     """Gradio starts uvicorn, and gives it neither limits nor others a way to."""
     Connection.most = most_connections()

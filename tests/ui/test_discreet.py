@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from gpt2.serving.log import JsonLines
+from gpt2.ui import discreet
 from gpt2.ui.discreet import discreet_record, show_warning, trace_of
 from tests.browser.server import ROOT, App, serve
 
@@ -158,6 +159,7 @@ def records() -> Iterator[logging.Logger]:
     """What this process logs while a page of ours is up."""
     before = logging.getLogRecordFactory()
     logging.setLogRecordFactory(discreet_record)
+    discreet._written.clear()
     yield logging.getLogger("gpt2.somewhere")
     logging.setLogRecordFactory(before)
 
@@ -201,3 +203,26 @@ def test_a_warning_of_gradio_s_does_not_quote(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == (
         "/site-packages/gradio/dropdown.py:7: UserWarning\n/gpt2/x.py:8: UserWarning: of our own\n"
     )
+
+
+def test_the_same_fault_is_traced_once_a_minute(
+    records: logging.Logger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> str:
+        try:
+            raise RuntimeError(MARKER)
+        except RuntimeError:
+            records.exception("a run failed")
+        return logging.Formatter().format(caplog.records[-1])
+
+    first, *others = [fail() for _ in range(200)]
+    assert Path(__file__).name in first
+    assert set(others) == {"a run failed\nRuntimeError, as above"}
+    monkeypatch.setattr(discreet, "_AGAIN", 0)
+    assert fail() == first
+
+
+@pytest.mark.parametrize("route", ["call", "call/v2", "run", "api"])
+def test_a_call_that_nobody_offers_is_no_fault(app: App, route: str) -> None:
+    status, answer = ask(app, "POST", f"/gradio_api/{route}/{MARKER}", b'{"data": []}')
+    assert (status, json.loads(answer)["detail"]) == (404, "There is no such call.")

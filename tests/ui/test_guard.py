@@ -254,6 +254,12 @@ def test_a_page_is_not_made_for_who_has_left() -> None:
     assert made == ["stays"]
 
 
+def test_a_length_is_said_once(echoing: TestClient) -> None:
+    """Both at once is how a second request is smuggled past a proxy."""
+    headers = {"Content-Length": "2", "Transfer-Encoding": "chunked"}
+    assert echoing.post("/gradio_api/call/x", content=b"{}", headers=headers).status_code == 411
+
+
 def test_one_address_does_not_take_every_answer() -> None:
     path = "/gradio_api/component_server"
     answers: list[bytes] = []

@@ -90,8 +90,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if self._any_proxy and (said := ",".join(headers.getlist("x-forwarded-for"))):
-            scope["client"] = (believed(said) or scope["client"][0], 0)
+        said = ",".join(headers.getlist("x-forwarded-for"))
+        if self._any_proxy and (visitor := believed(said)):
+            scope["client"] = (visitor, 0)
         # Gradio compresses what has an ending; its page, the longest text of all, has none.
         zips = "gzip" in headers.get("accept-encoding", "") and "." not in scope["path"]
         answer = _Answer(send, zips)
@@ -166,13 +167,20 @@ class Guard:
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The page, which takes a while to make: not for somebody who has left meanwhile."""
+        made: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            made.append(message)
+
         first = await receive()
         left = asyncio.ensure_future(receive())
         try:
             async with self._pages:
                 await asyncio.sleep(0)  # whoever has left is noticed now
                 if not left.done():
-                    await self._app(scope, _then(first, left), send)
+                    await self._app(scope, _then(first, left), keep)
+            for message in made:  # only now: who takes nothing keeps no other from his page
+                await send(message)
         finally:
             left.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import zlib
 from collections.abc import Callable
@@ -45,6 +46,18 @@ def test_what_is_refused_is_a_sentence_at_the_field(visit: Visit) -> None:
     expect(visit.note).to_have_text(re.compile("^What was sent has 5.0 MB; at most 0.65 MB can be"))
     assert visit.written() == text
     assert visit.generate(new_tokens=5, seed=1) == text
+
+
+def test_a_refusal_is_said_in_the_comparison_too(visit: Visit) -> None:
+    refusal = {"detail": "Your calls are too many."}
+    visit.page.route(
+        "**/queue/join**", lambda route: route.fulfill(status=429, body=json.dumps(refusal))
+    )
+    visit.page.get_by_role("tab", name="Compare").click()
+    visit.page.get_by_role("button", name="Compare", exact=True).click()
+    expect(visit.page.locator("#compare-columns [data-part=general]")).to_have_text(
+        refusal["detail"]
+    )
 
 
 def test_a_link_that_unpacks_to_too_much_is_an_empty_one(

@@ -254,6 +254,36 @@ def test_a_page_is_not_made_for_who_has_left() -> None:
     assert made == ["stays"]
 
 
+def test_who_takes_nothing_keeps_no_other_from_his_page() -> None:
+    served: list[str] = []
+
+    async def ask(guarded: Guard, who: str) -> None:
+        messages = [{"type": "http.request", "body": b""}]
+
+        async def receive() -> Message:
+            if not messages:
+                await asyncio.sleep(60)
+            return messages.pop()
+
+        async def send(_: Message) -> None:
+            if who == "slow":
+                await asyncio.sleep(60)
+            served.append(who)
+
+        await guarded({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
+
+    async def crowd() -> None:
+        guarded = Guard(PlainTextResponse("page"))
+        slow = [asyncio.create_task(ask(guarded, "slow")) for _ in range(5)]
+        await asyncio.wait_for(ask(guarded, "quick"), 10)
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+
+    asyncio.run(crowd())
+    assert set(served) == {"quick"}
+
+
 def test_a_length_is_said_once(echoing: TestClient) -> None:
     """Both at once is how a second request is smuggled past a proxy."""
     headers = {"Content-Length": "2", "Transfer-Encoding": "chunked"}

@@ -19,7 +19,7 @@ import gradio as gr
 from gpt2.ui.runner import Runner
 
 _TO_STOP = 1.2  # seconds for the passes that are being made
-_TO_TELL = 0.4  # for the last words to leave
+_TO_TELL = 1.6  # after the same signal, for the last words to leave
 _TO_TIDY = 0.3  # for what others have registered with `atexit`
 _LOOK = 0.01
 
@@ -50,9 +50,9 @@ def serve_until_told(page: gr.Blocks, runner: Runner) -> None:
 
 def end(page: gr.Blocks, runner: Runner) -> None:
     """Stops all runs, waits for their threads and for what is said of it to be sent."""
+    ends = time.monotonic() + _TO_TELL
     runner.close(_TO_STOP)
     queue: Any = page._queue
-    ends = time.monotonic() + _TO_TELL
     while queue.event_ids_to_events and time.monotonic() < ends:
         time.sleep(_LOOK)
     queue.close()  # whoever is still connected is told that the server has stopped

@@ -12,7 +12,6 @@ import asyncio
 import base64
 import gzip
 import hashlib
-import os
 import re
 from collections import Counter
 from contextlib import suppress
@@ -22,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gpt2.runtime import settings
 from gpt2.serving.addresses import believed, counted_as
 from gpt2.serving.incoming import MOST_BYTES, Refused, check_session, checked_body
 from gpt2.ui.admission import Readers
@@ -83,7 +83,7 @@ class Guard:
         self._streams: Counter[str] = Counter()
         self._held: Counter[str] = Counter()
         # Then every proxy that connects is trusted, and uvicorn takes what the farthest one says.
-        self._any_proxy = os.environ.get("FORWARDED_ALLOW_IPS", "").strip() == "*"
+        self._any_proxy = settings.FORWARDED_ALLOW_IPS.get() == "*"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

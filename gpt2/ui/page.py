@@ -10,6 +10,7 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import gradio as gr
+import uvicorn
 from gradio import http_server
 from gradio.events import Dependency
 from gradio.events import api as api_endpoint  # gr.api, under the name that type checkers see
@@ -18,6 +19,7 @@ from starlette.routing import BaseRoute
 
 from gpt2.residency import Residency, memory_budget
 from gpt2.runtime import settings
+from gpt2.serving.connections import BACKLOG, Connection, most_connections
 from gpt2.serving.engines import engine_loader, home_device
 from gpt2.ui.admission import Admission, Readers
 from gpt2.ui.api import Api
@@ -137,24 +139,34 @@ def _write_tab(
     return controls, output, attention
 
 
-def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
+def launch(
+    page: gr.Blocks, prevent_thread_lock: bool = False, **options: Any
+) -> tuple[Any, str, str]:
     """Serve the page; `options` are Gradio's, `server_name` and `server_port` above all.
 
-    Raises ValueError, with a sentence, where the port has been taken meanwhile.
+    Unless `prevent_thread_lock`, this ends with the process. Raises ValueError, with a sentence,
+    where the port has been taken meanwhile.
     """
     limits = Limits.from_environment()
     if str(options.get("server_name", "")).startswith("["):
         # Gradio tries out whether the port is free with a socket that knows no IPv6.
         http_server.LOCALHOST_NAME = "127.0.0.1"
-    middleware = [Middleware(SubPath, prefix=settings.prefix()), Middleware(Guard, readers=_readers[page])]
+    keep_texts_out_of_logs(page)
+    _bound_connections()
+    guard = Middleware(Guard, readers=_readers[page], calls=_calls_of(page))
+    middleware = [Middleware(SubPath, prefix=settings.prefix()), guard]
     try:
-        return _launched(page, limits, middleware, options)
+        served = _launched(page, limits, middleware, options)
     except OSError as error:
         if "empty port" not in str(error):
             raise
         raise ValueError(
             f"Port {options.get('server_port')} has been taken by another program meanwhile."
         ) from None
+    if not prevent_thread_lock:
+        keep_texts_out_of_hooks()
+        serve_until_told(page, _runners[page])
+    return served
 
 
 def _launched(
@@ -176,9 +188,6 @@ def _launched(
         prevent_thread_lock=True,
         **options,
     )
-    if not prevent_thread_lock:
-        keep_texts_out_of_hooks()
-        serve_until_told(page, _runners[page])
     return served
 
 

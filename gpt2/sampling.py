@@ -61,7 +61,7 @@ def filtered(logits: Tensor, options: SamplingOptions) -> Tensor:
         ordered = scores.sort(descending=True).values
         probability = ordered.softmax(-1)
         # A token stays while the mass before it is still short of top_p: at least one always does.
-        least = ordered[probability.cumsum(-1) - probability < options.top_p][-1]
+        least = ordered[probability.cumsum(-1) - probability < _mass(options)][-1]
         scores = scores.masked_fill(scores < least, -math.inf)
     return scores
 
@@ -79,11 +79,16 @@ def choose(logits: Tensor, options: SamplingOptions, position: int) -> int:
     winner = noisy.argmax()
     if options.top_p < 1:
         probability = scores.softmax(-1)
-        while (probability * (scores > scores[winner])).sum() >= options.top_p:
+        while (probability * (scores > scores[winner])).sum() >= _mass(options):
             # Whatever is no likelier is cut as well: each try at least halves the rest, on average.
             noisy.masked_fill_(scores <= scores[winner], -math.inf)
             winner = noisy.argmax()
     return int(winner)
+
+
+def _mass(options: SamplingOptions) -> float:
+    """`top_p` as float32 can hold it: as 0 it would keep no token, not even the likeliest."""
+    return max(options.top_p, 1e-30)
 
 
 def _likeliest(logits: Tensor, options: SamplingOptions) -> Tensor:

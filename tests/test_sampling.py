@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -144,6 +144,33 @@ def test_the_choice_is_the_winner_among_what_is_kept(
     options = SamplingOptions(temperature=0.7, top_k=k, top_p=p, seed=seed)
     noise = gumbel(seed, 3, len(logits), "cpu")
     assert choose(logits, options, 3) == int((filtered(logits, options) + noise).argmax())
+
+
+@pytest.mark.timeout(60)
+@given(
+    logits=logits_of_any_kind,
+    temperature=st.floats(0, 2),
+    p=st.floats(0, 1, exclude_min=True),
+    k=st.integers(0) | st.integers(0, 45),
+    seed=st.integers(0, 2**63 - 1),
+)
+@example(torch.tensor([1.0, 2.0, 2.0]), 1.0, 1e-300, 0, 0)
+@example(torch.tensor([1.0, 2.0, 2.0]), 1.0, 5e-324, 0, 0)
+@example(torch.tensor([1.0, 2.0, 2.0]), 1.0, 1e-45, 2, 0)
+@example(torch.tensor([1.0, 2.0, 2.0]), 5e-324, 5e-324, 0, 0)
+@example(torch.tensor([-INFINITY, 2.0, 2.0]), 1e-310, 0.9999999999, 0, 0)
+@examples
+def test_every_legal_number_ends_in_a_token(
+    logits: Tensor, temperature: float, p: float, k: int, seed: int
+) -> None:
+    """A `top_p` that is 0 in float32 once looked for a token for ever."""
+    options = SamplingOptions(temperature=temperature, top_k=k, top_p=p, seed=seed)
+    token = choose(logits, options, 3)
+    assert logits[token] > -INFINITY
+    if p < 1e-7 or temperature < 1e-30:  # then only the likeliest and its equals are left
+        assert logits[token] >= logits.max() - 1e-20
+    if temperature > 0:
+        assert kept(logits, options)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-// What the page says before the server is heard: that nobody answers, that a field is empty.
+// What the page says by itself: that nobody answers, that a call is refused, that a field is empty.
 
 const PATIENCE = 4000; // ms
 const SILENCE =
@@ -28,6 +28,13 @@ export function answered() {
   buttons?.wait(false);
   clearTimeout(timer);
 }
+
+// The server has refused or is gone (stream.js).
+globalThis.addEventListener?.("gpt2-trouble", ({ detail: { note, lost } }) => {
+  answered();
+  if (lost) buttons?.breakOff(note);
+  line?.complain({ state: "error", note });
+});
 
 // Stop was pressed.
 export function stopped() {

@@ -12,6 +12,7 @@ const FULL = "compare-full"; // the store that the full map follows one column w
 export function mount(element, props, watch, server) {
   const view = new CompareView(element, server);
   watch("value", () => view.take(props.value));
+  addEventListener("gpt2-trouble", ({ detail }) => view.trouble(detail));
   view.take(props.value);
   return view;
 }
@@ -36,6 +37,12 @@ export class CompareView {
     if (value.id !== this.id) this.begin(value);
     for (const [at, update] of Object.entries(value.updates)) this.columns[at].take(update);
     this.compareSoon();
+  }
+
+  // The server has refused or is gone (stream.js).
+  trouble({ note, lost }) {
+    setText(this.parts.general, note);
+    if (lost) for (const { runs } of this.columns) runs.breakOff(note);
   }
 
   compare() {

@@ -7,6 +7,14 @@ const TEXT = "gpt2 text";
 const CONTROLS = "gpt2 controls";
 const GAP = 250; // ms between two writes while a text grows
 
+// Half a surrogate pair, which no server can send back, and NUL; with `u` whole pairs are no halves.
+const UNSAFE = /[\ud800-\udfff\0]/gu;
+
+/** JSON that every server and browser can read, whatever was typed. */
+export function asJson(value) {
+  return JSON.stringify(value, (_, item) => (typeof item === "string" ? item.replace(UNSAFE, "\ufffd") : item));
+}
+
 // Gradio calls this with every control's value when one of them has changed.
 export function keepControls(values) {
   store(CONTROLS, values);
@@ -14,8 +22,8 @@ export function keepControls(values) {
 
 // What the page asks the server to put back, as JSON; empty in a new tab.
 export function read() {
-  const kept = [TEXT, CONTROLS].map((key) => load(key));
-  return kept.some(Boolean) ? `{"text":${kept[0] ?? "null"},"controls":${kept[1] ?? "null"}}` : "";
+  const kept = stored();
+  return kept.text || kept.controls ? asJson(kept) : "";
 }
 
 export function keepText(runs) {
@@ -27,18 +35,19 @@ export function keepText(runs) {
 
 /** What of both is kept, parsed; null where nothing is. */
 export function stored() {
-  return { text: JSON.parse(load(TEXT) ?? "null"), controls: JSON.parse(load(CONTROLS) ?? "null") };
+  return { text: load(TEXT), controls: load(CONTROLS) };
 }
 
 export function snapshot({ tokens, status }) {
-  const { size, prompt, state, stats } = status;
+  const { size, prompt, stats } = status;
+  const state = status.broken ? "running" : status.state; // as it was when the server was lost
   return { size, prompt, state, seed: stats?.seed, tokens: tokens.items.slice(0, tokens.ready) };
 }
 
 // Where a browser forbids storage the page works as before: only a reload forgets.
 function store(key, value) {
   try {
-    sessionStorage.setItem(key, JSON.stringify(value));
+    sessionStorage.setItem(key, asJson(value));
   } catch (error) {
     console.debug("not kept:", error.message);
   }
@@ -46,8 +55,8 @@ function store(key, value) {
 
 function load(key) {
   try {
-    return sessionStorage.getItem(key);
+    return JSON.parse(sessionStorage.getItem(key) ?? "null");
   } catch {
-    return null;
+    return null; // storage is forbidden, or another hand has written there
   }
 }

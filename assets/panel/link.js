@@ -1,10 +1,13 @@
 // A link that holds text, settings and map itself, behind the #: no server needs to remember it.
 
-import { read as readKept, snapshot, stored } from "./kept.js";
+import { asJson, read as readKept, snapshot, stored } from "./kept.js";
 import { MODES } from "./map_view.js";
 import { isIndex } from "./wire.js";
 
 const LOOK = /^#map=([a-z_]+)\.(\d+)\.(\d+)\.([a-z]+)\.([01])&text=([\w-]*)$/;
+
+const MOST = 650_000; // bytes unpacked: more no server reads (gpt2/serving/incoming.py)
+const SLICE = 1024; // bytes unpacked at a time: they may become a thousand times as many
 
 const ARRIVED = globalThis.location?.hash ?? ""; // the address is made plain once its text is read
 
@@ -13,7 +16,7 @@ export async function linkTo(runs) {
   const { mode, layer, head } = runs.look;
   const text = runs.run?.status ? snapshot(runs.run) : null;
   const { controls } = stored();
-  const packed = await pack(JSON.stringify({ text, controls }));
+  const packed = await pack(asJson({ text, controls }));
   const link = new URL(location.href);
   link.hash = `map=${mode}.${layer}.${head}.${runs.scale}.${runs.apart ? 1 : 0}&text=${packed}`;
   return link.href;
@@ -34,9 +37,9 @@ async function linkedText(hash = ARRIVED) {
   if (!packed) return "";
   history.replaceState(history.state, "", location.pathname + location.search);
   try {
-    return await unpack(packed);
+    return asJson(JSON.parse(await unpack(packed)));
   } catch {
-    return ""; // cut off on its way
+    return ""; // cut off on its way, or more than any text of ours
   }
 }
 
@@ -55,12 +58,38 @@ async function pack(text) {
   return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-async function unpack(packed) {
+/** @param {string} packed  @returns {Promise<string>}; rejects what becomes more than `most` bytes */
+export async function unpack(packed, most = MOST) {
+  if (packed.length > 2 * most) throw new Error("too long a link");
   const binary = atob(packed.replaceAll("-", "+").replaceAll("_", "/"));
   const bytes = Uint8Array.from(binary, (c) => c.charCodeAt(0));
-  return new TextDecoder().decode(await through(new Blob([bytes]), new DecompressionStream("deflate-raw")));
+  return new TextDecoder().decode(await through(bytes, new DecompressionStream("deflate-raw"), most));
 }
 
-async function through(blob, stream) {
-  return new Uint8Array(await new Response(blob.stream().pipeThrough(stream)).arrayBuffer());
+// Stops as soon as there is more than `most`.
+async function through(source, stream, most = Infinity) {
+  const reader = inSlices(new Uint8Array(await new Blob([source]).arrayBuffer())).pipeThrough(stream).getReader();
+  const parts = [];
+  let size = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
+    size += value.length;
+    if (size > most) {
+      await reader.cancel();
+      throw new Error("it unpacks to too much");
+    }
+    parts.push(value);
+  }
+}
+
+function inSlices(bytes) {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (at >= bytes.length) return controller.close();
+      controller.enqueue(bytes.subarray(at, at + SLICE));
+      at += SLICE;
+    },
+  }, { highWaterMark: 0 });
 }

@@ -46,6 +46,14 @@ export class RunButtons {
     this.stopped = !this.begun;
   }
 
+  // Nothing more will be heard of what was asked for.
+  breakOff(note) {
+    this.asked = false;
+    this.state = "";
+    this.runs.breakOff(note);
+    this.show();
+  }
+
   show() {
     const { run, running } = this.runs;
     const busy = this.asked || running || BUSY.includes(this.state);

@@ -63,6 +63,13 @@ export class Runs {
     this.healer.poke();
   }
 
+  /** No more of the text will come: the server is gone. */
+  breakOff(note) {
+    if (!this.running) return;
+    this.run.status = { ...this.run.status, state: "stopped", note, broken: true };
+    this.tell("status");
+  }
+
   takeAttention(value) {
     if (value?.example && this.run?.status) return; // it came after a text that was put back
     if (!this.enter(value?.run)) return;

@@ -17,6 +17,7 @@ from gpt2.batching.padding import row_multiple
 from gpt2.batching.sequence import Sequence
 from gpt2.generation import Step, check_room
 from gpt2.model import GPT2Model
+from gpt2.runtime.watchdog import Watchdog
 from gpt2.sampling import SamplingOptions
 
 _GRACE = 5.0  # seconds for the last pass when the program ends
@@ -36,6 +37,7 @@ class Batcher:
         self._waiting: deque[Sequence] = deque()
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._watchdog = Watchdog()
 
     def generate(
         self,
@@ -98,12 +100,14 @@ class Batcher:
                 for sequence in writing:  # a piece takes as long as many tokens
                     forward.tell(sequence)
                 writing = [sequence for sequence in writing if not sequence.over]
-                forward.read_piece(reader)
+                with self._watchdog.watching():
+                    forward.read_piece(reader)
                 # To the back of the line: a long prompt takes turns with short ones.
                 running.remove(reader)
                 running.append(reader)
             if writing:
-                forward.write_tokens(writing)
+                with self._watchdog.watching():
+                    forward.write_tokens(writing)
 
     def _admit(self, running: list[Sequence], forward: Forward) -> bool:
         """Let those go who are done and those in who wait; False when nobody is left."""

@@ -30,7 +30,7 @@ _MOST_BYTES = 4_000_000
 _LONG = 256  # tokens: all maps of a shorter text are quickly made
 _MOST_PULLS = 8  # at once; each holds one of Gradio's threads
 _MOST_SPARE = 250  # milliseconds a browser may have between two messages
-_BUSY = "The server is busy; asking again."
+BUSY = "The server is busy; asking again."
 _UNLOADED = "This model is no longer in memory. Continue or generate to look further."
 _FORGOTTEN = "This text is no longer on the server. Generate it again to look further."
 
@@ -100,7 +100,7 @@ class AttentionRequests:
 
     def _answer(self, work: Callable[[Run, Any], Value], request: Any) -> Value:
         if not self._room.acquire(blocking=False):
-            return {"error": _BUSY}  # the browser asks again after a while
+            return {"error": BUSY}  # the browser asks again after a while
         try:
             run = self._run(request)
             return {"error": _FORGOTTEN} if run is None else work(run, request)

@@ -8,15 +8,24 @@ one smuggled in with a text would not run, nor would an `onerror`.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hashlib
 import re
+from collections import Counter
+from contextlib import suppress
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gpt2.runtime import settings
+from gpt2.serving.addresses import believed, counted_as
+from gpt2.serving.incoming import MOST_BYTES, Refused, check_session, checked_body
+from gpt2.ui.admission import Readers
+from gpt2.ui.attention_requests import BUSY
 from gpt2.ui.first_scripts import with_first_scripts
 
 # What the page and `gradio_client` use. Gradio has more, which take files, fetch addresses, write
@@ -27,8 +36,20 @@ _OPEN = re.compile(
     r"|/gradio_api/(api|app_id|call|cancel|component_server|heartbeat|info|login_check"
     r"|openapi\.json|queue|reset|run|startup-events|theme\.css|token|user)(/.*)?"
 )
+_READS = re.compile(r"/gradio_api/(?:heartbeat|call(?:/v2)?/[^/]+)/([^/]+)/?")
+_CALL = re.compile(r"/gradio_api/(?:call/v2|call|run|api)/([^/]+)")
+_STREAM = re.compile(r"/gradio_api/queue/data/?")
+_WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
 _LEVEL = 6  # of gzip: a page takes 4 ms, and 9 would save a hundredth of it
-MOST_BYTES = 4_000_000  # of one request; the longest prompt takes 0.6 MB as JSON
+_SECONDS_TO_SEND = 60.0  # a full request over a slow telephone takes half of it
+_MOST_HELD = 64_000_000  # bytes of requests that have begun and not arrived
+_HELD_EACH = 6 * MOST_BYTES
+_BEFORE_ALL_CAME = (404, 413, 415, 503)  # refusals of a request that is still being sent
+_MOST_DISCARDED = 20_000_000
+_SECONDS_TO_DISCARD = 10.0
+_STREAMS_EACH = 200  # a class of sixty behind one router, with three each
+_PAGES_AT_ONCE = 2
+_ASKING_EACH = 6  # of the eight that `AttentionRequests` answers at once
 
 _INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
 # Spaces are shown inside huggingface.co, and from a host of hf.space.
@@ -41,36 +62,213 @@ _POLICY = (
 
 
 class Guard:
-    """ASGI middleware; innermost, so that it sees pages before they are compressed."""
+    """ASGI middleware; innermost, so that it sees pages before they are compressed.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `readers` is told who is connected for answers, and `calls` names those that scripts may ask
+    for; None stands for any.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        readers: Readers | None = None,
+        calls: frozenset[str] | None = None,
+    ) -> None:
         self._app = app
+        self._calls = calls
+        self._readers = readers or Readers()
+        self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
+        # By address: requests for rows, open streams, and bytes of bodies that are being read.
+        self._asking: Counter[str] = Counter()
+        self._streams: Counter[str] = Counter()
+        self._held: Counter[str] = Counter()
+        # Then every proxy that connects is trusted, and uvicorn takes what the farthest one says.
+        self._any_proxy = settings.FORWARDED_ALLOW_IPS.get() == "*"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        app = refusal(scope["method"], scope["path"], headers) or self._app
+        said = ",".join(headers.getlist("x-forwarded-for"))
+        if self._any_proxy and (visitor := believed(said)):
+            scope["client"] = (visitor, 0)
         # Gradio compresses what has an ending; its page, the longest text of all, has none.
         zips = "gzip" in headers.get("accept-encoding", "") and "." not in scope["path"]
-        await app(scope, receive, _Answer(send, zips))
+        answer = _Answer(send, zips)
+        try:
+            check_request(scope["method"], scope["path"], headers)
+            check_session(name := _read_by(scope) or None)
+            called = _CALL.match(scope["path"])
+            if called and self._calls is not None and called[1] not in self._calls:
+                raise Refused(404, "There is no such call.")
+            if scope["method"] in _WITH_BODY:
+                receive = await self._body(scope, receive)
+        except Refused as error:
+            if error.status in _BEFORE_ALL_CAME:
+                await _discard(scope, receive, headers)
+            await _refusal(scope, error)(scope, receive, answer)
+        except ClientDisconnect:
+            return
+        else:
+            await self._let_in(scope, receive, answer, name)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send, name: str | None) -> None:
+        if scope["path"] == "/" and scope["method"] == "GET":
+            await self._page(scope, receive, send)
+        elif scope["path"].startswith("/gradio_api/component_server"):
+            await self._ask(scope, receive, send)
+        elif name:
+            await self._stream(scope, receive, send, name)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _body(self, scope: Scope, receive: Receive) -> Receive:
+        """Reads all of it, and returns what gives it to those further in. Raises Refused."""
+        parts: list[bytes] = []
+        address = _address(scope)
+        try:
+            reading = self._read(receive, parts, address)
+            await asyncio.wait_for(reading, _SECONDS_TO_SEND)
+            body = checked_body(b"".join(parts))
+        except asyncio.TimeoutError:
+            raise Refused(408, "The request did not arrive.") from None
+        finally:
+            _less(self._held, address, sum(map(len, parts)))
+        MutableHeaders(scope=scope)["content-length"] = str(len(body))
+        return _with_first({"type": "http.request", "body": body, "more_body": False}, receive)
+
+    async def _read(self, receive: Receive, parts: list[bytes], address: str) -> None:
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size = len(part)
+            if self._held[address] + size > _HELD_EACH or sum(self._held.values()) > _MOST_HELD:
+                raise Refused(503, "The server is busy. Nothing is lost; try again in a minute.")
+            parts.append(part)
+            self._held[address] += size
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
+        """Answers of the session or call `name`: so many open at once for one address."""
+        address = _address(scope)
+        if self._streams[address] >= _STREAMS_EACH:
+            refused = Refused(429, "Your address has as many pages and calls open as it may.")
+            await _refusal(scope, refused)(scope, receive, send)
+            return
+        self._streams[address] += 1
+        try:
+            with self._readers.reading(name):
+                await self._app(scope, receive, send)
+        finally:
+            _less(self._streams, address, 1)
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The page, which takes a while to make: not for somebody who has left meanwhile."""
+        made: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            made.append(message)
+
+        first = await receive()
+        left = asyncio.ensure_future(receive())
+        try:
+            async with self._pages:
+                await asyncio.sleep(0)  # whoever has left is noticed now
+                if not left.done():
+                    await self._app(scope, _then(first, left), keep)
+            for message in made:  # only now: who takes nothing keeps no other from his page
+                await send(message)
+        finally:
+            left.cancel()
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Rows and roles, which bypass Gradio's queue: so many at once for one address."""
+        address = _address(scope)
+        if self._asking[address] >= _ASKING_EACH:
+            await JSONResponse({"error": BUSY})(scope, receive, send)
+            return
+        self._asking[address] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            _less(self._asking, address, 1)
 
 
-def refusal(method: str, path: str, headers: Headers) -> PlainTextResponse | None:
-    """The answer to a request that is not let in."""
+def check_request(method: str, path: str, headers: Headers) -> None:
+    """What can be told before the body is read. Raises Refused."""
     if not _OPEN.fullmatch(path):
-        return PlainTextResponse("Not found", 404)
-    if method not in ("POST", "PUT", "PATCH"):
-        return None
+        raise Refused(404, "Not found")
+    if method not in _WITH_BODY:
+        return
     length = headers.get("content-length", "")
-    if not length.isdecimal():
-        return PlainTextResponse("Say how long the request is.", 411)
+    if not length.isdecimal() or "transfer-encoding" in headers:
+        raise Refused(411, "Say how long the request is.")
     if int(length) > MOST_BYTES:
-        return PlainTextResponse(f"A request may have {MOST_BYTES:,} bytes.", 413)
+        raise Refused(
+            413,
+            f"What was sent has {int(length) / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:.2f} MB can "
+            "be read. Shorten it.",
+        )
     if headers.get("content-type", "").startswith("multipart/"):
-        return PlainTextResponse("Files are not taken.", 415)
-    return None
+        raise Refused(415, "Files are not taken.")
+
+
+def _refusal(scope: Scope, error: Refused) -> Response:
+    """JSON for scripts and for the page, which shows the sentence (`assets/panel/stream.js`)."""
+    if scope["method"] not in _WITH_BODY:
+        return PlainTextResponse(str(error), error.status)
+    return JSONResponse({"detail": str(error), "error": str(error)}, error.status)
+
+
+def _read_by(scope: Scope) -> str:
+    """The session or call whose answers this request waits for, or nothing."""
+    if scope["method"] != "GET":
+        return ""
+    if _STREAM.fullmatch(scope["path"]):
+        return QueryParams(scope["query_string"]).get("session_hash", "")
+    found = _READS.fullmatch(scope["path"])
+    return found[1] if found else ""
+
+
+async def _discard(scope: Scope, receive: Receive, headers: Headers) -> None:
+    """Takes what is still sent: who is cut off while sending does not read why."""
+    length = headers.get("content-length", "")
+    if scope["method"] not in _WITH_BODY or not length.isdecimal() or int(length) > _MOST_DISCARDED:
+        return
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(_to_the_end(receive), _SECONDS_TO_DISCARD)
+
+
+async def _to_the_end(receive: Receive) -> None:
+    message: Message = {"more_body": True}
+    while message.get("more_body"):  # a disconnect has no more either
+        message = await receive()
+
+
+def _address(scope: Scope) -> str:
+    return counted_as(scope["client"][0]) if scope.get("client") else ""
+
+
+def _less(counted: Counter[str], address: str, by: int) -> None:
+    counted[address] -= by
+    if counted[address] <= 0:
+        del counted[address]
+
+
+def _with_first(first: Message, rest: Receive) -> Receive:
+    messages = [first]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else await rest()
+
+    return receive
+
+
+def _then(first: Message, second: asyncio.Future[Message]) -> Receive:
+    return _with_first(first, lambda: asyncio.shield(second))
 
 
 class _Answer:

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gpt2.runtime import settings
+from gpt2.runtime.watchdog import stuck_seconds
 from gpt2.serving.log import log_as_json
 from gpt2.serving.metrics import CONTENT_TYPE, Metrics
 from gpt2.ui.controls import DEFAULT_SIZE
@@ -22,13 +23,17 @@ def operations(runner: Runner) -> list[BaseRoute]:
         return {shown: held[name] for shown, name in offered().items() if name in held}
 
     def health(_: Request) -> JSONResponse:
-        ready = runner.is_loaded(DEFAULT_SIZE)
-        state = {
-            "status": "ready" if ready else "loading",
+        ready, stuck = runner.is_loaded(DEFAULT_SIZE), stuck_seconds()
+        state: dict[str, object] = {
+            "status": "stuck" if stuck else "ready" if ready else "loading",
             "loaded": loaded(),
             "requests": runner.journal.phases(),
         }
-        return JSONResponse(state, 200 if ready else 503, {"Cache-Control": "no-store"})
+        if stuck:
+            state["pass_seconds"] = round(stuck)  # of one forward pass, which should be over
+        return JSONResponse(
+            state, 200 if ready and not stuck else 503, {"Cache-Control": "no-store"}
+        )
 
     routes: list[BaseRoute] = [Route("/health", health)]
     if settings.METRICS.get():

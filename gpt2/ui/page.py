@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import gradio as gr
+import uvicorn
 from gradio import http_server
 from gradio.events import Dependency
 from gradio.events import api as api_endpoint  # gr.api, under the name that type checkers see
@@ -16,13 +19,17 @@ from starlette.routing import BaseRoute
 
 from gpt2.residency import Residency, memory_budget
 from gpt2.runtime import settings
+from gpt2.serving.connections import BACKLOG, Connection, most_connections
 from gpt2.serving.engines import engine_loader, home_device
+from gpt2.ui.admission import Admission, Readers
 from gpt2.ui.api import Api
 from gpt2.ui.assets import panel_route, panel_text
 from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.compare.tab import add_compare
 from gpt2.ui.controls import Controls
+from gpt2.ui.discreet import keep_texts_out_of_hooks, keep_texts_out_of_logs
+from gpt2.ui.ending import serve_until_told
 from gpt2.ui.guard import Guard
 from gpt2.ui.handlers import RUNS, Handlers
 from gpt2.ui.limits import MOST_VISITORS, Limits
@@ -45,6 +52,8 @@ _SPARE_THREADS = 40
 
 # Routes of our own beside Gradio's, which takes them only when it is launched.
 _routes: WeakKeyDictionary[gr.Blocks, list[BaseRoute]] = WeakKeyDictionary()
+_runners: WeakKeyDictionary[gr.Blocks, Runner] = WeakKeyDictionary()
+_readers: WeakKeyDictionary[gr.Blocks, Readers] = WeakKeyDictionary()
 
 
 def build_page(where: str = "local") -> gr.Blocks:
@@ -77,8 +86,12 @@ def build_page(where: str = "local") -> gr.Blocks:
     _routes[page] = [panel_route(), *operations(runner)]
     # The first visitor should find the built-in model loaded.
     asked.warm_up()
-    page.queue(default_concurrency_limit=4, max_size=512)
+    # Closed: routes that bypass the queue, where nobody counts who calls.
+    page.queue(default_concurrency_limit=4, api_open=False)
     let_rest(page)
+    _readers[page] = Readers()
+    _runners[page] = runner
+    Admission(page, runner.limits, _readers[page], lambda: runner.closing)
     return page
 
 
@@ -126,24 +139,34 @@ def _write_tab(
     return controls, output, attention
 
 
-def launch(page: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
+def launch(
+    page: gr.Blocks, prevent_thread_lock: bool = False, **options: Any
+) -> tuple[Any, str, str]:
     """Serve the page; `options` are Gradio's, `server_name` and `server_port` above all.
 
-    Raises ValueError, with a sentence, where the port has been taken meanwhile.
+    Unless `prevent_thread_lock`, this ends with the process. Raises ValueError, with a sentence,
+    where the port has been taken meanwhile.
     """
     limits = Limits.from_environment()
     if str(options.get("server_name", "")).startswith("["):
         # Gradio tries out whether the port is free with a socket that knows no IPv6.
         http_server.LOCALHOST_NAME = "127.0.0.1"
-    middleware = [Middleware(SubPath, prefix=settings.prefix()), Middleware(Guard)]
+    keep_texts_out_of_logs(page)
+    _bound_connections()
+    guard = Middleware(Guard, readers=_readers[page], calls=_calls_of(page))
+    middleware = [Middleware(SubPath, prefix=settings.prefix()), guard]
     try:
-        return _launched(page, limits, middleware, options)
+        served = _launched(page, limits, middleware, options)
     except OSError as error:
         if "empty port" not in str(error):
             raise
         raise ValueError(
             f"Port {options.get('server_port')} has been taken by another program meanwhile."
         ) from None
+    if not prevent_thread_lock:
+        keep_texts_out_of_hooks()
+        serve_until_told(page, _runners[page])
+    return served
 
 
 def _launched(
@@ -162,6 +185,20 @@ def _launched(
         num_workers=0,  # they would serve the files beside the guard
         state_session_capacity=MOST_VISITORS,
         max_threads=limits.running + limits.waiting + _SPARE_THREADS,
+        prevent_thread_lock=True,
         **options,
     )
     return served
+
+
+def _calls_of(page: gr.Blocks) -> frozenset[str]:
+    """What may stand behind /call/; "predict" is how the page itself calls, by number."""
+    return frozenset({"predict", *(fn.api_name for fn in page.fns.values() if fn.api_name)})
+
+
+def _bound_connections() -> None:
+    """Gradio starts uvicorn, and gives it neither limits nor others a way to."""
+    Connection.most = most_connections()
+    cast(Any, http_server).uvicorn = SimpleNamespace(
+        Config=partial(uvicorn.Config, http=Connection, backlog=BACKLOG)
+    )

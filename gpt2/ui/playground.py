@@ -15,12 +15,12 @@ from gpt2.serving.remote import Lost
 from gpt2.ui.frames import Frames, Value, loading_sentence, note
 from gpt2.ui.line import FullHouse, in_words, pages_at
 from gpt2.ui.requests import Request
-from gpt2.ui.runner import News, Runner, Started, Waiting
+from gpt2.ui.runner import News, Runner, Started, Stopping, Waiting
 from gpt2.ui.runs import Run, RunStore
 from gpt2.ui.sizes import precision_of, problem_of, source_of
 
 # Errors whose message is a sentence for visitors.
-TOLD = (ValueError, CheckpointError, OutOfMemory, FullHouse, NotFinite, Lost)
+TOLD = (ValueError, CheckpointError, OutOfMemory, FullHouse, NotFinite, Lost, Stopping)
 SORRY = "Something went wrong on the server. Nothing is lost; try again."
 
 Frame = tuple[Value | None, Value | None, str]  # Output, Attention, status line

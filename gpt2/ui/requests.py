@@ -8,6 +8,7 @@ from reprlib import repr as shortened
 
 from gpt2.checkpoint import CheckpointError
 from gpt2.sampling import SamplingOptions
+from gpt2.serving.incoming import readable
 from gpt2.ui.sizes import config_of, drafts_for, source_of, tokenizer_of
 
 # No prompt of 1,024 tokens is near this long, and counting tokens of more would be slow.
@@ -62,7 +63,7 @@ def at_most(new_tokens: object, size: str) -> int:
 
 
 def check_text(text: object, field: str) -> str:
-    """`text` if it is a text of bearable length. Raises ValueError."""
+    """`text`, fit to be encoded, if it is one of bearable length. Raises ValueError."""
     if not isinstance(text, str):
         raise ValueError(f"{field} must be text.")
     if len(text) > MOST_CHARACTERS:
@@ -70,7 +71,7 @@ def check_text(text: object, field: str) -> str:
             f"{field} has {len(text):,} characters; at most {MOST_CHARACTERS:,} can be read. "
             "Shorten it."
         )
-    return text
+    return readable(text)
 
 
 def count_tokens(prompt: str, size: str) -> str:
@@ -82,7 +83,7 @@ def count_tokens(prompt: str, size: str) -> str:
         return f"cannot be counted: {error}"
     if len(prompt) > MOST_CHARACTERS:
         return f"more than {config.max_seq_len:,} tokens: too long"
-    count = len(tokenizer.encode(prompt))
+    count = len(tokenizer.encode(readable(prompt)))
     over = count - config.max_seq_len + 1
     warning = f": {over:,} too many" if over > 0 else ""
     return f"{count:,} of {config.max_seq_len:,} tokens{warning}"

@@ -14,6 +14,7 @@ from gradio.events import Dependency
 
 from gpt2.checkpoint import CheckpointError
 from gpt2.sampling import SamplingOptions
+from gpt2.serving.incoming import MOST_BYTES, cleaned
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import Value, attention_value
@@ -26,7 +27,6 @@ from gpt2.ui.wire import token_ids, wire_tokens
 
 RELOADED = "The page was loaded again while this was written. Continue goes on from here."
 _PARTS = ("text", "controls")
-_MOST_CHARACTERS = 1_000_000  # a full context of the longest tokens, and a prompt, are far below
 
 _KEEP = """(...values) => {
   import(new URL("panel/kept.js", document.baseURI)).then((kept) => kept.keepControls(values));
@@ -73,11 +73,12 @@ def wire_restoring(
 def _parsed(kept: object) -> tuple[dict[str, Any], list[Any]]:
     """The kept text and control values; empty where there are none, or none that can be read."""
     try:
-        found = json.loads(kept) if isinstance(kept, str) and len(kept) < _MOST_CHARACTERS else {}
+        text = kept if isinstance(kept, str) and len(kept) < MOST_BYTES else "{}"
+        found = cleaned(json.loads(text))
     except (ValueError, RecursionError):
         found = {}
-    text, values = (found.get(name) if isinstance(found, dict) else None for name in _PARTS)
-    return text if isinstance(text, dict) else {}, values if isinstance(values, list) else []
+    run, values = (found.get(name) if isinstance(found, dict) else None for name in _PARTS)
+    return run if isinstance(run, dict) else {}, values if isinstance(values, list) else []
 
 
 def _run_of(text: dict[str, Any]) -> Run | None:

@@ -23,7 +23,11 @@ from gpt2.ui.runs import Run
 from gpt2.ui.sizes import config_of, offered, source_of, stamp_of, weights_bytes
 
 _PATIENCE = 0.25  # seconds without news before the page is told so
-_GRACE = 5.0  # seconds for a run to notice that the program ends
+_GRACE = 5.0  # seconds for all runs to notice that the program ends
+_ENDING = (
+    "The server is being stopped, so the text ends here. What is written stays; "
+    "Continue goes on when it is back."
+)
 PAUSE = 0.02  # seconds between two frames: nobody sees more than 50 a second
 
 
@@ -43,6 +47,10 @@ class Started:
     run: Run
 
 
+class Stopping(Exception):
+    """The program ends while something runs. The message is for the visitor."""
+
+
 T = TypeVar("T")
 News = Progress | Waiting | Started | Event
 
@@ -58,6 +66,7 @@ class Runner:
         self._line = Line(replace(limits or Limits(), running=most_running))
         self._running: dict[threading.Event, Background[Any]] = {}
         self._stamps: dict[str, object] = {}  # of the files that engines were loaded from
+        self.closing = False
         atexit.register(self.close)
 
     @property
@@ -65,13 +74,18 @@ class Runner:
         """How many may write, and how long."""
         return self._line.limits
 
-    def close(self) -> None:
-        """Stop every run: a thread that is inside PyTorch when Python ends aborts the process."""
+    def close(self, seconds: float = _GRACE) -> None:
+        """Stop every run: a thread that is inside PyTorch when Python ends aborts the process.
+
+        All together get so many seconds. From now on what runs, and what begins, ends in Stopping.
+        """
+        self.closing = True
+        ends = time.monotonic() + seconds
         running = dict(self._running)
         for stop in running:
             stop.set()
         for work in running.values():
-            work.join(_GRACE)
+            work.join(max(0.0, ends - time.monotonic()))
 
     def engine(
         self, size: str, cancelled: Callable[[], bool] = lambda: False, run_bytes: int = 0
@@ -103,11 +117,18 @@ class Runner:
         """What `work` has emitted since last asked; nothing too is news, four times a second.
 
         Closing this early, as Gradio does for a closed tab, sets `stop`, which `work` must watch.
+        Raises what `work` raised, and Stopping.
         """
+        if self.closing:
+            raise Stopping(_ENDING)
         running: Background[T] = Background(work, _PATIENCE, PAUSE)
         self._running[stop] = running
         try:
             yield from running.batches()
+            if self.closing:
+                raise Stopping(_ENDING)
+        except Cancelled:
+            raise (Stopping(_ENDING) if self.closing else Cancelled) from None
         finally:
             stop.set()
             del self._running[stop]

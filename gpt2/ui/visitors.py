@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import gradio as gr
 
+from gpt2.serving.addresses import counted_as
 from gpt2.ui.limits import MOST_VISITORS
 
 T = TypeVar("T")
@@ -17,7 +18,7 @@ T = TypeVar("T")
 def address_of(caller: gr.Request | None) -> str:
     """Whose runs are counted together; behind a proxy, what the proxy says."""
     client = getattr(caller, "client", None)
-    return client.host if client else ""
+    return counted_as(client.host) if client else ""
 
 
 class Visitors(Generic[T]):

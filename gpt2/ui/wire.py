@@ -22,7 +22,7 @@ def encode_bytes(packed: bytes) -> str:
 
 
 def wire_tokens(tokenizer: Tokenizer, ids: Iterable[int]) -> list[WireToken]:
-    """Each token as text; as hex where its bytes are no text alone; what ends a text is marked."""
+    """Each token as text; as hex where its bytes are NUL or no text alone; ends of text marked."""
     return [_wire_token(tokenizer, token) for token in ids]
 
 
@@ -30,6 +30,8 @@ def _wire_token(tokenizer: Tokenizer, token: int) -> WireToken:
     data = tokenizer.token_bytes(token)
     if token in tokenizer.ends or token == tokenizer.end_of_text:
         return {"special": data.decode("utf-8", "replace")}
+    if b"\x00" in data:  # in what comes in as text it is replaced
+        return {"hex": data.hex()}
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

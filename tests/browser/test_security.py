@@ -12,6 +12,7 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import Browser, Dialog, expect
 
+from gpt2.serving.incoming import readable
 from tests.hostile import HOSTILE, write_parrot
 
 from .server import App, serve
@@ -82,7 +83,7 @@ def test_what_is_kept_in_the_tab_is_only_text(visit: Visit) -> None:
     visit.ready()
     visit.until("() => store.run?.status")
     assert visit.written() == text
-    expect(visit.prompt).to_have_value("\n".join(HOSTILE))
+    expect(visit.prompt).to_have_value(readable("\n".join(HOSTILE)))
     visit.nothing_ran()
 
 

@@ -97,3 +97,54 @@ def test_words_in_a_text_are_only_words(panel: Page) -> None:
 def test_a_server_that_is_gone_is_an_error(panel: Page) -> None:
     with pytest.raises(Error, match="Failed to fetch"):
         asked(panel, [{"joins": "second"}, message("first") + CLOSED])
+
+
+def test_a_server_that_is_gone_is_said_in_the_page(panel: Page) -> None:
+    hear(panel)
+    with pytest.raises(Error, match="Failed to fetch"):
+        asked(panel, ["", {"joins": "second"}, message("first") + CLOSED])
+    asked(panel, [message("other")])  # ended, and "first" was never answered
+    assert panel.evaluate("troubles.map(({ lost }) => lost)") == [True, True]
+    assert panel.evaluate("troubles[0].note").startswith("The server no longer answers.")
+
+
+def test_a_page_that_is_left_says_nothing(panel: Page) -> None:
+    hear(panel)
+    panel.evaluate("dispatchEvent(new Event('pagehide'))")
+    asked(panel, [message("other")])
+    panel.evaluate("dispatchEvent(new Event('pageshow'))")
+    assert panel.evaluate("troubles") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        (
+            "Response.json({ detail: 'Too long. Shorten it.' }, { status: 413 })",
+            "Too long. Shorten it.",
+        ),
+        ("Promise.reject(new TypeError('no network'))", "The server cannot be reached. Nothing is"),
+        ("new Response('<html>', { status: 502 })", None),
+    ],
+)
+def test_a_refusal_is_said_in_its_own_words(panel: Page, answer: str, note: str | None) -> None:
+    hear(panel)
+    panel.evaluate(
+        f"""async () => {{
+          const {{ keepingStreams }} = await import("/stream.js");
+          const fetch = keepingStreams(async () => {answer});
+          await fetch(new URL("/queue/join", location)).catch(() => {{}});
+        }}"""
+    )
+    notes = panel.evaluate("troubles.map(({ note }) => note)")
+    assert [found[:40] for found in notes] == ([note[:40]] if note else [])
+
+
+def hear(panel: Page) -> None:
+    panel.evaluate(
+        """async () => {
+          window.troubles = [];
+          addEventListener("gpt2-trouble", ({ detail }) => troubles.push(detail));
+          await import("/stream.js");
+        }"""
+    )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from gradio_client import Client
 
+from gpt2.runtime.watchdog import Watchdog
 from gpt2.ui import build_page
 from tests.small import until
 from tests.ui.conftest import served_page
@@ -41,6 +42,19 @@ def test_health_says_when_the_page_is_ready(url: str) -> None:
     assert 9e6 < state["loaded"]["tiny"] < 2e7
     assert state["requests"] == {"preparing": 0, "downloading": 0, "waiting": 0, "running": 0}
     assert get(url + "metrics")[0] == 404  # nobody asked for it
+
+
+def test_health_says_when_a_pass_does_not_end(url: str) -> None:
+    assert until(lambda: get(url + "health")[0] == 200, 30)
+    now = [0.0]
+    dog = Watchdog(lambda: now[0])
+    dog.started()
+    now[0] = 100
+    status, body = get(url + "health")
+    assert status == 503
+    assert {"status": "stuck", "pass_seconds": 100}.items() <= json.loads(body).items()
+    dog.finished()
+    assert get(url + "health")[0] == 200
 
 
 @pytest.mark.parametrize("url", [{"GPT2_METRICS": "1"}], indirect=True)

@@ -185,7 +185,7 @@ def test_the_line_under_the_prompt(prompt: str, line: str) -> None:
 @given(count=st.integers(500, 600))
 @settings(deadline=None, max_examples=20)
 def test_the_line_says_how_many_tokens_are_too_many(count: int) -> None:
-    prompt = "\x00" * count  # a token each: nothing merges with it
+    prompt = "\x01" * count  # a token each: nothing merges with it
     assert len(Tokenizer(8192).encode(prompt)) == count
     over = count - 511
     warning = f": {over} too many" if over > 0 else ""
@@ -247,3 +247,20 @@ def test_the_list_names_every_size_with_what_it_costs() -> None:
     assert list(labels) == list(SIZES)
     assert labels["tiny"] == "Tiny · 2.3 M · built in"
     assert labels["xl"].startswith("XL · 1558 M · ")
+
+
+@pytest.mark.parametrize("text", ["half \ud83e", "\udd8a", "nul \x00"])
+def test_what_cannot_be_encoded_is_replaced_on_every_field(text: str) -> None:
+    """Half an emoji once ended the stream of answers, again after every reload."""
+    wish = checked(text, "tiny", 1, 5, 0, 1, 1)
+    assert "\ufffd" in wish.prompt
+    wish.prompt.encode()
+    assert "\x00" not in wish.prompt
+    check_text(text, "Text").encode()
+    assert "tokens" in count_tokens(text, "tiny")
+    for field in range(1, 8):
+        values: list[object] = ["x", "tiny", 1, 5, 0, 1, 1, "off"]
+        values[field] = text
+        with pytest.raises(ValueError) as refused:
+            checked(*values)
+        str(refused.value).encode()

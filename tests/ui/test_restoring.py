@@ -56,6 +56,20 @@ def test_a_text_comes_back_to_be_read_and_continued() -> None:
     assert (attention["n"], attention["rows"], attention["example"]) == (run.read, "", False)
 
 
+def test_a_text_with_nul_comes_back() -> None:
+    ids = TINY.encode("a\x00\x00b")
+    run = _run_of(_parsed(json.dumps({"text": kept(tokens=wire_tokens(TINY, ids))}))[0])
+    assert run
+    assert run.ids == ids
+
+
+def test_half_an_emoji_that_was_kept_comes_back_readable() -> None:
+    text, controls = _parsed(
+        '{"text": {"state": "\\ud83e"}, "controls": ["\\udd8a", "nul \\u0000"]}'
+    )
+    assert (text, controls) == ({"state": "\ufffd"}, ["\ufffd", "nul \ufffd"])
+
+
 @pytest.mark.parametrize(
     ("state", "shown"), [("done", "done"), ("error", "stopped"), (7, "stopped")]
 )

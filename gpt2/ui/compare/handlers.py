@@ -175,6 +175,8 @@ def _newest(
     except Cancelled:
         # Who is stopped is told; who has asked for something newer sees that.
         yield {note: "Stopped."} if visitor.scoring is stop else gr.skip()
+    except TOLD as error:
+        yield {note: str(error)}
 
 
 def _options(temperature: object, top_k: object, top_p: object) -> SamplingOptions:

@@ -36,7 +36,7 @@ def cache_bytes(config: GPT2Config, tokens: int) -> int:
 class _Resident:
     """One engine, how many runs use it, and the lock that lets only one of them load it.
 
-    `size_bytes` is counted from before loading, so that two loads do not take the same room;
+    `loading_bytes` are counted from before loading, so that two loads do not take the same room;
     `run_bytes` is what the runs that use it need beside its weights.
     """
 
@@ -44,8 +44,15 @@ class _Resident:
         self.lock = threading.Lock()
         self.engine: Engine | None = None
         self.users = 0
-        self.size_bytes = 0
+        self.loading_bytes = 0
         self.run_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """What its weights take, which may change with their precision."""
+        if self.engine is None:
+            return self.loading_bytes
+        return weight_bytes(self.engine.config, self.engine.precision)
 
     @contextmanager
     def alone(self, cancelled: Callable[[], bool]) -> Iterator[None]:
@@ -139,9 +146,8 @@ class Residency:
         try:
             engine = self._loader(name, cancelled)
         except BaseException:
-            resident.size_bytes = 0
+            resident.loading_bytes = 0
             raise
-        resident.size_bytes = weight_bytes(engine.config, engine.precision)
         resident.engine = engine
         return engine
 
@@ -158,13 +164,18 @@ class Residency:
                     "Choose a smaller size, or try again when other runs have ended."
                 )
             taken = running + sum(r.size_bytes for r in residents)
+            dropped: list[_Resident] = []
             for other, idle in list(self._residents.items()):
                 if idle.users == 0 and taken + more > self.budget:
                     taken -= idle.size_bytes
                     del self._residents[other]
                     self.evictions += 1
-            resident.size_bytes += size_bytes
+                    dropped.append(idle)
+            resident.loading_bytes += size_bytes
             resident.run_bytes += run_bytes
+        for each in dropped:
+            if each.engine is not None:
+                each.engine.close()
 
 
 def gigabytes(size: int) -> str:

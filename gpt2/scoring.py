@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from gpt2.apart import apart
 from gpt2.engine import Engine
-from gpt2.sampling import SamplingOptions, filtered
+from gpt2.sampling import SamplingOptions, filtered, softmax
 
-# The head is as wide as the vocabulary: so many rows of logits at a time, not all of a long text.
-_ROWS = 64
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +18,7 @@ class Score:
     """-log2 of the probability a model gave to each token of a text, in bits (Shannon 1951)."""
 
     ids: list[int]
-    bits: npt.NDArray[np.float64]  # (T,)
+    bits: Doubles  # (T,)
     text_bytes: int
 
     @property
@@ -66,58 +60,53 @@ def encode_text(engine: Engine, text: str) -> list[int]:
     return engine.encode(text, new_tokens=0)
 
 
-@apart
-@torch.inference_mode()
 def score(engine: Engine, text: str) -> Score:
     """Every token of `text`, the first one too: before it stands `<|endoftext|>`, as in training.
 
     Raises ValueError for an empty text, or one longer than the context.
     """
     ids = encode_text(engine, text)
-    hidden = _hidden(engine, [engine.tokenizer.end_of_text, *ids[:-1]])  # (T, C)
-    targets = torch.tensor(ids, device=hidden.device)
-    bits = [
-        _bits(engine.model.wte.logits(hidden[i : i + _ROWS]), targets[i : i + _ROWS])
-        for i in range(0, len(ids), _ROWS)
-    ]
-    return Score(ids, torch.cat(bits).cpu().numpy(), len(text.encode("utf-8")))
+    bits = np.empty(len(ids))
+    done = 0
+    for logits in engine.logits_by_piece([engine.tokenizer.end_of_text, *ids[:-1]]):
+        end = done + len(logits)
+        bits[done:end] = _bits(logits, np.array(ids[done:end]))
+        done = end
+    return Score(ids, bits, len(text.encode("utf-8")))
 
 
-@apart
-@torch.inference_mode()
 def next_tokens(engine: Engine, text: str, options: SamplingOptions, count: int = 10) -> NextTokens:
     """What may follow `text`, which may be empty, under `options`.
 
     Raises ValueError for a text that fills the context.
     """
     ids = engine.encode(text)
-    logits = engine.model.wte.logits(_hidden(engine, ids)[-1])
-    before, after = distributions(logits, options)
-    best = before.topk(min(count, len(before))).indices.tolist()
-    entropy = -torch.xlogy(before, before).sum() / math.log(2)
+    *_, last = engine.logits_by_piece(ids, start=len(ids) - 1)
+    before, after = distributions(last[-1], options)
+    best = np.argsort(-before, kind="stable")[:count]
+    possible = before[before > 0]
     return NextTokens(
-        [Candidate(token, float(before[token]), float(after[token])) for token in best],
+        [Candidate(int(token), float(before[token]), float(after[token])) for token in best],
         int((after > 0).sum()),
-        float(entropy),
+        float(-(possible * np.log2(possible)).sum()),
     )
 
 
-def distributions(logits: Tensor, options: SamplingOptions) -> tuple[Tensor, Tensor]:
+def distributions(logits: npt.ArrayLike, options: SamplingOptions) -> tuple[Doubles, Doubles]:
     """Probabilities (V,) of the model, and of what `options` make of them, in float64."""
-    before = logits.double().softmax(-1)
+    scores = np.asarray(logits, np.float64)
+    before = softmax(scores)
     if options.temperature == 0:
-        after = torch.zeros_like(before)
-        after[logits.argmax()] = 1
+        after = np.zeros_like(before)
+        after[scores.argmax()] = 1
         return before, after
-    return before, filtered(logits, options).double().softmax(-1)
+    return before, softmax(filtered(logits, options).astype(np.float64))
 
 
-def _hidden(engine: Engine, ids: Sequence[int]) -> Tensor:
-    device = engine.model.ln_f.weight.device
-    return engine.model.hidden(torch.tensor([list(ids)], device=device))[0]
-
-
-def _bits(logits: Tensor, targets: Tensor) -> Tensor:
-    """-log2 p of `targets` (T,) under logits (T, V), in float64."""
-    chosen = logits.float().log_softmax(-1).gather(-1, targets[:, None])[:, 0]
-    return chosen.double() / -math.log(2)
+def _bits(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> Doubles:
+    """-log2 p of `targets` (T,) under logits (T, V)."""
+    most = logits.max(axis=-1, keepdims=True)
+    total = np.exp(logits - most).sum(axis=-1, dtype=np.float64)
+    chosen = logits[np.arange(len(targets)), targets].astype(np.float64) - most[:, 0]
+    bits: Doubles = (np.log(total) - chosen) / np.log(2)
+    return bits

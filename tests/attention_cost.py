@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 import torch
 
 from gpt2 import Engine, GPT2Config, GPT2Model, load
-from gpt2.apart import apart
 from gpt2.checkpoint import save_model
 from gpt2.engine import Event
+from gpt2.fresh_thread import run_in_fresh_thread
 from gpt2.precision import PRECISIONS
 from gpt2.runtime.device import CPU
 from gpt2.runtime.threads import set_threads
@@ -60,9 +60,9 @@ def main() -> None:
             print(f"{precision}: {cost(load(folder, precision, device=CPU))}", flush=True)
 
 
-@apart
+@run_in_fresh_thread
 def write_random(folder: Path) -> None:
-    """A thread that has computed would slow down all others (`gpt2.apart`)."""
+    """A thread that has computed would slow down all others (`gpt2.fresh_thread`)."""
     torch.manual_seed(0)
     save_model(GPT2Model.from_config(GPT2Config()), folder, {}, torch.float32)
 

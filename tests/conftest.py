@@ -18,7 +18,7 @@ from .chromium import chromium
 def short_pieces() -> Iterator[None]:
     """Prompts are read in pieces as short as those of large models."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gpt2.generation.PIECE_WORK", 0)
+        patch.setattr("gpt2.inference.steps.PIECE_WORK", 0)
         yield
 
 

@@ -10,7 +10,7 @@ import transformers
 from torch import Tensor
 
 from gpt2.config import GPT2Config
-from gpt2.model import AttentionRecorder, GPT2Model
+from gpt2.model import GPT2Model, attention_weights, causal_attention
 
 # transformers stores these as Conv1D: (in, out), the transpose of nn.Linear.
 CONV1D = ("c_attn.weight", "c_proj.weight", "c_fc.weight")
@@ -98,9 +98,13 @@ def random_ids(config: GPT2Config, batch: int, length: int, seed: int = 0) -> Te
 def logits_and_maps(model: GPT2Model, ids: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Our logits (B, T, V) and the attention (B, H, T, T) of every layer."""
     maps: list[Tensor] = []
-    recorder = AttentionRecorder(lambda layer: True, lambda layer, weights: maps.append(weights))
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
+        maps.append(attention_weights(q, k))
+        return causal_attention(q, k, v)
+
     with torch.no_grad():
-        return model(ids, attend=recorder), maps
+        return model(ids, attend=attend), maps
 
 
 def loss_of(model: GPT2Model, ids: Tensor) -> Tensor:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from gpt2 import Engine, GPT2Config, GPT2Model, Tokenizer
+from gpt2.inference.executor import Pass
+from gpt2.inference.scheduler import Scheduler
 
 SHORT_PIECE = 128  # of a prompt, as of a large model: with `short_pieces`
 CONFIG = GPT2Config(
@@ -28,7 +31,7 @@ def small_engine(config: GPT2Config = CONFIG) -> Engine:
     for name, parameter in model.named_parameters():
         if "ln_" not in name:
             parameter.data.normal_(0, 0.25, generator=random)
-    return Engine(model.eval().requires_grad_(False), Tokenizer(config.vocab_size))
+    return Engine.from_model(model.eval().requires_grad_(False), Tokenizer(config.vocab_size))
 
 
 def saying(token: int) -> Engine:
@@ -41,16 +44,20 @@ def saying(token: int) -> Engine:
 
 
 class Passes:
-    """Counts an engine's forward passes; `before` is called ahead of each with its number."""
+    """Counts an engine's passes; `before` is called ahead of each with its number."""
 
     def __init__(self, engine: Engine, before: Callable[[int], None] = lambda number: None) -> None:
+        assert isinstance(engine.source, Scheduler)
         self.count = 0
         self._before = before
-        engine.model.wte.register_forward_pre_hook(self._count)
+        executor = engine.source.slots.executor
+        self._run = executor.run
+        executor.run = self._counted  # type: ignore[method-assign]  # of this executor alone
 
-    def _count(self, *_: object) -> None:
+    def _counted(self, *arguments: Any) -> Pass:
         self.count += 1
         self._before(self.count)
+        return self._run(*arguments)
 
 
 def together(*tasks: Callable[[], object]) -> list[object]:

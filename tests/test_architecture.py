@@ -1,4 +1,4 @@
-"""How the project is built: imports point strictly down, files and functions stay readable.
+"""How the project is built: imports point strictly down, libraries stay in their rooms.
 
 A new module fails here until it is given a level.
 """
@@ -29,27 +29,22 @@ LEVELS = {
     "gpt2.head_probe": 5,
     "gpt2.bench": 6,
     "gpt2.loading": 5,
+    "gpt2.cpu": 4,
     "gpt2.engine": 4,
-    "gpt2.precision": 3,
-    "gpt2.quantization": 2,
-    "gpt2.drafting": 3,
-    "gpt2.clock": 3,
-    "gpt2.batching": 3,
-    "gpt2.generation": 2,
-    "gpt2.checkpoint": 2,
-    "gpt2.model": 1,
+    "gpt2.checkpoint": 3,
+    "gpt2.inference": 3,
+    "gpt2.model": 2,
+    "gpt2.precision": 1,
     "gpt2.tokenizer": 1,
     "gpt2.alignment": 0,
     "gpt2.config": 0,
     "gpt2.sampling": 0,
-    "gpt2.draft_length": 0,
     "gpt2.progress_bar": 0,
-    "gpt2.apart": 0,
+    "gpt2.fresh_thread": 0,
+    "gpt2.layer_stack": 0,
     "gpt2.runtime": -1,  # what everything else may stand on
-    "gpt2.by_layer": 0,
     "gpt2.head_roles": 0,
     "gpt2.levels": 0,
-    "gpt2.norms_later": 0,
 }
 # Who may import these; nobody at all for an empty set.
 ONLY = {
@@ -69,10 +64,14 @@ WITHOUT_TORCH = {
     "gpt2.alignment",
     "gpt2.head_roles",
     "gpt2.config",
+    "gpt2.sampling",
+    "gpt2.layer_stack",
+    "gpt2.precision",
+    "gpt2.engine",
+    "gpt2.scoring",
     "gpt2.progress_bar",
     "app",
 }
-LONGEST_FILE, LONGEST_FUNCTION = 260, 40
 
 PYTHON = sorted([*ROOT.glob("gpt2/**/*.py"), *ROOT.glob("app.py")])
 ASSETS = sorted([*ROOT.glob("assets/**/*.js"), *ROOT.glob("assets/**/*.css")])
@@ -138,38 +137,6 @@ def test_libraries_stay_in_their_rooms(file: Path) -> None:
         assert here in ONLY.get(library, {here}), f"{here} imports {library}"
         if here in WITHOUT_TORCH:
             assert library != "torch", f"{here} imports torch"
-
-
-@pytest.mark.parametrize("file", [*PYTHON, *ASSETS], ids=name_of)
-def test_a_file_is_read_in_one_sitting(file: Path) -> None:
-    assert len(file.read_text("utf-8").splitlines()) <= LONGEST_FILE
-
-
-@each_python_file
-def test_a_function_fits_a_screen(file: Path) -> None:
-    for node in ast.walk(tree_of(file)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno is not None
-            lines = node.end_lineno - node.lineno + 1
-            assert lines <= LONGEST_FUNCTION, f"{node.name} has {lines} lines"
-
-
-SCRIPTS = [file for file in ASSETS if file.suffix == ".js"]
-NO_FUNCTION = re.compile(r"\s*(?:\} ?)?(if|for|while|switch|else|try|catch|finally|do|class)\b")
-OPENS = re.compile(r"(?:\bfunction\b.*|=>\s*|\)\s*)\{$")
-
-
-@pytest.mark.parametrize("file", SCRIPTS, ids=name_of)
-def test_a_script_s_function_fits_a_screen(file: Path) -> None:
-    """A function ends at the first `}` as far in as the line that opens it."""
-    lines = file.read_text("utf-8").splitlines()
-    for start, line in enumerate(lines):
-        if not OPENS.search(line) or NO_FUNCTION.match(line):
-            continue
-        indent = len(line) - len(line.lstrip())
-        closes = re.compile(rf" {{{indent}}}\}}")
-        end = next((n for n in range(start + 1, len(lines)) if closes.match(lines[n])), start)
-        assert end - start + 1 <= LONGEST_FUNCTION, f"line {start + 1}: {line.strip()}"
 
 
 def test_a_silenced_checker_gives_its_reason() -> None:

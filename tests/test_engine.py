@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt2 import Engine, SamplingOptions, Tokenizer, load
+from gpt2 import Engine, GPT2Model, SamplingOptions, Tokenizer, load
 from gpt2.engine import Event
 from gpt2.sampling import GREEDY
 from tests.small import CONFIG, SHORT_PIECE, Passes, saying, small_engine, together
@@ -218,6 +218,42 @@ def test_the_map_of_a_text() -> None:
 def test_a_map_that_is_not_there_is_refused_with_the_range(layer: int, head: int) -> None:
     with pytest.raises(ValueError, match=r"(Layer|Head) must be from 0 to [12], not"):
         ENGINE.attention(PROMPT, layer, head)
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, LONG], ids=["short", "in pieces"])
+def test_logits_are_those_of_the_model(prompt: str) -> None:
+    ids = ENGINE.encode(prompt)
+    found = ENGINE.logits(ids)
+    assert found.dtype == np.float32
+    with torch.no_grad():
+        np.testing.assert_allclose(found, ENGINE.model(torch.tensor([ids]))[0], atol=1e-5)
+    *_, last = ENGINE.logits_by_piece(ids, start=len(ids) - 1)
+    assert last.shape == (1, CONFIG.vocab_size)
+    np.testing.assert_allclose(last[0], found[-1], atol=1e-5)
+    with pytest.raises(ValueError, match="no token to start from"):
+        ENGINE.logits([])
+
+
+def test_the_model_is_loaded_once_and_only_when_asked_for() -> None:
+    loads: list[int] = []
+
+    def load_model() -> GPT2Model:
+        loads.append(1)
+        return small_engine().model
+
+    engine = Engine(small_engine().source, ENGINE.tokenizer, load_model)
+    assert engine.complete(PROMPT, WARM, 5) == ENGINE.complete(PROMPT, WARM, 5)
+    assert loads == []
+    assert all(model is engine.model for model in together(*[lambda: engine.model] * 4))
+    assert loads == [1]
+
+
+def test_a_closed_engine_ends_its_runs() -> None:
+    engine = small_engine()
+    events = engine.stream(PROMPT, WARM, 300, paced=True)
+    next(events)
+    engine.close()
+    assert [event.finish for event in events] == ["stopped"]
 
 
 def test_the_built_in_model_loads_by_name() -> None:

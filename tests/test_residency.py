@@ -12,6 +12,7 @@ import pytest
 from gpt2 import Engine
 from gpt2.checkpoint import Cancelled, CheckpointError
 from gpt2.config import SIZES, ModelSize
+from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.model import KVCache
 from gpt2.precision import weight_bytes
 from gpt2.residency import OutOfMemory, Residency, cache_bytes, memory_budget
@@ -91,6 +92,28 @@ def test_the_least_recently_used_makes_room(shelf: Shelf) -> None:
     assert [residency.is_loaded(name) for name in "abcd"] == [True, False, True, True]
     use(residency, "b")
     assert shelf.loaded == ["a", "b", "c", "d", "b"]
+
+
+def test_a_dropped_engine_is_closed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[Engine] = []
+    monkeypatch.setattr(Engine, "close", lambda engine: closed.append(engine))
+    residency = Residency(SIZE, shelf)
+    with residency.engine("a", SIZE) as engine:
+        pass
+    assert closed == []
+    use(residency, "b")
+    assert closed == [engine]
+
+
+def test_what_an_engine_takes_is_counted_anew_when_its_precision_changes(shelf: Shelf) -> None:
+    """It may start with PyTorch in float32, and change over to packed weights."""
+    residency = Residency(10 * SIZE, shelf)
+    with residency.engine("a", SIZE // 4) as engine:
+        assert residency.loaded() == {"a": SIZE}
+        executor = TorchExecutor(engine.model)
+        executor.precision = "int8"
+        engine.change_to(executor)
+        assert residency.loaded() == {"a": weight_bytes(CONFIG, "int8")}
 
 
 def test_an_engine_in_use_is_never_dropped(shelf: Shelf) -> None:

@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from gpt2.engine import Event
-from gpt2.sampling import GREEDY, SamplingOptions, choose, filtered, gumbel
+from gpt2.sampling import GREEDY, Floats, SamplingOptions, choose, filtered, gumbel, softmax
 from gpt2.together import Together
 from tests.small import small_engine
 
 DRAWS = 20_000
-LOGITS = torch.tensor([2.0, -1.0, 0.5, 1.5, -3.0, 0.0, 1.4, -0.5])
+LOGITS = np.array([2.0, -1.0, 0.5, 1.5, -3.0, 0.0, 1.4, -0.5], np.float32)
 INFINITY, NAN = math.inf, math.nan
 examples = settings(deadline=None, max_examples=150)
 logits_of_any_kind = st.lists(st.floats(-200, 200, width=32), min_size=1, max_size=40).map(
-    torch.tensor
+    lambda values: np.array(values, np.float32)
 )
 
 
 @pytest.fixture(scope="module")
-def noise() -> Tensor:
+def noise() -> Floats:
     """The noise of 20,000 places: (draws, V)."""
-    return torch.stack([gumbel(3, place, len(LOGITS), "cpu") for place in range(DRAWS)])
+    return np.stack([gumbel(3, place, len(LOGITS)) for place in range(DRAWS)])
 
 
-def kept(logits: Tensor, options: SamplingOptions) -> set[int]:
-    return set(filtered(logits, options).isfinite().nonzero().flatten().tolist())
+def kept(logits: Floats, options: SamplingOptions) -> set[int]:
+    return set(np.flatnonzero(np.isfinite(filtered(logits, options))).tolist())
 
 
 @pytest.mark.parametrize(
@@ -46,14 +45,14 @@ def kept(logits: Tensor, options: SamplingOptions) -> set[int]:
     ],
     ids=str,
 )
-def test_draws_follow_the_softmax_of_what_is_kept(options: SamplingOptions, noise: Tensor) -> None:
+def test_draws_follow_the_softmax_of_what_is_kept(options: SamplingOptions, noise: Floats) -> None:
     """Pearson's chi-square, within five standard deviations of what chance gives."""
     scores = filtered(LOGITS, options)
     winners = (scores + noise).argmax(-1)
     for place in range(0, DRAWS, 397):
         assert choose(LOGITS, options, place) == winners[place]
-    counts = winners.bincount(minlength=len(LOGITS)).double()
-    expected = DRAWS * scores.double().softmax(-1)
+    counts = np.bincount(winners, minlength=len(LOGITS))
+    expected = DRAWS * softmax(scores.astype(np.float64))
     possible = expected > 0
     assert not counts[~possible].any()
     freedom = int(possible.sum()) - 1
@@ -64,40 +63,40 @@ def test_draws_follow_the_softmax_of_what_is_kept(options: SamplingOptions, nois
 def test_filters_leave_the_proportions_of_the_softmax() -> None:
     options = SamplingOptions(temperature=0.7, top_k=4, top_p=0.95)
     candidates = sorted(kept(LOGITS, options))
-    found = filtered(LOGITS, options).softmax(-1)[candidates]
-    torch.testing.assert_close(found, (LOGITS[candidates] / 0.7).softmax(-1))
+    found = softmax(filtered(LOGITS, options))[candidates]
+    np.testing.assert_allclose(found, softmax(LOGITS[candidates] / 0.7), rtol=1e-6)
 
 
 def test_the_same_arguments_give_the_same_token() -> None:
     options = SamplingOptions(temperature=1.1, top_k=7, top_p=0.9, seed=2**63 - 1)
     first = [choose(LOGITS, options, place) for place in range(50)]
-    torch.manual_seed(5)
+    np.random.seed(5)
     assert [choose(LOGITS, options, place) for place in range(50)] == first
     assert len(set(first)) > 1
 
 
 def test_no_draw_touches_the_generator_of_others() -> None:
-    before = torch.get_rng_state()
+    before = np.random.get_state()[1].tolist()
     choose(LOGITS, SamplingOptions(seed=1), 0)
-    assert torch.equal(torch.get_rng_state(), before)
+    assert np.random.get_state()[1].tolist() == before
 
 
 @given(logits=logits_of_any_kind, place=st.integers(0, 1023))
 @examples
-def test_temperature_0_is_greedy(logits: Tensor, place: int) -> None:
+def test_temperature_0_is_greedy(logits: Floats, place: int) -> None:
     assert choose(logits, GREEDY, place) == logits.argmax()
 
 
 @given(
     logits=st.sets(st.integers(-200, 200), min_size=1, max_size=40).map(
-        lambda values: torch.tensor([float(value) for value in values])
+        lambda values: np.array(list(values), np.float32)
     ),
     temperature=st.sampled_from([1e-3, 1e-9, 1e-37, 1e-310]),
     place=st.integers(0, 1023),
 )
 @examples
 def test_temperature_towards_0_becomes_greedy(
-    logits: Tensor, temperature: float, place: int
+    logits: Floats, temperature: float, place: int
 ) -> None:
     options = SamplingOptions(temperature=temperature, top_p=0.9)
     assert choose(logits, options, place) == logits.argmax()
@@ -105,7 +104,7 @@ def test_temperature_towards_0_becomes_greedy(
 
 @given(logits=logits_of_any_kind, k=st.integers(0, 45))
 @examples
-def test_top_k_keeps_the_k_likeliest_and_their_equals(logits: Tensor, k: int) -> None:
+def test_top_k_keeps_the_k_likeliest_and_their_equals(logits: Floats, k: int) -> None:
     found = kept(logits, SamplingOptions(top_k=k))
     shifted = (logits - logits.max()).tolist()
     if k == 0:
@@ -117,9 +116,9 @@ def test_top_k_keeps_the_k_likeliest_and_their_equals(logits: Tensor, k: int) ->
 
 @given(logits=logits_of_any_kind, p=st.floats(0.001, 1))
 @examples
-def test_top_p_keeps_the_fewest_that_reach_p_and_their_equals(logits: Tensor, p: float) -> None:
+def test_top_p_keeps_the_fewest_that_reach_p_and_their_equals(logits: Floats, p: float) -> None:
     found = kept(logits, SamplingOptions(top_p=p))
-    probability = logits.double().softmax(-1)
+    probability = softmax(logits.astype(np.float64))
     rest = set(range(len(logits))) - found
     shifted = logits - logits.max()  # what differs by less than float32 sees is equal
     least = min(shifted[token] for token in found)
@@ -138,11 +137,11 @@ def test_top_p_keeps_the_fewest_that_reach_p_and_their_equals(logits: Tensor, p:
     seed=st.integers(0, 2**63 - 1),
 )
 def test_the_choice_is_the_winner_among_what_is_kept(
-    logits: Tensor, p: float, k: int, seed: int
+    logits: Floats, p: float, k: int, seed: int
 ) -> None:
     """Choosing never sorts, `filtered` does: they must agree on every token."""
     options = SamplingOptions(temperature=0.7, top_k=k, top_p=p, seed=seed)
-    noise = gumbel(seed, 3, len(logits), "cpu")
+    noise = gumbel(seed, 3, len(logits))
     assert choose(logits, options, 3) == int((filtered(logits, options) + noise).argmax())
 
 
@@ -154,14 +153,14 @@ def test_the_choice_is_the_winner_among_what_is_kept(
     k=st.integers(0) | st.integers(0, 45),
     seed=st.integers(0, 2**63 - 1),
 )
-@example(torch.tensor([1.0, 2.0, 2.0]), 1.0, 1e-300, 0, 0)
-@example(torch.tensor([1.0, 2.0, 2.0]), 1.0, 5e-324, 0, 0)
-@example(torch.tensor([1.0, 2.0, 2.0]), 1.0, 1e-45, 2, 0)
-@example(torch.tensor([1.0, 2.0, 2.0]), 5e-324, 5e-324, 0, 0)
-@example(torch.tensor([-INFINITY, 2.0, 2.0]), 1e-310, 0.9999999999, 0, 0)
+@example(np.array([1.0, 2.0, 2.0]), 1.0, 1e-300, 0, 0)
+@example(np.array([1.0, 2.0, 2.0]), 1.0, 5e-324, 0, 0)
+@example(np.array([1.0, 2.0, 2.0]), 1.0, 1e-45, 2, 0)
+@example(np.array([1.0, 2.0, 2.0]), 5e-324, 5e-324, 0, 0)
+@example(np.array([-INFINITY, 2.0, 2.0]), 1e-310, 0.9999999999, 0, 0)
 @examples
 def test_every_legal_number_ends_in_a_token(
-    logits: Tensor, temperature: float, p: float, k: int, seed: int
+    logits: Floats, temperature: float, p: float, k: int, seed: int
 ) -> None:
     """A `top_p` that is 0 in float32 once looked for a token for ever."""
     options = SamplingOptions(temperature=temperature, top_k=k, top_p=p, seed=seed)
@@ -193,72 +192,87 @@ def test_every_legal_number_ends_in_a_token(
     ids=str,
 )
 def test_filters_on_a_distribution_one_can_see(options: dict, expected: set[int]) -> None:
-    logits = torch.tensor([0.5, 0.2, 0.2, 0.1]).log()
+    logits = np.log([0.5, 0.2, 0.2, 0.1])
     assert kept(logits, SamplingOptions(**options)) == expected
 
 
+@pytest.mark.parametrize("k", [1, 39, 784, 786, 50_256])
+def test_top_k_of_a_real_vocabulary(k: int) -> None:
+    logits = np.random.default_rng(k).standard_normal(50_257, np.float32)
+    assert kept(logits, SamplingOptions(top_k=k)) == set(np.argsort(logits)[-k:].tolist())
+
+
+@pytest.mark.parametrize("options", [GREEDY, SamplingOptions(top_k=3), SamplingOptions(top_p=0.9)])
+def test_ids_that_are_no_tokens_are_never_drawn(options: SamplingOptions) -> None:
+    best = [0, 3, 6]
+    drawn = {choose(LOGITS, options, place, never=best) for place in range(300)}
+    assert drawn and not drawn & set(best)
+    assert LOGITS[0] == 2, "the logits are the caller's"
+
+
 def test_equals_stay_or_go_together() -> None:
-    assert len(kept(torch.zeros(10), SamplingOptions(top_p=0.35))) == 10
-    assert len(kept(torch.zeros(10), SamplingOptions(top_k=3))) == 10
+    assert len(kept(np.zeros(10), SamplingOptions(top_p=0.35))) == 10
+    assert len(kept(np.zeros(10), SamplingOptions(top_k=3))) == 10
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_any_precision_of_logits_will_do(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_any_precision_of_logits_will_do(dtype: type) -> None:
     options = SamplingOptions(temperature=0.8, top_k=5, top_p=0.9, seed=4)
-    logits = LOGITS.to(dtype)
+    logits = LOGITS.astype(dtype)
     for place in range(20):
-        assert choose(logits, options, place) == choose(logits.float(), options, place)
+        assert choose(logits, options, place) == choose(logits.astype(np.float32), options, place)
 
 
 def test_a_token_that_cannot_be_never_is() -> None:
-    logits = torch.tensor([-INFINITY, 1.0, -INFINITY, 0.0])
+    logits = np.array([-INFINITY, 1.0, -INFINITY, 0.0])
     for options in (SamplingOptions(), SamplingOptions(top_k=3), SamplingOptions(top_p=0.99)):
         assert {choose(logits, options, place) for place in range(200)} == {1, 3}
 
 
 def test_the_noise_is_standard_gumbel() -> None:
-    values = torch.cat([gumbel(0, place, 50257, "cpu") for place in range(20)]).double()
-    count = values.numel()
+    values = np.concatenate([gumbel(0, place, 50257) for place in range(20)]).astype(np.float64)
+    count = values.size
     variance = math.pi**2 / 6
     assert abs(values.mean() - 0.5772156649) < 5 * math.sqrt(variance / count)
     assert abs(values.var() - variance) < 5 * math.sqrt(4.4 * variance**2 / count)
     for quantile in (0.001, 0.1, 0.5, 0.9, 0.999):
-        below = (values <= -math.log(-math.log(quantile))).double().mean()
+        below = (values <= -math.log(-math.log(quantile))).mean()
         assert abs(below - quantile) < 5 * math.sqrt(quantile * (1 - quantile) / count)
 
 
 def test_the_noise_is_finite_even_where_rounding_reaches_1() -> None:
     """Place 1016 of seed 0 gives token 29460 one of the 128 hashes that float32 rounds to 2^32."""
-    noise = gumbel(0, 1016, 50257, "cpu")
-    assert noise.isfinite().all()
+    noise = gumbel(0, 1016, 50257)
+    assert np.isfinite(noise).all()
     assert noise.argmin() == 29460
-    only = torch.full((50257,), -INFINITY).index_fill(0, torch.tensor(29460), 0)
+    only = np.full(50257, -INFINITY)
+    only[29460] = 0
     assert choose(only, SamplingOptions(), 1016) == 29460
 
 
 @pytest.mark.parametrize("step", [1, 2, 256])
-def test_neighbours_share_no_luck(step: int) -> None:
+def test_neighbours_share_no_noise(step: int) -> None:
     """Between places, between seeds, and between tokens: no correlation beyond chance."""
     limit = 5 / math.sqrt(50257)
     for seed, place in [(0, 0), (1, 17), (12345, 1000)]:
-        here = gumbel(seed, place, 50257, "cpu")
+        here = gumbel(seed, place, 50257)
         others = [
-            gumbel(seed, place + step, 50257, "cpu"),
-            gumbel(seed + step, place, 50257, "cpu"),
-            gumbel(seed + step, place + step, 50257, "cpu"),
-            here.roll(step),
+            gumbel(seed, place + step, 50257),
+            gumbel(seed + step, place, 50257),
+            gumbel(seed + step, place + step, 50257),
+            np.roll(here, step),
         ]
         for other in others:
-            assert abs(torch.corrcoef(torch.stack((here, other)))[0, 1]) < limit
+            assert abs(np.corrcoef(here, other)[0, 1]) < limit
 
 
 def test_seed_and_place_do_not_stand_in_for_each_other() -> None:
-    streams = {tuple(gumbel(s, p, 3, "cpu").tolist()) for s in range(40) for p in range(40)}
+    streams = {tuple(gumbel(s, p, 3).tolist()) for s in range(40) for p in range(40)}
     assert len(streams) == 1600
 
 
-def test_models_with_different_vocabularies_meet_the_same_luck() -> None:
-    assert torch.equal(gumbel(9, 4, 8192, "cpu"), gumbel(9, 4, 50257, "cpu")[:8192])
+def test_models_with_different_vocabularies_meet_the_same_noise() -> None:
+    assert np.array_equal(gumbel(9, 4, 8192), gumbel(9, 4, 50257)[:8192])
 
 
 @pytest.mark.parametrize(
@@ -307,16 +321,16 @@ def test_one_model_twice_with_the_same_noise_writes_the_same_text() -> None:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.6])
 @pytest.mark.parametrize("distance", [0.3, 1.0, 3.0])
 def test_models_with_the_same_noise_agree_at_least_as_often(
-    temperature: float, distance: float, noise: Tensor
+    temperature: float, distance: float, noise: Floats
 ) -> None:
-    """Two unlike models at 100,000 places: how often both choose one token, against other luck."""
-    random = torch.Generator().manual_seed(1)
-    other = LOGITS + distance * torch.randn(len(LOGITS), generator=random)
+    """Two unlike models at 100,000 places: how often both choose one token, against other noise."""
+    random = np.random.default_rng(1)
+    other = LOGITS + distance * random.standard_normal(len(LOGITS), np.float32)
     one = (LOGITS / temperature + noise).argmax(-1)
     same = (other / temperature + noise).argmax(-1)
-    unlike = (other / temperature + noise.roll(1, 0)).argmax(-1)
-    coupled = (one == same).double().mean()
-    independent = (one == unlike).double().mean()
-    chance = ((LOGITS / temperature).softmax(-1) * (other / temperature).softmax(-1)).sum()
+    unlike = (other / temperature + np.roll(noise, 1, 0)).argmax(-1)
+    coupled = (one == same).mean()
+    independent = (one == unlike).mean()
+    chance = (softmax(LOGITS / temperature) * softmax(other / temperature)).sum()
     assert abs(independent - chance) < 5 * 0.5 / math.sqrt(DRAWS)
     assert coupled > independent + 0.02

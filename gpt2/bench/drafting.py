@@ -6,16 +6,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
-from gpt2.draft_length import MOST_DRAFTED, expected_tokens
-from gpt2.drafting import generate_drafted
-from gpt2.generation import Step, generate
-from gpt2.model import Cache, GPT2Model
-from gpt2.sampling import SamplingOptions, choose, filtered
+from gpt2.config import GPT2Config
+from gpt2.engine import Engine
+from gpt2.inference.draft_length import MOST_DRAFTED, expected_tokens
+from gpt2.inference.executor import NOTHING, Executor, Floats, Ints, Pass, Watch
+from gpt2.inference.steps import Request, Step, StepSource
+from gpt2.sampling import SamplingOptions, choose, filtered, softmax
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +38,20 @@ class Gain:
         return self.drafted / self.alone
 
 
-@torch.inference_mode()
-def kept(model: GPT2Model, draft: GPT2Model, ids: Sequence[int], options: SamplingOptions) -> Kept:
+def kept(engine: Engine, draft: Engine, ids: Sequence[int], options: SamplingOptions) -> Kept:
     """Both shares over every place of a text, the draft's guess drawn once for each."""
-    text = torch.tensor([list(ids)])
     same = overlap = 0.0
-    for place, (ours, theirs) in enumerate(zip(model(text)[0], draft(text)[0], strict=True), 1):
+    pairs = zip(engine.logits(ids), draft.logits(ids), strict=True)
+    for place, (ours, theirs) in enumerate(pairs, 1):
         same += choose(ours, options, place) == choose(theirs, options, place)
-        pair = (filtered(row, options).softmax(-1) for row in (ours, theirs))
-        overlap += float(torch.minimum(*pair).sum())
+        p, q = (softmax(filtered(row, options)) for row in (ours, theirs))
+        overlap += float(np.minimum(p, q).sum())
     return Kept(same / len(ids), overlap / len(ids))
 
 
 def gain(
-    model: GPT2Model,
-    draft: GPT2Model,
+    source: StepSource,
+    draft: StepSource,
     ids: Sequence[int],
     new_tokens: int,
     options: SamplingOptions,
@@ -64,8 +62,8 @@ def gain(
     drafted: list[float] = []
     right: list[bool] = []
     for _ in range(rounds):
-        alone.append(_speed(generate(model, ids, new_tokens, options), []))
-        steps = generate_drafted(model, draft, ids, new_tokens, options)
+        alone.append(_speed(source.steps(Request(ids, new_tokens, options)), []))
+        steps = source.steps(Request(ids, new_tokens, options, draft=draft))
         drafted.append(_speed(steps, right))
     return Gain(median(alone), median(drafted), sum(right) / max(1, len(right)))
 
@@ -81,36 +79,43 @@ def ceiling(acceptance: float, draft_cost: float, row_cost: float) -> float:
     )
 
 
-class Foreseeing(nn.Module):
-    """A draft that costs what `draft` costs and is right with the probability it is given.
+class Foreseeing:
+    """An executor for drafts that costs what `draft` costs and is right as often as it is told.
 
     It makes every pass of the real draft, then names the token of `text` that comes next, or,
     `1 - acceptance` of the time, another one. Which places these are is a hash of the place.
     """
 
-    def __init__(self, draft: GPT2Model, text: Sequence[int], acceptance: float) -> None:
-        super().__init__()
-        self.draft = draft
-        self.config = draft.config
-        self.ln_f = draft.ln_f
-        self.wte = self
+    def __init__(self, draft: Executor, text: Sequence[int], acceptance: float) -> None:
+        self._draft = draft
         self._text = list(text)
-        self._place = 0
-        luck = torch.Generator().manual_seed(1)
-        self._right = torch.rand(len(self._text), generator=luck) < acceptance
+        self._right = np.random.default_rng(1).random(len(self._text)) < acceptance
+        self.config: GPT2Config = draft.config
+        self.precision = draft.precision
+        self.slots = draft.slots
 
-    def hidden(self, ids: Tensor, cache: Cache, attend: Any = None) -> Tensor:
-        """The real draft's stream; remembers which place it ends at."""
-        stream = self.draft.hidden(ids, cache, attend)
-        self._place = cache.length
-        return stream
+    @property
+    def value_grams(self) -> Floats:
+        """The real draft's."""
+        return self._draft.value_grams
 
-    def logits(self, x: Tensor) -> Tensor:
-        """The real draft's logits, with the token it is to name far above all others."""
-        logits = self.draft.wte.logits(x).clone()
-        token = self._text[self._place]
-        logits[token if self._right[self._place] else token - 1] += 1e4
-        return logits
+    def run(
+        self, ids: Ints, positions: Ints, slots: Ints, wanted: Ints, watch: Watch = NOTHING
+    ) -> Pass:
+        """The real draft's pass, the logit of the token it is to name far above all others."""
+        passed = self._draft.run(ids, positions, slots, wanted, watch)
+        for row, place in zip(passed.logits, positions[wanted] + 1, strict=True):
+            token = self._text[place]
+            row[token if self._right[place] else token - 1] += 1e4
+        return passed
+
+    def forget(self) -> None:
+        """The real draft forgets."""
+        self._draft.forget()
+
+    def close(self) -> None:
+        """The real draft closes."""
+        self._draft.close()
 
 
 def _speed(steps: Iterator[Step], right: list[bool]) -> float:
@@ -120,4 +125,4 @@ def _speed(steps: Iterator[Step], right: list[bool]) -> float:
         times.append(time.perf_counter())
         if step.guess is not None:
             right.append(step.guess == step.token)
-    return (len(times) - 1) / (times[-1] - times[0])
+    return float((len(times) - 1) / (times[-1] - times[0]))

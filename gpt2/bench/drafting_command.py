@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from gpt2.bench.drafting import Foreseeing, gain, kept
 from gpt2.bench.measure import weights_of
 from gpt2.bench.report import machine
-from gpt2.drafting import check_draft
 from gpt2.engine import Engine
-from gpt2.generation import generate
+from gpt2.inference.scheduler import Scheduler
+from gpt2.inference.steps import StepSource, check_draft
 from gpt2.loading import load
-from gpt2.model import GPT2Model
 from gpt2.runtime.files import read_text
 from gpt2.sampling import GREEDY, SamplingOptions
 
@@ -51,30 +50,29 @@ def run_drafting_bench(options: argparse.Namespace) -> None:
         engine = load(str(folder), options.precision)
     with weights_of(options.draft_with, False) as (folder, _):
         draft = load(str(folder), options.precision)
-    check_draft(engine.model, draft.model)
+    check_draft(engine.config, draft.config)
     print(machine())
     if text is not None:
         _print_kept(engine, draft, text)
     ids = engine.encode(_PROMPT)
     if options.acceptance:
-        steps = generate(engine.model, ids, options.new_tokens, GREEDY)
-        written = [*ids, *(step.token for step in steps if step.token is not None), 1]
+        written = [*ids, *engine.generate_ids(ids, options.new_tokens), 1]
+        assert isinstance(draft.source, Scheduler)
         for rate in options.acceptance:
-            # It has what a run asks of a model, and nothing more.
-            told = cast(GPT2Model, Foreseeing(draft.model, written, rate))
+            told = Scheduler(Foreseeing(draft.source.slots.executor, written, rate))
             _print_gain(engine, told, ids, GREEDY, options, f"acceptance {rate:g} by construction")
         return
-    _print_gain(engine, draft.model, ids, GREEDY, options, "greedy")
+    _print_gain(engine, draft.source, ids, GREEDY, options, "greedy")
     for temperature in _TEMPERATURES:
         sampled = SamplingOptions(temperature, seed=1)
-        _print_gain(engine, draft.model, ids, sampled, options, f"temperature {temperature:g}")
+        _print_gain(engine, draft.source, ids, sampled, options, f"temperature {temperature:g}")
 
 
 def _print_kept(engine: Engine, draft: Engine, text: str) -> None:
     most = min(engine.config.max_seq_len, draft.config.max_seq_len)
     ids = engine.tokenizer.encode(text)[:most]
     for temperature in _TEMPERATURES:
-        both = kept(engine.model, draft.model, ids, SamplingOptions(temperature, seed=1))
+        both = kept(engine, draft, ids, SamplingOptions(temperature, seed=1))
         print(
             f"temperature {temperature:g}, {len(ids)} places of the text: kept by shared noise "
             f"{both.shared_noise:.3f}, by rejection {both.rejection:.3f}"
@@ -83,13 +81,13 @@ def _print_kept(engine: Engine, draft: Engine, text: str) -> None:
 
 def _print_gain(
     engine: Engine,
-    draft: GPT2Model,
+    draft: StepSource,
     ids: list[int],
     sampling: SamplingOptions,
     options: argparse.Namespace,
     what: str,
 ) -> None:
-    found = gain(engine.model, draft, ids, options.new_tokens, sampling, options.rounds)
+    found = gain(engine.source, draft, ids, options.new_tokens, sampling, options.rounds)
     print(
         f"{what}: {found.alone:.1f} tokens/s alone, {found.drafted:.1f} drafted: "
         f"{found.speed_up:.2f}x, {found.acceptance:.2f} of the guesses right",

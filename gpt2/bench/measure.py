@@ -200,7 +200,7 @@ def _result(
     memory = process.ask(do="memory")
     # Of the place embeddings a token reads one row.
     places = config.max_seq_len * config.embedding_dimension
-    read = (config.num_parameters - places) * BYTES_PER_WEIGHT[precision]
+    read = int((config.num_parameters - places) * BYTES_PER_WEIGHT[precision])
     prompts = [name for name in answers if name.isdecimal()]
     return Result(
         size=size,

@@ -1,26 +1,24 @@
-"""Scaled dot-product attention (Vaswani et al. 2017, eq. 1), causal.
+"""Multi-head causal attention (Vaswani et al. 2017, section 3.2), and the cache that saves work.
 
-`FusedAttention` is fast and keeps nothing, `newest_attention` is nearly as fast for one query and
-has its weights at hand, `RowByRow` gives several queries the bits that each has when decoded alone,
-and `AttentionRecorder` spells out the weights that somebody asked to see.
+How a head attends is a function that the model is given (`Attend`): `causal_attention` is the plain
+one, a `KVCache` remembers the tokens before, training and `gpt2.inference` have their own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from gpt2.config import GPT2Config
 
 
 class Attend(Protocol):
-    """How a block attends: q (B, H, T, D), k and v (B, H, S, D) to y (B, H, T, D).
-
-    The T queries are the last T of the S positions.
-    """
+    """How the heads of a layer attend: queries, keys and values (B, H, T, D) of the tokens fed to
+    what the heads found, (B, H, T, D)."""
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor: ...
 
@@ -35,85 +33,89 @@ def causal_mask(fed: int, attended: int, device: torch.device | None = None) -> 
     return ones.tril(diagonal=attended - fed)
 
 
+def causal_attention(
+    q: Tensor, k: Tensor, v: Tensor, layer: int = 0, dropout_rate: float = 0.0
+) -> Tensor:
+    """softmax(q k' / sqrt(D)) v with the future masked: q (B, H, T, D), k and v (B, H, S, D).
+
+    PyTorch's fused kernel: the weights never exist in memory.
+    """
+    fed, attended = q.size(-2), k.size(-2)
+    some = 1 < fed < attended  # a single newest query sees everything
+    return F.scaled_dot_product_attention(
+        q,
+        k,
+        v,
+        attn_mask=causal_mask(fed, attended, q.device) if some else None,
+        dropout_p=dropout_rate,
+        is_causal=fed == attended,
+    )
+
+
 def attention_weights(q: Tensor, k: Tensor) -> Tensor:
-    """softmax(q k' / sqrt(D)) with the future masked: (B, H, T, S), every row sums to 1."""
+    """The weights that `causal_attention` does not show: (B, H, T, S), every row sums to 1."""
     # Dividing the queries rather than the scores is the same and, in a long text, far less work.
     scores = (q / math.sqrt(q.size(-1))) @ k.transpose(-2, -1)
     fed = q.size(-2)
-    if fed > 1:  # a single newest query sees everything
+    if fed > 1:
         newest = scores[..., -fed:]  # what is older is nobody's future
         newest.masked_fill_(~causal_mask(fed, fed, scores.device), -math.inf)
     return scores.softmax(dim=-1)
 
 
-def newest_attention(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """One query of each head (H, 1, D) over k and v (H, S, D): y (H, 1, D), weights (H, 1, S).
+class KVCache:
+    """Keys and values of up to `capacity` tokens of `batch` texts; attends to all of them.
 
-    Of one query the weights are few, and the fused kernel hardly sooner done.
-    """
-    scores = torch.baddbmm(q.new_empty(1), q, k.mT, beta=0, alpha=1 / math.sqrt(q.size(-1)))
-    weights = scores.softmax(dim=-1)
-    return torch.bmm(weights, v), weights
-
-
-class FusedAttention:
-    """PyTorch's fused kernel, for more than one query; the weights never exist in memory."""
-
-    def __init__(self, dropout_rate: float = 0.0) -> None:
-        self.dropout_rate = dropout_rate
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
-        fed, attended = q.size(-2), k.size(-2)
-        if fed == 1 and not self.dropout_rate:
-            return RowByRow()(q, k, v, layer)
-        return F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=causal_mask(fed, attended, q.device) if fed < attended else None,
-            dropout_p=self.dropout_rate,
-            is_causal=fed == attended,
-        )
-
-
-class RowByRow:
-    """One query at a time, as when tokens come one by one: the same bits.
-
-    For many rows at once the fused kernel sums in another order.
-    """
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
-        heads = [each.flatten(0, 1) for each in (q, k, v)]  # (B * H, T or S, D)
-        before = k.size(-2) - q.size(-2) + 1
-        rows = [
-            newest_attention(heads[0][:, i : i + 1], *(each[:, : before + i] for each in heads[1:]))
-            for i in range(q.size(-2))
-        ]
-        return torch.cat([y for y, _ in rows], dim=1).view(q.shape)
-
-
-class AttentionRecorder:
-    """Attends by `attend`, and hands the weights (B, H, T, S) of the wanted layers to `keep`.
-
-    `keep_values` gets the values (B, H, T, D) of the tokens fed: what is read there, not how much.
-    The weights are computed beside the result, not on the way to it: a text is the same to the last
-    bit whoever looks, and layers nobody wants cost what they always cost.
+    A new token then costs one row, not a square. One for each call of `generate`, never shared.
     """
 
     def __init__(
         self,
-        wanted: Callable[[int], bool],
-        keep: Callable[[int, Tensor], None],
-        keep_values: Callable[[int, Tensor], None] = lambda layer, values: None,
-        attend: Attend | None = None,
+        config: GPT2Config,
+        capacity: int,
+        batch: int = 1,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.wanted = wanted
-        self.keep = keep
-        self.keep_values = keep_values
-        self.attend = attend or FusedAttention()
+        if capacity > config.max_seq_len:
+            raise ValueError(f"{capacity} tokens do not fit a context of {config.max_seq_len}")
+        shape = (config.num_blocks, batch, config.num_heads, capacity, config.hidden_dimension)
+        self.keys = torch.empty(shape, dtype=dtype, device=device)
+        self.values = torch.empty(shape, dtype=dtype, device=device)
+        self.length = 0  # tokens that every layer has stored
+
+    def positions(self, fed: int) -> Tensor:
+        """Where the next `fed` tokens stand: (T,)."""
+        return torch.arange(self.length, self.length + fed, device=self.keys.device)
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, layer: int) -> Tensor:
-        if self.wanted(layer):
-            self.keep(layer, attention_weights(q, k))
-            self.keep_values(layer, v[..., -q.size(-2) :, :])
-        return self.attend(q, k, v, layer)
+        """Store k and v, attend to all that is stored. Raises ValueError when it is full."""
+        layers, _, _, capacity, _ = self.keys.shape
+        end = self.length + k.size(-2)
+        if end > capacity:
+            raise ValueError(f"the cache has room for {capacity} tokens, not {end}")
+        self.keys[layer, :, :, self.length : end] = k
+        self.values[layer, :, :, self.length : end] = v
+        y = causal_attention(q, self.keys[layer, :, :, :end], self.values[layer, :, :, :end])
+        if layer == layers - 1:  # an interrupted pass leaves the cache as it was
+            self.length = end
+        return y
+
+
+class MultiHeadAttention(nn.Module):
+    """x (B, T, C) to the same shape: H heads look, one linear layer mixes what they found."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        width = config.embedding_dimension
+        self.num_heads = config.num_heads
+        self.c_attn = nn.Linear(width, 3 * width)  # queries, keys and values in one product
+        self.c_proj = nn.Linear(width, width)
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    def forward(self, x: Tensor, attend: Attend, layer: int) -> Tensor:
+        qkv = self.c_attn(x).unflatten(-1, (3, self.num_heads, -1))  # (B, T, 3, H, D)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind()  # (B, H, T, D) each
+        heads = attend(q, k, v, layer).transpose(1, 2).flatten(2)  # (B, T, C)
+        y: Tensor = self.dropout(self.c_proj(heads))
+        return y

@@ -259,10 +259,10 @@ MODEL = Setting(
 )
 PRECISION = Setting(
     "GPT2_PRECISION",
-    "auto, float32, float16 or int8",
+    "auto, float32, float16, int8 or int4",
     "what the page's models compute in; `auto` is int8 where that pays",
     "auto",
-    _one_of("auto", "float32", "float16", "int8"),
+    _one_of("auto", "float32", "float16", "int8", "int4"),
     page=True,
 )
 DEVICE = Setting(

@@ -11,109 +11,86 @@ import asyncio
 import os
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
+
+import numpy as np
 
 from gpt2.checkpoint import fetch, find_source, read_config, read_tokenizer
-from gpt2.config import GPT2Config
-from gpt2.engine import Engine, Event, Weights
-from gpt2.generation import Step
+from gpt2.engine import Engine
+from gpt2.inference.executor import Floats
+from gpt2.inference.steps import Step, StepSource
 from gpt2.loading import load
 from gpt2.model import GPT2Model
-from gpt2.model.value_norms import ValueNorms
+from gpt2.precision import wanted_precision
 from gpt2.runtime import settings
 from gpt2.runtime.threads import set_threads
-from gpt2.sampling import SamplingOptions
-from gpt2.serving.remote import Lost, far_steps
-from gpt2.tokenizer import Tokenizer
+from gpt2.serving.remote import FarRequest, Lost, RemoteSource
 
 _RUNS_PER_REPLICA = 2  # on average; with more, another replica is started
 _MOST_RUNS = 8  # in one replica; more wait for a place
 
 
 class Replica:
-    """One model in a process of its own, somewhere in the cluster."""
+    """One model in a process of its own, somewhere in the cluster, and what drafts it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, precision: str) -> None:
         set_threads()
-        self._engine = load(name)
+        self._precision = precision
+        self._engine = load(name, precision)
+        self._drafts: dict[str, Engine] = {}
 
-    async def write(
-        self, ids: list[int], new_tokens: int, options: SamplingOptions, layers: tuple[int, ...]
-    ) -> AsyncIterator[Event]:
+    async def write(self, request: FarRequest) -> AsyncIterator[Step]:
         """One run; in a thread of its own, since Serve must be able to ask how it goes."""
         left = threading.Event()
-        events = self._engine.stream(
-            ids, options, new_tokens, attention=layers, stopped=left.is_set
-        )
+        loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1) as thread:
             try:
+                near = await loop.run_in_executor(thread, request.near, self._draft)
+                steps = self._engine.source.steps(replace(near, stopped=left.is_set))
                 while True:
-                    step = partial(next, events, None)
-                    event = await asyncio.get_running_loop().run_in_executor(thread, step)
-                    if event is None:
+                    step = await loop.run_in_executor(thread, partial(next, steps, None))
+                    if step is None:
                         return
-                    yield event
+                    yield step
             finally:
                 left.set()
 
-    async def attention_rows(self, ids: list[int], layer: int) -> Weights:
-        """`Engine.attention_rows`."""
-        return await asyncio.to_thread(self._engine.attention_rows, ids, layer)
+    def _draft(self, name: str) -> StepSource:
+        if name not in self._drafts:
+            self._drafts[name] = load(name, self._precision)
+        return self._drafts[name].source
+
+    async def precision(self) -> str:
+        """In which numbers it computes."""
+        return self._engine.precision
+
+    async def value_grams(self) -> Floats:
+        """`StepSource.value_grams`."""
+        return await asyncio.to_thread(lambda: self._engine.source.value_grams)
 
     async def process(self) -> int:
         """Which process this is, for tests that end it."""
         return os.getpid()
 
 
-class RayEngine(Engine):
-    """An engine whose model is in the cluster; here are only its shape and its tokenizer."""
-
-    def __init__(self, config: GPT2Config, tokenizer: Tokenizer, handle: Any) -> None:
-        self._config = config
-        self.tokenizer = tokenizer
-        self.handle = handle
-        self.precision = "float32"
-        # Weights of output projections, which are where the model is: nothing is known of norms.
-        self._norms = cast(ValueNorms, None)
-
-    @property
-    def config(self) -> GPT2Config:
-        return self._config
-
-    def __getattr__(self, name: str) -> GPT2Model:
-        if name == "model":
-            raise ValueError("This needs the model itself, which is in the Ray cluster.")
-        raise AttributeError(name)
-
-    def _steps(
-        self,
-        ids: Sequence[int],
-        new_tokens: int,
-        options: SamplingOptions,
-        watched: Callable[[], Collection[int]],
-        stopped: Callable[[], bool],
-        *_: Any,
-        **__: Any,
-    ) -> Iterator[Step]:
-        return far_steps(self._far, ids, new_tokens, options, watched, stopped)
-
-    def _far(self, *arguments: Any) -> Generator[Event, None, None]:
-        answers = self.handle.options(stream=True).write.remote(*arguments)
-        try:
-            yield from _or_lost(answers)
-        finally:
-            answers.cancel()
-
-    def attention_rows(self, ids: Sequence[int], layer: int) -> Weights:
-        answer = self.handle.attention_rows.remote(list(ids), layer)
-        rows: Weights = answer.result()
-        return rows
+def _far(handle: Any, request: FarRequest) -> Generator[Step, None, None]:
+    """What a replica writes, as `RemoteSource` wants it."""
+    answers = handle.options(stream=True).write.remote(request)
+    try:
+        yield from _or_lost(answers)
+    finally:
+        answers.cancel()
 
 
-def _or_lost(answers: Any) -> Iterator[Event]:
+def _no_model() -> GPT2Model:
+    raise ValueError("This needs the model itself, which is in the Ray cluster.")
+
+
+def _or_lost(answers: Any) -> Iterator[Step]:
     from ray.exceptions import ActorUnavailableError, RayActorError, WorkerCrashedError
 
     try:
@@ -123,11 +100,7 @@ def _or_lost(answers: Any) -> Iterator[Event]:
 
 
 def loader() -> Callable[[str, Callable[[], bool]], Engine]:
-    """Loads engines as `gpt2.residency` wants them.
-
-    Raises ValueError where Ray is missing, or a precision is asked for that replicas do not have.
-    """
-    _settle_precision()
+    """Loads engines as `gpt2.residency` wants them. Raises ValueError where Ray is missing."""
     try:
         import ray
         from ray import serve
@@ -141,21 +114,20 @@ def loader() -> Callable[[str, Callable[[], bool]], Engine]:
         folder = fetch(find_source(name), cancelled=cancelled)
         config, tokenizer = read_config(folder), read_tokenizer(folder)
         handle = serve.run(
-            serve.deployment(Replica).options(**_settings()).bind(name),
+            serve.deployment(Replica).options(**_settings()).bind(name, wanted_precision()),
             name=f"gpt2-{re.sub('[^A-Za-z0-9]+', '-', name)}",
             route_prefix=None,
         )
-        return RayEngine(config, tokenizer, handle)
+        source = RemoteSource(
+            name,
+            config,
+            handle.precision.remote().result(),
+            partial(_far, handle),
+            lambda: np.asarray(handle.value_grams.remote().result()),
+        )
+        return Engine(source, tokenizer, _no_model)
 
     return load_engine
-
-
-def _settle_precision() -> None:
-    """A run that goes on elsewhere reads its text anew, which int8 rounds to other bits."""
-    settings.set_default(settings.PRECISION, "float32")  # which the page tells of
-    wanted = settings.PRECISION.get()
-    if wanted != "float32":
-        raise ValueError(f"--engine ray writes in float32: leave out GPT2_PRECISION={wanted}.")
 
 
 def _settings() -> dict[str, Any]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-import torch
-
-from gpt2.engine import Event
-from gpt2.generation import Step
+from gpt2.config import GPT2Config
+from gpt2.inference.executor import Floats, Head
+from gpt2.inference.steps import Request, Step, StepSource, check_request
 from gpt2.sampling import SamplingOptions
 
-# (ids, new tokens, options, layers to watch) to events; every argument and event can be pickled.
-Far = Callable[[list[int], int, SamplingOptions, tuple[int, ...]], Generator[Event, None, None]]
 _TRIES = 8  # in a row, without a token between them
 _PAUSE = 0.5  # seconds, longer after every try
 
@@ -22,51 +21,128 @@ class Lost(Exception):
     """The process that made the passes is gone; another one may go on."""
 
 
-def far_steps(
-    far: Far,
-    ids: Sequence[int],
-    new_tokens: int,
-    options: SamplingOptions,
-    watched: Callable[[], Collection[int]],
-    stopped: Callable[[], bool],
-) -> Generator[Step, None, None]:
-    """The steps of `gpt2.generation.generate`, made by `far`.
+@dataclass(frozen=True, slots=True)
+class FarRequest:
+    """A `Request` that can be pickled: layers instead of a function, a name instead of a draft."""
 
-    When that is `Lost`, another try reads what is there and goes on from the last token: luck
-    hangs on seed and place alone, so the text is the one that would have come anyway. The layers
-    to watch are asked for at every try, not at every token. Raises Lost after too many tries.
+    ids: Sequence[int]
+    new_tokens: int
+    options: SamplingOptions
+    layers: tuple[int, ...]
+    draft: str | None
+    logits_from: int | None
+    residual: bool
+    heads_off: Mapping[Head, Floats | None]
+    positions: Mapping[int, int]
+
+    def near(self, draft_named: Callable[[str], StepSource]) -> Request:
+        """The request again, where its passes are made."""
+        return Request(
+            self.ids,
+            self.new_tokens,
+            self.options,
+            watched=lambda: self.layers,
+            draft=draft_named(self.draft) if self.draft else None,
+            logits_from=self.logits_from,
+            residual=self.residual,
+            heads_off=self.heads_off,
+            positions=self.positions,
+        )
+
+
+Far = Callable[[FarRequest], Generator[Step, None, None]]
+
+
+class RemoteSource:
+    """The model `name`, elsewhere: a `StepSource` whose steps are made by `far`.
+
+    When that is `Lost`, another try reads what is there and goes on from the last token: the draw
+    depends on seed and place alone, so the text is the one that would have come anyway. The layers
+    to watch are asked for at every try, not at every token. Drafts must be remote as well.
     """
-    ids = list(ids)
-    end = len(ids) + new_tokens
-    fed = failures = 0
-    while True:
-        try:
-            with closing(far(ids, end - len(ids), options, tuple(watched()))) as events:
-                read = 0  # by this try
-                for event in events:
-                    step = _step(event, known=min(max(0, fed - read), event.fed))
-                    read += event.fed
-                    if step is None:
-                        continue
-                    fed, failures = max(fed, read), 0
-                    if step.token is not None:
-                        ids.append(step.token)
-                    yield step
-                    if stopped():
-                        return
-            return
-        except Lost:
-            if new_tokens and len(ids) == end:
-                return  # all is there; only the goodbye was lost
-            failures += 1
-            if failures == _TRIES or stopped():
-                raise
-            time.sleep(_PAUSE * failures)
+
+    def __init__(
+        self,
+        name: str,
+        config: GPT2Config,
+        precision: str,
+        far: Far,
+        grams: Callable[[], Floats],
+    ) -> None:
+        self.name = name
+        self.config = config
+        self.precision = precision
+        self._far = far
+        self._grams = grams
+
+    @cached_property
+    def value_grams(self) -> Floats:
+        """`StepSource.value_grams`, fetched once."""
+        return self._grams()
+
+    def steps(self, request: Request) -> Iterator[Step]:
+        """`StepSource.steps`. Raises Lost after too many tries."""
+        check_request(request, self.config)
+        draft = None
+        if request.draft is not None:
+            if not isinstance(request.draft, RemoteSource):
+                raise ValueError("A draft must be where the model is.")
+            draft = request.draft.name
+        return self._tries(request, draft)
+
+    def close(self) -> None:
+        """Nothing is held here."""
+
+    def _tries(self, request: Request, draft: str | None) -> Iterator[Step]:
+        ids = list(request.ids)
+        end = len(ids) + request.new_tokens
+        fed = failures = 0
+        while True:
+            asked = FarRequest(
+                ids,
+                end - len(ids),
+                request.options,
+                tuple(request.watched()),
+                draft,
+                request.logits_from,
+                request.residual,
+                request.heads_off,
+                request.positions,
+            )
+            try:
+                with closing(self._far(asked)) as steps:
+                    read = 0  # by this try
+                    for step in steps:
+                        known = min(max(0, fed - read), step.fed)
+                        read += step.fed
+                        if step.token is None and step.fed == known:
+                            continue
+                        fed, failures = max(fed, read), 0
+                        if step.token is not None:
+                            ids.append(step.token)
+                        yield _without(step, known)
+                        if request.stopped():
+                            return
+                return
+            except Lost:
+                if request.new_tokens and len(ids) == end:
+                    return  # all is there; only the goodbye was lost
+                failures += 1
+                if failures == _TRIES or request.stopped():
+                    raise
+                time.sleep(_PAUSE * failures)
 
 
-def _step(event: Event, known: int) -> Step | None:
-    """The step without the first `known` places it fed, which were told before."""
-    if event.finish or (event.token is None and event.fed == known):
-        return None
-    rows = {layer: torch.from_numpy(w[:, known:].copy()) for layer, w in event.attention.items()}
-    return Step(event.token, event.fed - known, rows)
+def _without(step: Step, known: int) -> Step:
+    """The step without the first `known` places it fed, which were handed out before."""
+    if not known:
+        return step
+    fed = step.fed - known
+    return replace(
+        step,
+        fed=fed,
+        attention={layer: rows[:, known:] for layer, rows in step.attention.items()},
+        values={layer: rows[:, known:] for layer, rows in step.values.items()},
+        logits=None if step.logits is None else step.logits[max(0, len(step.logits) - fed) :],
+        residual=None if step.residual is None else step.residual[known:],
+    )

@@ -1,6 +1,6 @@
 """Runs on a ZeroGPU Space: the `spaces` package lends a GPU to one call at a time.
 
-The decorated call runs in a forked process, so it gets names and numbers and gives events, all
+The decorated call runs in a forked process, so it gets names and numbers and gives steps, all
 pickled; a Stop closes the generator. What is asked between runs, attention of an earlier text,
 stays with the model in this process, on the CPU.
 """
@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import Any
 
 import torch
 
-from gpt2.engine import Engine, Event
-from gpt2.generation import Step
+from gpt2.engine import Engine
+from gpt2.inference.steps import Request, Step, StepSource
 from gpt2.loading import load, load_as_wanted
 from gpt2.runtime import settings
 from gpt2.runtime.device import CPU
-from gpt2.sampling import SamplingOptions
-from gpt2.serving.remote import far_steps
+from gpt2.serving.remote import Far, FarRequest, RemoteSource
 
 _MOST_SECONDS = 120
 
@@ -35,16 +33,14 @@ def is_zero_gpu() -> bool:
     return settings.SPACES_ZERO_GPU.get().lower() in ("1", "t", "true")
 
 
-def write(
-    name: str, ids: list[int], new_tokens: int, options: SamplingOptions, layers: tuple[int, ...]
-) -> Iterator[Event]:
+def write(name: str, request: FarRequest) -> Iterator[Step]:
     """One run, in whatever process this is called."""
-    yield from _engine(name).stream(ids, options, new_tokens, attention=layers)
+    yield from _source(name).steps(request.near(_source))
 
 
-def seconds(name: str, ids: list[int], new_tokens: int, *_: Any) -> int:
+def seconds(name: str, request: FarRequest) -> int:
     """How long a GPU is asked for: loading and reading, then at least 20 tokens a second."""
-    return min(_MOST_SECONDS, 20 + new_tokens // 20)
+    return min(_MOST_SECONDS, 20 + request.new_tokens // 20)
 
 
 @cache
@@ -54,32 +50,44 @@ def _engine(name: str) -> Engine:
     return load_as_wanted(name, lambda: False)
 
 
-class ZeroGpuEngine(Engine):
-    """An engine that writes on a lent GPU and reads attention here."""
+def _source(name: str) -> StepSource:
+    return _engine(name).source
 
-    def __init__(self, engine: Engine, far: Callable[..., Generator[Event, None, None]]) -> None:
-        super().__init__(engine.model, engine.tokenizer, engine.precision)
-        self._far = far
 
-    def _steps(
-        self,
-        ids: Sequence[int],
-        new_tokens: int,
-        options: SamplingOptions,
-        watched: Callable[[], Collection[int]],
-        stopped: Callable[[], bool],
-        *_: Any,
-        **__: Any,
-    ) -> Iterator[Step]:
-        try:
-            yield from far_steps(self._far, ids, new_tokens, options, watched, stopped)
-        except Exception as error:
-            # What `spaces` raises is Gradio's Error, with a title and a message in HTML.
-            message = getattr(error, "message", None)
-            if message is None:
-                raise
-            title = getattr(error, "title", "GPU")
-            raise NoGpu(f"{title}: {re.sub('<[^>]*>', '', str(message))}") from error
+class LentSource(RemoteSource):
+    """Writes on a lent GPU by `far`, and reads by `here`, which lends nothing."""
+
+    def __init__(self, name: str, here: StepSource, far: Far) -> None:
+        super().__init__(name, here.config, here.precision, far, lambda: here.value_grams)
+        self._here = here
+
+    def steps(self, request: Request) -> Iterator[Step]:
+        """`StepSource.steps`. Raises NoGpu with the platform's own words."""
+        if not request.new_tokens:
+            return self._here.steps(request)
+        return _in_plain_words(super().steps(request))
+
+    def close(self) -> None:
+        """`StepSource.close`."""
+        self._here.close()
+
+
+def _in_plain_words(steps: Iterator[Step]) -> Iterator[Step]:
+    try:
+        yield from steps
+    except Exception as error:
+        # What `spaces` raises is Gradio's Error, with a title and a message in HTML.
+        message = getattr(error, "message", None)
+        if message is None:
+            raise
+        title = getattr(error, "title", "GPU")
+        raise NoGpu(f"{title}: {re.sub('<[^>]*>', '', str(message))}") from error
+
+
+def lent_engine(name: str, here: Engine, far: Far) -> Engine:
+    """An engine that writes on a lent GPU and reads `here`."""
+    source = LentSource(name, here.source, far)
+    return Engine(source, here.tokenizer, lambda: here.model, here.note)
 
 
 def loader() -> Callable[[str, Callable[[], bool]], Engine]:
@@ -87,6 +95,7 @@ def loader() -> Callable[[str, Callable[[], bool]], Engine]:
     lent = importlib.import_module("spaces").GPU(write, duration=seconds)
 
     def load_engine(name: str, cancelled: Callable[[], bool]) -> Engine:
-        return ZeroGpuEngine(load(name, cancelled=cancelled, device=CPU), partial(lent, name))
+        here = load(name, cancelled=cancelled, device=CPU)
+        return lent_engine(name, here, partial(lent, name))
 
     return load_engine

@@ -8,8 +8,8 @@ from itertools import groupby
 
 import numpy as np
 
-from gpt2.by_layer import stacked
 from gpt2.engine import Engine, Event
+from gpt2.layer_stack import stacked
 from gpt2.levels import Levels, Weights, to_levels
 from gpt2.ui.capture_budget import SERVER_BUDGET, CaptureBudget
 from gpt2.ui.rollout import Rollout

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from gpt2.batching import NotFinite
 from gpt2.checkpoint import Cancelled, CheckpointError, Progress, is_cached
 from gpt2.engine import Engine, Event
+from gpt2.inference.steps import NotFinite
 from gpt2.residency import OutOfMemory
 from gpt2.serving.remote import Lost
 from gpt2.ui.frames import Frames, Value, loading_sentence, note

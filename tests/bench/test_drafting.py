@@ -5,17 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
 
 import pytest
 
-from gpt2 import GPT2Model, SamplingOptions
+from gpt2 import SamplingOptions
 from gpt2.bench.drafting import Foreseeing, ceiling, gain, kept
-from gpt2.generation import generate
+from gpt2.inference.scheduler import Scheduler
+from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.sampling import GREEDY
 from tests.small import small_engine
 
-MODEL = small_engine().model
+ENGINE = small_engine()
 IDS = [5, 6, 7]
 
 
@@ -31,24 +31,23 @@ def test_ceilings_are_those_of_the_paper_with_growing_passes(
 
 @pytest.mark.parametrize("acceptance", [0.0, 0.6, 1.0])
 def test_a_told_draft_is_right_as_often_as_it_was_told(acceptance: float) -> None:
-    steps = generate(MODEL, IDS, 200, GREEDY)
-    text = [*IDS, *(step.token for step in steps if step.token is not None), 1]
-    told = cast(GPT2Model, Foreseeing(MODEL, text, acceptance))
-    found = gain(MODEL, told, IDS, 200, GREEDY, rounds=1)
+    text = [*IDS, *ENGINE.generate_ids(IDS, 200), 1]
+    told = Scheduler(Foreseeing(TorchExecutor(ENGINE.model), text, acceptance))
+    found = gain(ENGINE.source, told, IDS, 200, GREEDY, rounds=1)
     assert found.alone > 0
     assert abs(found.acceptance - acceptance) < 0.25
 
 
 def test_a_model_keeps_all_of_its_own_guesses_by_both_rules() -> None:
-    found = kept(MODEL, MODEL, list(range(60)), SamplingOptions(seed=1))
+    found = kept(ENGINE, ENGINE, list(range(60)), SamplingOptions(seed=1))
     assert found.shared_noise == 1
     assert found.rejection == pytest.approx(1, abs=1e-5)
 
 
 def test_rejection_keeps_at_least_as_many_guesses_of_another() -> None:
-    other = small_engine().model
-    other.wte.weight.data.mul_(0.8)
-    found = kept(MODEL, other, list(range(300)), SamplingOptions(seed=1))
+    other = small_engine()
+    other.model.wte.weight.data.mul_(0.8)
+    found = kept(ENGINE, other, list(range(300)), SamplingOptions(seed=1))
     assert 0 < found.shared_noise < 1
     assert found.shared_noise < found.rejection + 0.06  # one draw a place against its expectation
 

@@ -219,11 +219,12 @@ def test_compare_goes_on_without_a_size_that_cannot_be_had(
 
 
 def test_compare_says_what_does_not_fit_before_it_downloads_anything(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("gpt2.precision.has_compiled_pass", lambda: True)
     monkeypatch.setattr("gpt2.cli.compare.memory_budget", lambda device: 2 * 10**9)
     monkeypatch.setattr("gpt2.cli.compare.fetch", pytest.fail)
     monkeypatch.setattr("gpt2.cli.compare.load", pytest.fail)
     assert run(monkeypatch, "compare", PROMPT, "--sizes", "tiny", "xl", "--precision", "int8") == 2
-    assert "Together these need 2.3 GB with their caches" in capsys.readouterr().err
+    assert "Together these need 2.4 GB with their caches" in capsys.readouterr().err
 
 
 def test_compare_counts_what_a_gpu_holds_where_there_is_one(monkeypatch, capsys) -> None:

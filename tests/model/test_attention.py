@@ -8,13 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpt2.model import (
-    AttentionRecorder,
-    FusedAttention,
-    RowByRow,
-    attention_weights,
-    causal_mask,
-)
+from gpt2.model import attention_weights, causal_attention, causal_mask
 
 
 def random_heads(fed: int, attended: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -50,28 +44,7 @@ def test_weights_are_the_masked_softmax_of_scaled_products(fed: int, attended: i
 @pytest.mark.parametrize(("fed", "attended"), SPANS)
 def test_fused_attention_equals_the_formula(fed: int, attended: int) -> None:
     q, k, v = random_heads(fed, attended)
-    torch.testing.assert_close(FusedAttention()(q, k, v, 0), attention_weights(q, k) @ v)
-
-
-@pytest.mark.parametrize(("fed", "attended"), SPANS)
-def test_row_by_row_gives_the_bits_of_one_query_after_the_other(fed: int, attended: int) -> None:
-    q, k, v = random_heads(fed, attended)
-    rows = RowByRow()(q, k, v, 0)
-    torch.testing.assert_close(rows, FusedAttention()(q, k, v, 0))
-    for i in range(fed):
-        seen = attended - fed + 1 + i
-        alone = FusedAttention()(q[:, :, i : i + 1], k[:, :, :seen], v[:, :, :seen], 0)
-        assert torch.equal(rows[:, :, i : i + 1], alone)
-
-
-def test_the_recorder_keeps_the_wanted_layers_and_changes_nothing() -> None:
-    q, k, v = random_heads(3, 7)
-    kept: dict[int, Tensor] = {}
-    recorder = AttentionRecorder(lambda layer: layer % 2 == 1, kept.__setitem__)
-    for layer in range(4):
-        assert torch.equal(recorder(q, k, v, layer), FusedAttention()(q, k, v, layer))
-    assert list(kept) == [1, 3]
-    assert torch.equal(kept[1], attention_weights(q, k))
+    torch.testing.assert_close(causal_attention(q, k, v), attention_weights(q, k) @ v)
 
 
 def test_scores_too_large_for_exp_still_give_weights() -> None:
@@ -85,7 +58,7 @@ def test_dropout_takes_attention_weights_out_and_scales_the_rest_up() -> None:
     torch.manual_seed(0)
     q, k = torch.zeros(2, 1, 1, 200, 4)
     identity = torch.eye(200)[None, None]
-    dropped = FusedAttention(dropout_rate=0.25)(q, k, identity, 0)[0, 0]
+    dropped = causal_attention(q, k, identity, dropout_rate=0.25)[0, 0]
     visible = causal_mask(200, 200)
     kept = dropped[visible] != 0
     assert 0.24 < 1 - kept.float().mean() < 0.26

@@ -10,7 +10,7 @@ import torch
 
 from gpt2 import GPT2Model
 from gpt2.config import SIZES, GPT2Config
-from gpt2.model import FusedAttention
+from gpt2.model import causal_attention
 from tests.reference import MASK, loss_of, ours, random_checkpoint, random_ids
 
 CONFIG = GPT2Config(61, 21, 3, 7, 3, 19, 4)
@@ -124,7 +124,7 @@ def test_dropout_acts_in_training_only(place: str) -> None:
         for module in modules:
             assert module.p == CONFIG.dropout_rate
             module.p = 0.5 if name == place else 0.0
-    attend = None if place == "attention weights" else FusedAttention()
+    attend = None if place == "attention weights" else causal_attention
     ids = random_ids(CONFIG, batch=1, length=19)
     exact = model(ids, attend=attend)
     assert torch.equal(model(ids, attend=attend), exact)

@@ -9,11 +9,7 @@ import torch
 
 from gpt2.config import GPT2Config
 from gpt2.model import GPT2Model, KVCache
-from gpt2.model.positional_embedding import (
-    LearnedPositions,
-    SinusoidalPositions,
-    sinusoidal_table,
-)
+from gpt2.model.gpt2 import PositionalEmbedding, sinusoidal_table
 
 
 @pytest.mark.parametrize(("length", "width"), [(1024, 64), (50, 7), (3, 1), (1, 768)])
@@ -26,13 +22,12 @@ def test_waves_follow_the_formula(length: int, width: int) -> None:
         torch.testing.assert_close(table[place], torch.tensor(waves), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("kind", [LearnedPositions, SinusoidalPositions])
-def test_places_are_counted_from_the_start_of_the_text(kind: type) -> None:
-    positions = kind(9, 4)
-    positions.weight.data.copy_(torch.arange(36.0).view(9, 4))  # fresh memory may hold NaN
-    assert torch.equal(positions(slice(3, 8)), positions.weight[3:8])
-    of_three_texts = positions(torch.tensor([[4], [0], [8]]))  # (B, 1, C)
-    assert torch.equal(of_three_texts[:, 0], positions.weight[[4, 0, 8]])
+@pytest.mark.parametrize("kind", ["learned", "sinusoidal"])
+def test_positions_are_counted_from_the_start_of_the_text(kind: str) -> None:
+    embedding = PositionalEmbedding(GPT2Config(9, 4, 1, 4, 1, 9, positions=kind))
+    embedding.weight.data.copy_(torch.arange(36.0).view(9, 4))  # fresh memory may hold NaN
+    assert torch.equal(embedding(torch.arange(3, 8)), embedding.weight[3:8])
+    assert torch.equal(embedding(torch.tensor([4, 0, 8])), embedding.weight[[4, 0, 8]])
 
 
 def test_waves_are_selectable_and_no_part_of_the_checkpoint() -> None:
@@ -42,7 +37,10 @@ def test_waves_are_selectable_and_no_part_of_the_checkpoint() -> None:
     ids = torch.arange(16)[None]
     cache = KVCache(model.config, 16)
     with torch.no_grad():
-        pieces = torch.cat((model(ids[:, :5], cache), model(ids[:, 5:], cache)), dim=1)
+        pieces = torch.cat(
+            [model(part, cache.positions(part.size(1)), cache) for part in ids.split([5, 11], 1)],
+            dim=1,
+        )
         torch.testing.assert_close(pieces, model(ids), atol=1e-5, rtol=0)
 
 

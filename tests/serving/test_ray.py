@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from gpt2 import Engine, SamplingOptions, load
-from gpt2.serving.ray_cluster import RayEngine, loader
+from gpt2.serving.ray_cluster import loader
 from tests.small import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own, many of them
@@ -50,15 +50,29 @@ def test_a_replica_writes_what_this_process_would(engine: Engine) -> None:
     )
 
 
+def process_of(engine: Engine) -> int:
+    """Which process the replica is."""
+    from ray import serve
+
+    process: int = serve.get_app_handle("gpt2-tiny").process.remote().result()
+    return process
+
+
+def test_a_replica_drafts_and_says_what_tokens_offer(engine: Engine) -> None:
+    events = list(engine.stream(PROMPT, WARM, 30, attention=[2], draft=engine))
+    assert "".join(event.text for event in events) == load("tiny").complete(PROMPT, WARM, 30)
+    assert any(event.guess is not None for event in events)
+    assert events[0].norms[2].shape == (engine.config.num_heads, events[0].fed)
+
+
 def test_a_replica_killed_mid_run_loses_no_text(engine: Engine) -> None:
-    assert isinstance(engine, RayEngine)
-    before = engine.handle.process.remote().result()
+    before = process_of(engine)
     events = engine.stream(PROMPT, WARM, 300)
     text = "".join(next(events).text for _ in range(20))
     os.kill(before, signal.SIGKILL)
     text += "".join(event.text for event in events)
     assert text == load("tiny").complete(PROMPT, WARM, 300)
-    assert engine.handle.process.remote().result() != before
+    assert process_of(engine) != before
 
 
 def test_a_stop_ends_the_far_run(engine: Engine) -> None:

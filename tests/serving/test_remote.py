@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -11,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
-from gpt2.engine import Event
-from gpt2.generation import Step, generate
+from gpt2.inference.steps import Request, Step, StepSource
 from gpt2.serving import remote
-from gpt2.serving.remote import Far, Lost, far_steps
+from gpt2.serving.remote import Far, FarRequest, Lost, RemoteSource
 from tests.small import SHORT_PIECE, small_engine
 
 pytestmark = pytest.mark.usefixtures("short_pieces")
@@ -30,18 +30,29 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "_PAUSE", 0.0)
 
 
-def dying_after(*events: int) -> Far:
-    """Lost after so many events at the first try, so many at the second, and so on."""
-    left = list(events)
+def source_of(far: Far, name: str = "far") -> RemoteSource:
+    here = ENGINE.source
+    return RemoteSource(name, here.config, here.precision, far, lambda: here.value_grams)
 
-    def far(
-        ids: list[int], new_tokens: int, options: SamplingOptions, layers: tuple[int, ...]
-    ) -> Generator[Event, None, None]:
+
+def near(name: str) -> StepSource:
+    assert name == "draft"
+    return ENGINE.source
+
+
+def dying_after(*steps: int) -> Far:
+    """Lost after so many steps at the first try, so many at the second, and so on."""
+    left = list(steps)
+
+    def far(request: FarRequest) -> Generator[Step, None, None]:
         most = left.pop(0) if left else None
-        for count, event in enumerate(ENGINE.stream(ids, options, new_tokens, attention=layers)):
+        asked = pickle.loads(pickle.dumps(request))
+        for count, step in enumerate(ENGINE.source.steps(asked.near(near))):
             if count == most:
                 raise Lost
-            yield event
+            yield pickle.loads(pickle.dumps(step))
+        if most is not None:
+            raise Lost
 
     return far
 
@@ -54,7 +65,7 @@ def collected(steps: Any) -> tuple[list[int], dict[int, np.ndarray], int]:
         if step.token is not None:
             tokens.append(step.token)
         for row in range(step.fed):
-            rows[fed + row] = step.attention[1][:, row].numpy()
+            rows[fed + row] = step.attention[1][:, row]
         fed += step.fed
     return tokens, rows, fed
 
@@ -64,10 +75,9 @@ def collected(steps: Any) -> tuple[list[int], dict[int, np.ndarray], int]:
 def test_a_run_that_dies_anywhere_goes_on_as_if_nothing_had_been(
     deaths: list[int], ids: list[int]
 ) -> None:
-    tokens, rows, fed = collected(
-        far_steps(dying_after(*deaths), ids, 20, WARM, lambda: (1,), lambda: False)
-    )
-    wanted = collected(generate(ENGINE.model, ids, 20, WARM, lambda: (1,)))
+    request = Request(ids, 20, WARM, lambda: (1,))
+    tokens, rows, fed = collected(source_of(dying_after(*deaths)).steps(request))
+    wanted = collected(ENGINE.source.steps(request))
     assert (tokens, fed) == (wanted[0], wanted[2])
     assert rows.keys() == wanted[1].keys()
     for place, row in rows.items():
@@ -77,21 +87,44 @@ def test_a_run_that_dies_anywhere_goes_on_as_if_nothing_had_been(
 
 def test_what_dies_every_time_is_given_up() -> None:
     with pytest.raises(Lost):
-        list(far_steps(dying_after(*[0] * 50), IDS, 20, WARM, lambda: (), lambda: False))
+        list(source_of(dying_after(*[0] * 50)).steps(Request(IDS, 20, WARM)))
+
+
+def test_logits_that_were_handed_out_do_not_come_again() -> None:
+    request = Request(LONG, logits_from=100)
+    pieces = source_of(dying_after(1, 1, 0)).steps(request)
+    found = [step.logits for step in pieces if step.logits is not None]
+    expected = ENGINE.logits(LONG)[100:]
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-5)
+
+
+def test_a_far_draft_is_found_by_its_name() -> None:
+    model, draft = source_of(dying_after()), source_of(dying_after(), "draft")
+    steps = list(model.steps(Request(IDS, 40, WARM, draft=draft)))
+    assert [step.token for step in steps] == ENGINE.generate_ids(IDS, 40, WARM)
+    assert any(step.guess is not None for step in steps)
+    with pytest.raises(ValueError, match="where the model is"):
+        model.steps(Request(IDS, 40, WARM, draft=ENGINE.source))
+
+
+def test_what_cannot_fit_is_refused_here() -> None:
+    with pytest.raises(ValueError, match="more than the 320"):
+        source_of(dying_after()).steps(Request(IDS, 320))
 
 
 @pytest.mark.parametrize("stops", [lambda seen: seen == 3])
 def test_a_stop_closes_the_far_end(stops: Callable[[int], bool]) -> None:
     closed = []
 
-    def far(*arguments: Any) -> Generator[Event, None, None]:
+    def far(request: FarRequest) -> Generator[Step, None, None]:
         try:
-            yield from dying_after()(*arguments)
+            yield from dying_after()(request)
         finally:
             closed.append(True)
 
     seen: list[Step] = []
-    for step in far_steps(far, IDS, 20, WARM, lambda: (), lambda: stops(len(seen))):
+    request = Request(IDS, 20, WARM, stopped=lambda: stops(len(seen)))
+    for step in source_of(far).steps(request):
         seen.append(step)
     assert len(seen) == 3
     assert closed == [True]

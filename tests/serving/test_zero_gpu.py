@@ -12,7 +12,7 @@ import pytest
 
 from gpt2 import Engine, SamplingOptions, load
 from gpt2.serving import zero_gpu
-from gpt2.serving.zero_gpu import NoGpu, ZeroGpuEngine
+from gpt2.serving.zero_gpu import NoGpu, lent_engine
 
 STANDIN = Path(__file__).parent / "standin"
 PROMPT = "Once upon a time"
@@ -68,11 +68,20 @@ def test_a_stop_ends_the_far_run_within_a_token(engine: Engine) -> None:
     assert events[-1].finish == "stopped"
 
 
-def test_attention_of_an_earlier_text_is_read_here(engine: Engine) -> None:
+def test_what_writes_nothing_is_done_here(engine: Engine, spaces: Any) -> None:
     ids = engine.encode(PROMPT)
     np.testing.assert_allclose(
         engine.attention_rows(ids, 1), load("tiny").attention_rows(ids, 1), atol=1e-6
     )
+    assert len(engine.logits(ids)) == len(ids)
+    assert spaces.calls == [], "no GPU is asked for"
+
+
+def test_a_lent_gpu_drafts_with_a_model_it_loads_itself(engine: Engine, spaces: Any) -> None:
+    draft = zero_gpu.loader()("tiny", lambda: False)
+    events = list(engine.stream(PROMPT, WARM, 30, draft=draft))
+    assert "".join(event.text for event in events) == load("tiny").complete(PROMPT, WARM, 30)
+    assert any(event.guess is not None for event in events)
 
 
 def test_what_the_platform_says_is_told_as_text(spaces: Any) -> None:
@@ -82,7 +91,7 @@ def test_what_the_platform_says_is_told_as_text(spaces: Any) -> None:
         raise gr.Error("You have used up <a href='x'>your quota</a>", title="ZeroGPU quota")
         yield
 
-    engine = ZeroGpuEngine(load("tiny"), refuse)  # type: ignore[arg-type]  # a plain iterator
+    engine = lent_engine("tiny", load("tiny"), refuse)  # type: ignore[arg-type]  # a plain iterator
     with pytest.raises(NoGpu, match=r"^ZeroGPU quota: You have used up your quota$"):
         list(engine.stream(PROMPT, WARM, 5))
 
@@ -97,6 +106,6 @@ def test_a_far_error_and_a_far_death_are_told(spaces: Any) -> None:
         yield
 
     for task, words in ((breaks, "RuntimeError"), (dies, "GPU task aborted")):
-        engine = ZeroGpuEngine(load("tiny"), spaces.GPU(task, duration=lambda *_: 1))
+        engine = lent_engine("tiny", load("tiny"), spaces.GPU(task, duration=lambda *_: 1))
         with pytest.raises(NoGpu, match=words):
             list(engine.stream(PROMPT, WARM, 5))

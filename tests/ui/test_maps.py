@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
 from gpt2.levels import to_weights
-from gpt2.model import AttentionRecorder
+from gpt2.model import causal_attention
 from gpt2.sampling import GREEDY
 from gpt2.ui.atlas import bins_for, pack_nibbles, packed_rows, pool_for, pooled_map, pooled_rows
 from gpt2.ui.capture import Capture
@@ -66,12 +66,12 @@ def by_values(layer: int, head: int) -> np.ndarray:
     """Every written vector spelled out: A_ij times W times v_j, its length, as shares of a row."""
     values = {}
 
-    def keep(at: int, v: torch.Tensor) -> None:
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, at: int) -> torch.Tensor:
         values[at] = v[0]
+        return causal_attention(q, k, v)
 
-    recorder = AttentionRecorder(lambda _: True, lambda *_: None, keep)
     with torch.no_grad():
-        ENGINE.model(torch.tensor([IDS]), attend=recorder)
+        ENGINE.model(torch.tensor([IDS]), attend=attend)
         projection = ENGINE.model.h[layer].attn.c_proj.weight
         width = CONFIG.hidden_dimension
         written = values[layer][head] @ projection[:, head * width : (head + 1) * width].T

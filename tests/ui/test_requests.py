@@ -214,7 +214,7 @@ def test_the_owner_may_offer_one_more_model_without_saying_where_it_lies(
         (
             "GPT2_PRECISION",
             "bfloat16",
-            "GPT2_PRECISION must be auto, float32, float16 or int8, not 'bfloat16'",
+            "GPT2_PRECISION must be auto, float32, float16, int8 or int4, not 'bfloat16'",
         ),
         ("GPT2_DEVICE", "gpu", "GPT2_DEVICE must be cpu or cuda, not 'gpu'"),
     ],

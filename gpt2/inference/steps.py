@@ -1,0 +1,136 @@
+"""What is asked of a model and what comes back: a `Request` in, one `Step` per forward pass out.
+
+Ids and arrays only; it knows no text. Everything here but functions can be pickled, since a
+`StepSource` may be another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gpt2.config import GPT2Config
+from gpt2.inference.executor import Floats, Head
+from gpt2.sampling import GREEDY, SamplingOptions
+
+# Of a piece of a prompt, weights times tokens: a fifth of a second to a second of two cores.
+PIECE_WORK = 2**36
+_LEAST_PIECE, _MOST_PIECE, _STEP = 128, 512, 64
+_LOGITS = 2**22  # numbers that a pass hands out at the most: 16 MB
+
+
+class NotFinite(ArithmeticError):
+    """The model gave numbers that are no probabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One forward pass over `fed` tokens, or a draft's guess that was right.
+
+    `token` is the new token, or None while the prompt is not read to its end. `attention` holds
+    (H, fed, S) for each watched layer: row i is what token i looked at while predicting token
+    i + 1, so the newest token of all has no row yet. Where a draft guessed this token, `guess` is
+    what it guessed, right or wrong; `speed_up` is what drafting has brought so far. `values`
+    (H, fed, D) is what the fed tokens offer to be read there; `logits` (K, V) are those of the fed
+    tokens from `Request.logits_from` on, `residual` (fed, 2 L + 1, C) is as in `executor.Pass`.
+    """
+
+    token: int | None
+    fed: int
+    attention: Mapping[int, Floats] = field(default_factory=dict)
+    guess: int | None = None
+    speed_up: float | None = None
+    values: Mapping[int, Floats] = field(default_factory=dict)
+    logits: Floats | None = None
+    residual: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`ids` to read, and how many tokens to choose after them, how.
+
+    `watched()`, the layers whose attention to hand out, and `stopped()` are asked before every
+    pass. A `paced` run advances only as its steps are taken. `draft` guesses ahead: the same text,
+    sooner or later. `logits_from` is the first place of `ids` whose logits are handed out.
+    `residual`, `heads_off` and `positions` are as in `executor.Watch`, of this run alone.
+    """
+
+    ids: Sequence[int]
+    new_tokens: int = 0
+    options: SamplingOptions = GREEDY
+    watched: Callable[[], Collection[int]] = tuple
+    stopped: Callable[[], bool] = lambda: False
+    paced: bool = False
+    draft: StepSource | None = None
+    logits_from: int | None = None
+    residual: bool = False
+    heads_off: Mapping[Head, Floats | None] = field(default_factory=dict)
+    positions: Mapping[int, int] = field(default_factory=dict)
+
+
+class StepSource(Protocol):
+    """Where steps come from: a scheduler of this process, a lent GPU, a machine of a cluster."""
+
+    @property
+    def config(self) -> GPT2Config:
+        """The model's shape."""
+
+    @property
+    def precision(self) -> str:
+        """In which numbers it computes."""
+
+    @property
+    def value_grams(self) -> Floats:
+        """`Executor.value_grams`."""
+
+    def steps(self, request: Request) -> Iterator[Step]:
+        """The steps of one run. Closing the iterator ends it within a pass.
+
+        Raises ValueError (`check_request`) before the first pass, and what went wrong after the
+        steps that went well: `NotFinite`, or what the model raised.
+        """
+
+    def close(self) -> None:
+        """End every run and give the model's memory back."""
+
+
+def check_request(request: Request, config: GPT2Config) -> None:
+    """Raises ValueError unless there is a prompt, prompt and new tokens fit the context, and the
+    draft, if any, counts its tokens as the model does."""
+    count, new_tokens = len(request.ids), request.new_tokens
+    if not count:
+        raise ValueError("There is no token to start from.")
+    if new_tokens < 0:
+        raise ValueError(f"New tokens must be 0 or more, not {new_tokens}.")
+    if count + new_tokens > config.max_seq_len:
+        raise ValueError(
+            f"{count} tokens and {new_tokens} new ones are more than the {config.max_seq_len} "
+            "this model can read."
+        )
+    if request.draft is not None:
+        check_draft(config, request.draft.config)
+
+
+def check_draft(model: GPT2Config, draft: GPT2Config) -> None:
+    """Raises ValueError unless both models count their tokens alike."""
+    if model.vocab_size != draft.vocab_size:
+        raise ValueError(
+            f"A draft needs the same vocabulary: this model has {model.vocab_size:,} tokens, "
+            f"the draft {draft.vocab_size:,}."
+        )
+
+
+def piece_length(config: GPT2Config) -> int:
+    """How many tokens of a prompt are read at once; in between Stop is noticed and others write.
+
+    Long pieces take less time in all, but of a large model each would take seconds. This depends on
+    nothing but the model: cut in other places, a prompt may be summed in another order.
+    """
+    affordable = PIECE_WORK // config.num_parameters // _STEP * _STEP
+    return max(_LEAST_PIECE, min(affordable, _MOST_PIECE))
+
+
+def logits_at_once(config: GPT2Config) -> int:
+    """How many rows of logits a pass hands out: they are as wide as the vocabulary."""
+    return max(_STEP, _LOGITS // config.vocab_size // _STEP * _STEP)

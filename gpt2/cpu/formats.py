@@ -103,8 +103,8 @@ def pack(weights: Floats, kind: Format) -> Bytes:
         packed: npt.NDArray[Any] = pairs.view(np.uint8)
     else:
         # Sixteen bits hold an output's number of four pairs, the first pair's lowest.
-        wide = (pairs.view(np.int8) + np.int8(8)).astype(np.uint16)
-        quads = wide.reshape(*pairs.shape[:2], 4, 4, OUTPUTS, 2)
+        nibbles = (pairs.view(np.int8) + np.int8(8)).astype(np.uint16)
+        quads = nibbles.reshape(*pairs.shape[:2], 4, 4, OUTPUTS, 2)
         words = np.ascontiguousarray(quads[:, :, :, 0])
         for n in range(1, 4):
             words |= quads[:, :, :, n] << np.uint16(4 * n)

@@ -1,0 +1,383 @@
+"""The packed file: a checkpoint's weights as the pass reads them, made once and mapped afterwards.
+
+It lies beside the weights it was made from, or in the cache folder where nothing may be written
+there, and is a safetensors file like any other. Its header says what it was made from: the sha256
+of the source (which the hub's cache has in the file's name) and the config. A file that is stale,
+cut off, or made from another source or shape is made again; it appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gpt2.checkpoint import open_weights, read_config
+from gpt2.checkpoint.source import WEIGHTS_FILE
+from gpt2.config import GPT2Config
+from gpt2.cpu.compiler import cache_folder
+from gpt2.cpu.formats import FORMATS, GROUP, OUTPUTS, Bytes, Floats, Format, pack, unpack, up
+from gpt2.runtime.threads import thread_count
+
+VERSION = 1  # another number makes every kept file stale
+_ALIGNED = 64
+_ROWS = 128  # outputs packed at a time: what a processor's second cache holds
+# Inputs that stand apart are kept where that takes away so much of a matrix' error.
+_WORTH = 0.4
+
+MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+VECTORS = (
+    "ln_1.weight",
+    "ln_1.bias",
+    "attn.c_attn.bias",
+    "attn.c_proj.bias",
+    "ln_2.weight",
+    "ln_2.bias",
+    "mlp.c_fc.bias",
+    "mlp.c_proj.bias",
+)
+
+# Reads the float32 weights whose names begin with a prefix, without the prefix.
+State = Callable[[str], dict[str, Floats]]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The weights of one model in one precision, usually mapped from a file.
+
+    `blocks` are all matrices one after the other, layer by layer, the head last. `matrices` (4 L +
+    1, 4) says of each where it begins, its groups of 32 inputs, its blocks of 16 outputs, and how
+    many groups more hold the 32 inputs of `columns` (4 L + 1, 32) once more. `vectors` are norms
+    and biases, beginning at `offsets` (8 L + 3).
+    """
+
+    config: GPT2Config
+    kind: Format
+    blocks: Bytes
+    matrices: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int32]
+    vectors: Floats
+    offsets: npt.NDArray[np.int64]
+    embedding: npt.NDArray[Any]  # (V, C) float16 or float32
+    positions: Floats  # (context, C)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes that a pass reads; of the embedding only the rows of its tokens."""
+        return self.blocks.nbytes + self.vectors.nbytes + self.positions.nbytes
+
+    def matrix(self, number: int) -> Floats:
+        """What the blocks of a matrix stand for: (outputs, inputs)."""
+        offset, groups, blocks, apart = (int(n) for n in self.matrices[number])
+        size = blocks * (groups + apart) * self.kind.block_bytes
+        wide = (groups + apart) * GROUP
+        packed = self.blocks[offset : offset + size]
+        whole = unpack(packed, self.kind, blocks * OUTPUTS, wide)
+        weights, extra = whole[:, : groups * GROUP].copy(), whole[:, groups * GROUP :]
+        for n in range(apart):
+            for i, column in enumerate(self.columns[number]):
+                weights[:, column] += extra[:, n * GROUP + i]
+        return weights
+
+    def vector(self, number: int, size: int) -> Floats:
+        start = int(self.offsets[number])
+        return self.vectors[start : start + size]
+
+
+# ---- packing
+
+
+def pack_matrix(weights: Floats, kind: Format, importance: Floats) -> tuple[Bytes, int, list[int]]:
+    """Blocks of a matrix (outputs, inputs), groups apart, and the inputs that stand in them.
+
+    `importance` (inputs,) is how large each input is expected to be. 32 inputs stand apart where
+    the error they cause, or cause to those that share a scale with them, is most of all error:
+    GPT-2 has a few inputs that are a hundred times larger than the others. What eight (four) bits
+    leave of them is stored once more in a second group.
+    """
+    if not kind.quantised:
+        return _packed_rows(weights, kind), 0, []
+    inputs = weights.shape[1]
+    sample = weights[:: max(1, len(weights) // 512)]
+    plain = _expected_error(sample, kind, importance)
+    suspects = np.argsort(-(importance * np.abs(sample).max(0)), kind="stable")[:GROUP]
+    columns = sorted(int(c) for c in suspects)
+    reduced = sample.copy()
+    reduced[:, columns] = 0
+    left = 1 - _WORTH - GROUP / inputs  # what 32 inputs like all others would take away counts not
+    if left <= 0 or _expected_error(reduced, kind, importance) > left * plain:
+        return _packed_rows(weights, kind), 0, []
+    wide = up(inputs, GROUP)
+    extended = np.zeros((len(weights), wide + 2 * GROUP), np.float32)
+    extended[:, :inputs] = weights
+    extended[:, columns] = 0
+    first = np.ascontiguousarray(weights[:, columns])
+    rest = first - _rounded(first, kind)
+    extended[:, wide : wide + len(columns)] = first
+    extended[:, wide + GROUP : wide + GROUP + len(columns)] = rest
+    return _packed_rows(extended, kind), 2, columns
+
+
+def _packed_rows(weights: Floats, kind: Format) -> Bytes:
+    starts = range(0, len(weights), _ROWS)
+    with ThreadPoolExecutor(thread_count()) as threads:  # NumPy lets others run meanwhile
+        parts = list(threads.map(lambda i: pack(weights[i : i + _ROWS], kind), starts))
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def _rounded(weights: Floats, kind: Format) -> Floats:
+    """The weights (outputs, inputs) that the blocks stand for."""
+    return unpack(pack(weights, kind), kind, *weights.shape)
+
+
+def _expected_error(weights: Floats, kind: Format, importance: Floats) -> float:
+    """Squared error of the outputs, for independent inputs of that size."""
+    error = (weights - _rounded(weights, kind)) * importance
+    return float((error.astype(np.float64) ** 2).sum())
+
+
+def pieces(
+    config: GPT2Config, kind: Format, state: State
+) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Everything in a packed file, name by name, one matrix in memory at a time."""
+    table, places = _embeddings(config, state)
+    embedded = np.sqrt((table**2).mean(0)) + np.sqrt((places**2).mean(0))  # (C,)
+    embedded /= max(float(np.sqrt((embedded**2).mean())), 1e-30)
+    mean = table.mean(0)
+    halves = kind.name != "float32" and float(np.abs(table).max(initial=0)) < 65504
+    yield "embedding", table.astype(np.float16 if halves else np.float32)
+    yield "positions", places
+    del table
+    records, columns, vectors, offsets = [], [], [], []
+    start = filled = 0
+
+    def add_vector(vector: Floats) -> None:
+        nonlocal filled
+        padded = np.zeros(up(len(vector), 64), np.float32)
+        padded[: len(vector)] = vector
+        offsets.append(filled)
+        vectors.append(padded)
+        filled += len(padded)
+
+    def add_matrix(weights: Floats, importance: Floats) -> Bytes:
+        nonlocal start
+        packed, apart, chosen = pack_matrix(weights, kind, importance)
+        outputs, inputs = weights.shape
+        records.append((start, up(inputs, GROUP) // GROUP, up(outputs, OUTPUTS) // OUTPUTS, apart))
+        columns.append(chosen + [0] * (GROUP - len(chosen)))
+        start += packed.nbytes
+        return packed
+
+    for layer in range(config.num_blocks):
+        block = state(f"h.{layer}.")
+        for name in MATRICES:
+            weights = block[f"{name}.weight"]
+            norm = {"attn.c_attn": "ln_1", "mlp.c_fc": "ln_2"}.get(name)
+            importance = np.ones(weights.shape[1], np.float32)
+            if norm:
+                gain, bias = block[f"{norm}.weight"], block[f"{norm}.bias"]
+                importance = np.sqrt((gain * embedded) ** 2 + bias**2)
+            yield f"blocks.{layer}.{name}", add_matrix(weights, importance)
+        for name in VECTORS:
+            add_vector(block[name])
+    final = state("ln_f.")
+    head = state("wte.")["weight"]
+    if kind.quantised:
+        # Softmax does not change when all logits do by the same; the pass adds it back in float32.
+        head = head - mean
+    importance = np.sqrt((final["weight"] * embedded) ** 2 + final["bias"] ** 2)
+    yield "blocks.head", add_matrix(head, importance)
+    for vector in (final["weight"], final["bias"], mean if kind.quantised else 0 * mean):
+        add_vector(vector)
+    yield "matrices", np.array(records, np.int64)
+    yield "columns", np.array(columns, np.int32)
+    yield "vectors", np.concatenate(vectors)
+    yield "offsets", np.array(offsets, np.int64)
+
+
+def _embeddings(config: GPT2Config, state: State) -> tuple[Floats, Floats]:
+    table = state("wte.")["weight"]
+    if config.positions == "learned":
+        return table, state("wpe.")["weight"]
+    from gpt2.model.positional_embedding import sinusoidal_table
+
+    places = sinusoidal_table(config.max_seq_len, config.embedding_dimension).numpy()
+    return table, places
+
+
+def in_memory(config: GPT2Config, precision: str, state: State) -> Packed:
+    """Packed weights of a model that has no file."""
+    kind = FORMATS[precision]
+    found = dict(pieces(config, kind, state))
+    blocks = np.concatenate([array for name, array in found.items() if name.startswith("blocks.")])
+    return _assembled(config, kind, aligned(blocks), found)
+
+
+def aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A copy that begins at a multiple of 64, as cache lines do."""
+    room = np.empty(array.nbytes + _ALIGNED, np.uint8)
+    start = -room.ctypes.data % _ALIGNED
+    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def _assembled(
+    config: GPT2Config, kind: Format, blocks: Bytes, found: dict[str, npt.NDArray[Any]]
+) -> Packed:
+    names = ("matrices", "columns", "vectors", "offsets", "embedding", "positions")
+    return Packed(config, kind, blocks, *(np.ascontiguousarray(found[name]) for name in names))
+
+
+# ---- the file
+
+
+def open_packed(folder: Path, precision: str) -> Packed:
+    """The packed weights of the checkpoint in `folder`, made first where they are not there yet.
+
+    Raises CheckpointError for a checkpoint that is no good.
+    """
+    config = read_config(folder)
+    kind = FORMATS[precision]
+    source = folder / WEIGHTS_FILE
+    name = f"model.{precision}.packed.safetensors"
+    digest = source_digest(source)
+    wanted = {
+        "version": str(VERSION),
+        "precision": precision,
+        "source": digest,
+        "config": json.dumps(asdict(config), sort_keys=True),
+    }
+    beside, elsewhere = folder / name, cache_folder() / f"{digest[:32]}.{name}"
+    for path in (beside, elsewhere):
+        packed = _read(path, wanted, config, kind)
+        if packed is not None:
+            return packed
+    with open_weights(folder) as weights:
+
+        def state(prefix: str) -> dict[str, Floats]:
+            return {n: t.numpy() for n, t in weights.state(prefix).items()}
+
+        for path in (beside, elsewhere):
+            with suppress(OSError):
+                _write(path, wanted, pieces(config, kind, state))
+                packed = _read(path, wanted, config, kind)
+                if packed is not None:
+                    return packed
+        return in_memory(config, precision, state)
+
+
+def source_digest(path: Path) -> str:
+    """sha256 of the file's content, in hexadecimal.
+
+    The hub's cache names a file by it. Of other files it is computed once and kept, and believed as
+    long as the file is the same one (device, inode), as long, and untouched since: its change time
+    is set by the system, so a copy that keeps its modification time is still noticed.
+    """
+    real = path.resolve()
+    if real.parent.name == "blobs" and len(real.name) == 64:
+        return real.name
+    facts = real.stat()
+    same = f"{facts.st_dev} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}"
+    key = hashlib.sha256(str(real).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    note = cache_folder() / f"{key}.sha256"
+    with suppress(OSError, ValueError):
+        seen, digest = note.read_text("ascii").split("\n")
+        if seen == same and len(digest) == 64:
+            return digest
+    with real.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with suppress(OSError):
+        handle, partial = tempfile.mkstemp(dir=note.parent, prefix=".making-")
+        os.write(handle, f"{same}\n{digest}".encode())
+        os.close(handle)
+        os.replace(partial, note)
+    return digest
+
+
+def _write(
+    path: Path, metadata: dict[str, str], arrays: Iterator[tuple[str, npt.NDArray[Any]]]
+) -> None:
+    """A safetensors file, array by array: data first, to a file that nobody sees yet.
+
+    The header stands in front and names all arrays, so room is left for it and it is written last.
+    """
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            header: dict[str, Any] = {"__metadata__": metadata}
+            room = 2**16 + 2**10 * len(metadata["config"])
+            file.seek(room)
+            at = 0
+            for name, array in arrays:
+                gap = -at % _ALIGNED  # the format knows no gaps: padding belongs to an array
+                if gap:
+                    header[f"gap.{at}"] = _entry("U8", (gap,), at, at + gap)
+                    file.write(bytes(gap))
+                    at += gap
+                kind = _KINDS[array.dtype.str[1:]]
+                header[name] = _entry(kind, array.shape, at, at + array.nbytes)
+                file.write(np.ascontiguousarray(array).data)
+                at += array.nbytes
+            text = json.dumps(header).encode()
+            text += b" " * (room - 8 - len(text))
+            file.seek(0)
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o644)
+        os.replace(partial, path)
+    finally:
+        with suppress(OSError):
+            os.unlink(partial)
+
+
+_KINDS = {"u1": "U8", "f2": "F16", "f4": "F32", "i4": "I32", "i8": "I64"}
+_DTYPES = {"U8": np.uint8, "F16": np.float16, "F32": np.float32, "I32": np.int32, "I64": np.int64}
+
+
+def _entry(kind: str, shape: tuple[int, ...], start: int, end: int) -> dict[str, Any]:
+    return {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
+
+
+def _read(path: Path, wanted: dict[str, str], config: GPT2Config, kind: Format) -> Packed | None:
+    """The file, mapped; None where it is not there, not whole, or made of something else."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            length = os.fstat(file.fileno()).st_size
+            if not 2 <= size <= min(length - 8, 2**24):
+                return None
+            header = json.loads(file.read(size))
+            if header.pop("__metadata__", None) != wanted:
+                return None
+            if length != 8 + size + max(e["data_offsets"][1] for e in header.values()):
+                return None
+            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):
+        return None
+    with suppress(AttributeError, OSError, ValueError):
+        memory.madvise(mmap.MADV_WILLNEED)  # read ahead, by the system, while others prepare
+    whole = np.frombuffer(memory, np.uint8)[8 + size :]
+    found = {}
+    for name, entry in header.items():
+        start, end = entry["data_offsets"]
+        dtype = _DTYPES[entry["dtype"]]
+        found[name] = whole[start:end].view(dtype).reshape(entry["shape"])
+    begins = [header[n]["data_offsets"][0] for n in header if n.startswith("blocks.")]
+    first = min(begins)
+    found["matrices"] = found["matrices"].copy()
+    found["matrices"][:, 0] = [begin - first for begin in begins]
+    blocks = whole[first : header["blocks.head"]["data_offsets"][1]]
+    return _assembled(config, kind, blocks, found)

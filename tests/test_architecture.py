@@ -52,6 +52,8 @@ ONLY = {
     "tiktoken": {"gpt2.tokenizer"},
     "huggingface_hub": {"gpt2.checkpoint"},
     "safetensors": {"gpt2.checkpoint"},
+    "numba": {"gpt2.cpu"},
+    "llvmlite": {"gpt2.cpu"},
     "transformers": set(),
     "prometheus_client": {"gpt2.serving"},
     "ray": {"gpt2.serving"},

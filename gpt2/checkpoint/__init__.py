@@ -3,8 +3,7 @@
 Leaves to others which precision the loaded model runs in and when it is thrown away.
 """
 
-from gpt2.checkpoint.config_file import read_config, read_tokenizer
-from gpt2.checkpoint.converted import read_converted, write_converted
+from gpt2.checkpoint.config_file import read_config, read_stored, read_tokenizer
 from gpt2.checkpoint.download import (
     cached_config,
     cached_facts,
@@ -15,7 +14,13 @@ from gpt2.checkpoint.download import (
 )
 from gpt2.checkpoint.errors import Cancelled, CheckpointError
 from gpt2.checkpoint.progress import Progress
-from gpt2.checkpoint.source import Source, find_source, weights_size, weights_stamp
+from gpt2.checkpoint.source import (
+    Source,
+    find_source,
+    weights_files,
+    weights_size,
+    weights_stamp,
+)
 from gpt2.checkpoint.weights import WeightsFile, empty_model, load_model, open_weights, save_model
 
 __all__ = [
@@ -35,10 +40,10 @@ __all__ = [
     "load_model",
     "open_weights",
     "read_config",
-    "read_converted",
+    "read_stored",
     "read_tokenizer",
     "save_model",
+    "weights_files",
     "weights_size",
     "weights_stamp",
-    "write_converted",
 ]

@@ -133,10 +133,15 @@ def weights_stamp(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
     return tuple((name, s.st_size, s.st_mtime_ns, s.st_ino) for name, s in stats)
 
 
+def weights_files(folder: Path) -> list[Path]:
+    """The files of the weights in `folder`."""
+    one = (folder / WEIGHTS_FILE).is_file() or not (folder / INDEX_FILE).is_file()
+    return [folder / name for name in ([WEIGHTS_FILE] if one else sorted(shards_of(folder)))]
+
+
 def weights_size(folder: Path) -> int:
     """Bytes of the files of the weights in `folder`."""
-    names = [WEIGHTS_FILE] if (folder / WEIGHTS_FILE).is_file() else list(shards_of(folder))
-    return sum((folder / name).stat().st_size for name in names)
+    return sum(file.stat().st_size for file in weights_files(folder))
 
 
 def shards_of(folder: Path) -> dict[str, set[str]]:

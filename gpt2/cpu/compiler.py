@@ -48,8 +48,8 @@ from gpt2.cpu.tiles import (
     build_product,
     build_scores,
 )
+from gpt2.runtime import settings
 
-VARIABLE = "GPT2_CPU_FEATURES"
 _ENTRY = "gpt2_forward"
 _DIGEST = hashlib.sha256().digest_size
 _PATIENCE = 300.0  # seconds for a compilation, on a machine that is very busy
@@ -75,7 +75,7 @@ class Compiled:
 def host() -> Target:
     """This processor. GPT2_CPU_FEATURES=portable leaves out all that not every one has."""
     _initialise()
-    if os.environ.get(VARIABLE) == "portable":
+    if settings.CPU_FEATURES.get() == "portable":
         return Target("", "")
     return Target(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
 
@@ -158,7 +158,8 @@ def loops_text(precision: str, head_width: int, target: Target) -> str:
 
 def _forward_text() -> str:
     """The pass as Numba writes it, not optimised: that is done once, for all its functions."""
-    os.environ["NUMBA_OPT"] = "0"  # read when Numba is imported, which only this process does
+    # Read when Numba is imported, which only this process does.
+    settings.tell_library("NUMBA_OPT", "0")
     from numba import cfunc
 
     from gpt2.cpu.forward import SIGNATURE, forward
@@ -180,7 +181,8 @@ def _hide_all_but_entry(module: Any) -> None:
 def _make(what: tuple[str, ...], target: Target) -> bytes:
     """`object_code`, by another process. Raises Unavailable."""
     command = [sys.executable, "-m", "gpt2.cpu.compiler", target.cpu, target.features, *what]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    paths = os.pathsep.join(filter(None, sys.path))
+    environment = settings.child_environment(PYTHONPATH=paths)
     try:
         done = subprocess.run(command, capture_output=True, timeout=_PATIENCE, env=environment)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -224,7 +226,7 @@ def _file_name(what: tuple[str, ...], target: Target) -> str:
 
 def cache_folder() -> Path:
     """For code of this user alone. Who can write there can run code as this user, so nobody may."""
-    wanted = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpt2-from-scratch"
+    wanted = Path(settings.XDG_CACHE_HOME.get() or Path.home() / ".cache") / "gpt2-from-scratch"
     user = getattr(os, "getuid", lambda: "user")()
     for folder in (wanted, Path(tempfile.gettempdir()) / f"gpt2-from-scratch-{user}"):
         with suppress(OSError):

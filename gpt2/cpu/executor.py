@@ -129,9 +129,7 @@ class CompiledExecutor:
         plan[at.EMBEDDING_HALVES] = packed.embedding.dtype == np.float16
         plan[at.POSITIONS] = packed.positions.ctypes.data
         scale = np.float32(1 / np.sqrt(config.hidden_dimension))
-        by_layer = getattr(config, "scale_attn_by_inverse_layer_idx", False)
-        layer = np.arange(1, layers + 1, dtype=np.float32)
-        self._hold(at.SCALES, (scale / (layer if by_layer else 1) * np.ones(layers)).astype("f4"))
+        self._hold(at.SCALE, np.array([scale]))
         self._hold(at.EPSILON, np.array([config.layer_norm_epsilon], np.float32))
         self._hold(at.NO_BIAS, np.zeros(up(config.vocab_size, OUTPUTS), np.float32))
 

@@ -344,7 +344,7 @@ def attend(plan: Any, thread: Any, layer: Any, head: Any, row: Any, queries: Any
             filled[d] = source[d] if d < head_width else f4(0)
         out = scores + FOUND_ROW * stride
     call6(loops[LOOP_SCORES + queries], (query, query_stride, keys, tiles, scores, stride))
-    scale = floats(plan[SCALES])[layer]
+    scale = floats(plan[SCALE])[0]
     for n in range(queries):
         score = floats(scores + n * stride)
         seen = place + n + 1

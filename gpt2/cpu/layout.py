@@ -24,7 +24,7 @@ from __future__ import annotations
     EMBEDDING,
     EMBEDDING_HALVES,  # 1: float16, 0: float32
     POSITIONS,
-    SCALES,  # (L) float32: what a layer's scores are multiplied with
+    SCALE,  # one float32: what scores are multiplied with
     EPSILON,  # one float32
     NO_BIAS,  # zeros
     # of the cache

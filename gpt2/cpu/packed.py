@@ -13,7 +13,7 @@ import json
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gpt2.checkpoint import open_weights, read_config
-from gpt2.checkpoint.source import WEIGHTS_FILE
+from gpt2.checkpoint import open_weights, read_stored, weights_files
 from gpt2.config import GPT2Config
 from gpt2.cpu.compiler import cache_folder
 from gpt2.cpu.formats import FORMATS, GROUP, OUTPUTS, Bytes, Floats, Format, pack, unpack, up
+from gpt2.model.gpt2 import sinusoidal_table
 from gpt2.runtime.threads import thread_count
 
 VERSION = 1  # another number makes every kept file stale
@@ -210,8 +210,6 @@ def _embeddings(config: GPT2Config, state: State) -> tuple[Floats, Floats]:
     table = state("wte.")["weight"]
     if config.positions == "learned":
         return table, state("wpe.")["weight"]
-    from gpt2.model.positional_embedding import sinusoidal_table
-
     places = sinusoidal_table(config.max_seq_len, config.embedding_dimension).numpy()
     return table, places
 
@@ -248,16 +246,16 @@ def open_packed(folder: Path, precision: str) -> Packed:
 
     Raises CheckpointError for a checkpoint that is no good.
     """
-    config = read_config(folder)
+    stored = read_stored(folder)
+    config = stored.config
     kind = FORMATS[precision]
-    source = folder / WEIGHTS_FILE
     name = f"model.{precision}.packed.safetensors"
-    digest = source_digest(source)
+    digest = source_digest(weights_files(folder))
     wanted = {
         "version": str(VERSION),
         "precision": precision,
         "source": digest,
-        "config": json.dumps(asdict(config), sort_keys=True),
+        "config": json.dumps(asdict(stored), sort_keys=True),
     }
     beside, elsewhere = folder / name, cache_folder() / f"{digest[:32]}.{name}"
     for path in (beside, elsewhere):
@@ -278,8 +276,16 @@ def open_packed(folder: Path, precision: str) -> Packed:
         return in_memory(config, precision, state)
 
 
-def source_digest(path: Path) -> str:
-    """sha256 of the file's content, in hexadecimal.
+def source_digest(files: Sequence[Path]) -> str:
+    """sha256 of the content of one file, in hexadecimal; of several, of their digests in a row."""
+    digests = [_digest(file) for file in files]
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a file's content.
 
     The hub's cache names a file by it. Of other files it is computed once and kept, and believed as
     long as the file is the same one (device, inode), as long, and untouched since: its change time

@@ -155,8 +155,6 @@ def logits(packed: Packed, ids: Sequence[int]) -> Floats:
     x = packed.embedding[list(ids)].astype(f4) + packed.positions[:count]
     for layer in range(config.num_blocks):
         scale = f4(1 / np.sqrt(depth))
-        if getattr(config, "scale_attn_by_inverse_layer_idx", False):
-            scale = f4(scale / f4(layer + 1))
         qkv = linear(norm(x, 8 * layer), layer, 0, 3 * width)
         q, k, v = qkv.reshape(count, 3, heads, depth).transpose(1, 2, 0, 3)  # (H, T, D)
         k, v = k.astype(cached).astype(f4), v.astype(cached).astype(f4)

@@ -126,6 +126,16 @@ def set_default(setting: Setting[str], value: str) -> None:
         os.environ[setting.name] = value
 
 
+def child_environment(**changes: str) -> dict[str, str]:
+    """The environment for a process that is to be started, with these changes."""
+    return {**os.environ, **changes}
+
+
+def tell_library(name: str, value: str) -> None:
+    """Set a variable that a library reads when it is imported."""
+    os.environ[name] = value
+
+
 def _shown(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
@@ -272,6 +282,13 @@ DEVICE = Setting(
     "",
     _one_of("cpu", "cuda"),
 )
+CPU_FEATURES = Setting(
+    "GPT2_CPU_FEATURES",
+    "portable",
+    "compiles for any processor of this kind, to compare; by itself for this very one",
+    "",
+    _one_of("portable"),
+)
 THREADS = Setting(
     "GPT2_THREADS",
     _THREADS,
@@ -363,6 +380,13 @@ FORWARDED_ALLOW_IPS = Setting(
     "127.0.0.1",
     _trusted,
     page=True,
+)
+XDG_CACHE_HOME = Setting(
+    "XDG_CACHE_HOME",
+    "a folder",
+    "where compiled code is kept; by itself .cache in the home folder",
+    "",
+    str,
 )
 HF_ENDPOINT = Setting(
     "HF_ENDPOINT", _ADDRESS, "another hub to download from", "https://huggingface.co", _endpoint

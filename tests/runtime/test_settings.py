@@ -28,6 +28,8 @@ CASES: dict[str, tuple[dict[str, object], list[str]]] = {
     "GPT2_MODEL": ({"owner/name": "owner/name"}, []),
     "GPT2_PRECISION": ({"int8": "int8", " auto ": "auto"}, ["INT8", "float64"]),
     "GPT2_DEVICE": ({"cuda": "cuda"}, ["gpu", "cuda:0"]),
+    "GPT2_CPU_FEATURES": ({"portable": "portable"}, ["avx2"]),
+    "XDG_CACHE_HOME": ({"/x": "/x"}, []),
     "GPT2_THREADS": ({"1": 1, "1024": 1024}, ["0", "-1", "1.5", "1025", "9" * 5000, "²", "٣"]),
     "OMP_NUM_THREADS": ({"4,2": 4, "8": 8}, ["all", "0", "100000", "4,", "4,x"]),
     "CPU_CORES": ({"2": 2}, ["many"]),

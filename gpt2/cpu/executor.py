@@ -118,6 +118,7 @@ class CompiledExecutor:
         plan[at.INNER] = up(config.hidden_dimension_factor * width, GROUP)
         plan[at.VOCABULARY] = config.vocab_size
         plan[at.QUANTISED] = packed.kind.quantised
+        plan[at.CENTRED] = packed.kind.name != "float32"
         plan[at.BLOCK_BYTES] = packed.kind.block_bytes
         plan[at.WEIGHTS] = packed.blocks.ctypes.data
         matrices = packed.matrices.copy()
@@ -158,7 +159,7 @@ class CompiledExecutor:
         plan = self._plan
         padded, inner = int(plan[at.PADDED_WIDTH]), int(plan[at.INNER])
         self._hold(at.STREAM, _zeros(rows * padded))
-        self._hold(at.QKV, _zeros(rows * int(plan[at.QKV_WIDTH])))
+        self._hold(at.QKV, _zeros(max(rows, self.threads) * int(plan[at.QKV_WIDTH])))
         self._hold(at.MIXED, _zeros(rows * padded))
         self._hold(at.HIDDEN, _zeros(rows * inner))
         most = max(padded, inner) + 2 * GROUP

@@ -486,10 +486,11 @@ def head_row(plan: Any, own: Any, n: Any) -> Any:
     y = floats(plan[NORMED] + own * plan[NORMED_STRIDE] + n * padded * 4)
     layer_norm(plan, floats(plan[STREAM] + row * padded * 4), weight, bias, y)
     quantise_row(plan, own, n, 4 * layers, y)
-    if plan[QUANTISED]:
-        for i in range(width):
-            y[i] *= mean[i]
-        floats(plan[SHIFTS] + own * 4)[n] = total(y, padded)
+    if plan[CENTRED]:
+        room = floats(plan[QKV] + (own + n) * plan[QKV_WIDTH] * 4)  # at least as wide
+        for i in range(padded):
+            room[i] = y[i] * mean[i] if i < width else f4(0)
+        floats(plan[SHIFTS] + own * 4)[n] = total(room, padded)
 
 
 @kernel
@@ -553,7 +554,7 @@ def blocks(plan: Any, thread: Any) -> Any:
         stage = show_residual(plan, thread, stage, 2 * layer + 2)
     if plan[WANTED] > 0:
         stage = head_rows(plan, stage, own)
-        mode = SHIFT if plan[QUANTISED] else STORE
+        mode = SHIFT if plan[CENTRED] else STORE
         stage = product(
             plan, thread, stage, 4 * layers, own, plan[WANTED], normed, padded * 4,
             plan[LOGITS], plan[LOGITS_STRIDE], plan[NO_BIAS], mode,

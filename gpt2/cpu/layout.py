@@ -16,6 +16,7 @@ from __future__ import annotations
     INNER,  # of the feed-forward
     VOCABULARY,
     QUANTISED,
+    CENTRED,  # the head lacks what all its rows have in common, and a mean row has it
     BLOCK_BYTES,
     WEIGHTS,
     MATRICES,  # (4 L + 1, 4): offset of the blocks, groups, blocks of outputs, columns apart
@@ -69,7 +70,7 @@ from __future__ import annotations
     RESIDUAL,  # (rows, 2 L + 1, C)
     REPLACED,  # (rows, L, H) addresses of D floats that replace a head's output, or 0
     PLAN_SIZE,
-) = range(59)
+) = range(60)
 # fmt: on
 
 

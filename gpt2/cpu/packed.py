@@ -101,32 +101,54 @@ class Packed:
 def pack_matrix(weights: Floats, kind: Format, importance: Floats) -> tuple[Bytes, int, list[int]]:
     """Blocks of a matrix (outputs, inputs), groups apart, and the inputs that stand in them.
 
-    `importance` (inputs,) is how large each input is expected to be. 32 inputs stand apart where
-    the error they cause, or cause to those that share a scale with them, is most of all error:
-    GPT-2 has a few inputs that are a hundred times larger than the others. What eight (four) bits
-    leave of them is stored once more in a second group.
+    `importance` (inputs,) is how large each input is expected to be. GPT-2 has a few that are a
+    hundred times larger than the others, and weights that are: a group with such a weight has no
+    steps left for its neighbours. Where 32 inputs cause most of the error, they stand apart, and
+    what eight (four) bits leave of them is stored once more in a second group.
     """
     if not kind.quantised:
         return _packed_rows(weights, kind), 0, []
-    inputs = weights.shape[1]
-    sample = weights[:: max(1, len(weights) // 512)]
-    plain = _expected_error(sample, kind, importance)
-    suspects = np.argsort(-(importance * np.abs(sample).max(0)), kind="stable")[:GROUP]
-    columns = sorted(int(c) for c in suspects)
-    reduced = sample.copy()
-    reduced[:, columns] = 0
-    left = 1 - _WORTH - GROUP / inputs  # what 32 inputs like all others would take away counts not
-    if left <= 0 or _expected_error(reduced, kind, importance) > left * plain:
+    outputs, inputs = weights.shape
+    sample = np.ascontiguousarray(weights[:: max(1, outputs // 512)])
+    columns = _columns_apart(sample, kind, importance)
+    if not columns:
         return _packed_rows(weights, kind), 0, []
     wide = up(inputs, GROUP)
-    extended = np.zeros((len(weights), wide + 2 * GROUP), np.float32)
+    extended = np.zeros((outputs, wide + 2 * GROUP), np.float32)
     extended[:, :inputs] = weights
     extended[:, columns] = 0
     first = np.ascontiguousarray(weights[:, columns])
-    rest = first - _rounded(first, kind)
     extended[:, wide : wide + len(columns)] = first
-    extended[:, wide + GROUP : wide + GROUP + len(columns)] = rest
+    extended[:, wide + GROUP : wide + GROUP + len(columns)] = first - _rounded(first, kind)
     return _packed_rows(extended, kind), 2, columns
+
+
+def _columns_apart(sample: Floats, kind: Format, importance: Floats) -> list[int]:
+    """The inputs that had better stand apart, by the error measured on some outputs; or none.
+
+    Tried are those that do most themselves, being rounded badly, and those that are largest, whose
+    neighbours are.
+    """
+    errors = _errors(sample, kind, importance)
+    plain = float(errors.sum())
+    best: list[int] = []
+    # What 32 inputs like all others would take away does not count.
+    least = (1 - _WORTH - GROUP / sample.shape[1]) * plain
+    for size in (errors, importance * np.abs(sample).max(0)):
+        columns = sorted(int(c) for c in np.argsort(-size, kind="stable")[:GROUP])
+        reduced = sample.copy()
+        reduced[:, columns] = 0
+        left = float(_errors(reduced, kind, importance).sum())
+        if left < least:
+            best, least = columns, left
+    return best
+
+
+def _errors(weights: Floats, kind: Format, importance: Floats) -> npt.NDArray[np.float64]:
+    """What each input adds to the squared error of all outputs, if inputs are independent."""
+    error = (weights - _rounded(weights, kind)) * importance
+    result: npt.NDArray[np.float64] = (error.astype(np.float64) ** 2).sum(0)
+    return result
 
 
 def _packed_rows(weights: Floats, kind: Format) -> Bytes:
@@ -141,10 +163,51 @@ def _rounded(weights: Floats, kind: Format) -> Floats:
     return unpack(pack(weights, kind), kind, *weights.shape)
 
 
-def _expected_error(weights: Floats, kind: Format, importance: Floats) -> float:
-    """Squared error of the outputs, for independent inputs of that size."""
-    error = (weights - _rounded(weights, kind)) * importance
-    return float((error.astype(np.float64) ** 2).sum())
+class _Expected:
+    """How large the inputs of a layer's matrices are expected to be, told from weights alone.
+
+    The stream is taken for what the embeddings put there, inputs for independent.
+    """
+
+    def __init__(self, table: Floats, places: Floats) -> None:
+        common = table.mean(0) + places.mean(0)
+        stream = np.sqrt(table.var(0) + places.var(0) + common**2)
+        self._stream = stream / max(float(np.sqrt((stream**2).mean())), 1e-30)  # (C,)
+
+    def normed(self, weight: Floats, bias: Floats) -> Floats:
+        """After a layer norm."""
+        return _size(weight * self._stream, bias)
+
+    def inputs(self, block: dict[str, Floats]) -> dict[str, Floats]:
+        """Of all matrices of a block."""
+        attention = self.normed(block["ln_1.weight"], block["ln_1.bias"])
+        expand = self.normed(block["ln_2.weight"], block["ln_2.bias"])
+        width = len(attention)
+        values = _spread(block["attn.c_attn.weight"][2 * width :], attention)
+        before = _spread(block["mlp.c_fc.weight"], expand)
+        bias = block["mlp.c_fc.bias"]
+        # The mean square of GELU over a normal distribution, by Gauss-Hermite quadrature.
+        points, shares = np.polynomial.hermite_e.hermegauss(9)
+        inner = bias + before * points[:, None].astype(np.float32)
+        curve = inner / (1 + np.exp(-1.702 * inner.clip(-40, 40)))
+        hidden = np.sqrt((shares[:, None] * curve**2).sum(0) / shares.sum())
+        return {
+            "attn.c_attn": attention,
+            "attn.c_proj": _size(values, block["attn.c_attn.bias"][2 * width :]),
+            "mlp.c_fc": expand,
+            "mlp.c_proj": hidden.astype(np.float32),
+        }
+
+
+def _size(spread: Floats, mean: Floats) -> Floats:
+    size: Floats = np.sqrt(spread**2 + mean**2)
+    return size
+
+
+def _spread(weights: Floats, inputs: Floats) -> Floats:
+    """Of outputs, for independent inputs of these sizes."""
+    spread: Floats = np.sqrt((weights**2) @ (inputs**2))
+    return spread
 
 
 def pieces(
@@ -152,10 +215,13 @@ def pieces(
 ) -> Iterator[tuple[str, npt.NDArray[Any]]]:
     """Everything in a packed file, name by name, one matrix in memory at a time."""
     table, places = _embeddings(config, state)
-    embedded = np.sqrt((table**2).mean(0)) + np.sqrt((places**2).mean(0))  # (C,)
-    embedded /= max(float(np.sqrt((embedded**2).mean())), 1e-30)
-    mean = table.mean(0)
-    halves = kind.name != "float32" and float(np.abs(table).max(initial=0)) < 65504
+    expected = _Expected(table, places)
+    # What all tokens have in common would cost float16 the digits in which they differ: it goes to
+    # the positions instead, and of the head, where softmax does not see it, to a row of its own.
+    rounds = kind.name != "float32"
+    mean = table.mean(0) if rounds else np.zeros(table.shape[1], np.float32)
+    table, places = table - mean, places + mean
+    halves = rounds and float(np.abs(table).max(initial=0)) < 65504
     yield "embedding", table.astype(np.float16 if halves else np.float32)
     yield "positions", places
     del table
@@ -181,24 +247,16 @@ def pieces(
 
     for layer in range(config.num_blocks):
         block = state(f"h.{layer}.")
+        importance = expected.inputs(block)
         for name in MATRICES:
-            weights = block[f"{name}.weight"]
-            norm = {"attn.c_attn": "ln_1", "mlp.c_fc": "ln_2"}.get(name)
-            importance = np.ones(weights.shape[1], np.float32)
-            if norm:
-                gain, bias = block[f"{norm}.weight"], block[f"{norm}.bias"]
-                importance = np.sqrt((gain * embedded) ** 2 + bias**2)
-            yield f"blocks.{layer}.{name}", add_matrix(weights, importance)
+            packed = add_matrix(block[f"{name}.weight"], importance[name])
+            yield f"blocks.{layer}.{name}", packed
         for name in VECTORS:
             add_vector(block[name])
     final = state("ln_f.")
-    head = state("wte.")["weight"]
-    if kind.quantised:
-        # Softmax does not change when all logits do by the same; the pass adds it back in float32.
-        head = head - mean
-    importance = np.sqrt((final["weight"] * embedded) ** 2 + final["bias"] ** 2)
-    yield "blocks.head", add_matrix(head, importance)
-    for vector in (final["weight"], final["bias"], mean if kind.quantised else 0 * mean):
+    head = state("wte.")["weight"] - mean
+    yield "blocks.head", add_matrix(head, expected.normed(final["weight"], final["bias"]))
+    for vector in (final["weight"], final["bias"], mean):
         add_vector(vector)
     yield "matrices", np.array(records, np.int64)
     yield "columns", np.array(columns, np.int32)

@@ -168,7 +168,7 @@ def logits(packed: Packed, ids: Sequence[int]) -> Floats:
     last = 8 * config.num_blocks
     x = norm(x, last)
     result = product(packed, 4 * config.num_blocks, x) + f4(0)
-    if kind.quantised:
+    if kind.name != "float32":
         mean = packed.vector(last + 2, width)
         shift = total(np.pad(x * mean, ((0, 0), (0, up(width, GROUP) - width))))
         result = result + shift[:, None]

@@ -16,6 +16,7 @@ from gpt2.bench.divergence import divergence
 from gpt2.checkpoint import load_model
 from gpt2.inference.torch_executor import halve
 from gpt2.runtime.assets_folder import ASSETS
+from tests.compiled import compiled_engine
 
 MODEL = load_model(ASSETS / "tiny")
 TOKENIZER = Tokenizer(MODEL.config.vocab_size)
@@ -27,6 +28,13 @@ ENGINES: dict[str, tuple[Callable[[GPT2Model], Engine], float]] = {
         lambda model: Engine.from_model(halve(copy.deepcopy(model)), TOKENIZER),
         1e-4,
     ),
+    **{
+        f"{precision}, compiled": (
+            lambda model, precision=precision: compiled_engine(model, precision, TOKENIZER),
+            bound,
+        )
+        for precision, bound in {"float32": 1e-6, "float16": 1e-4, "int8": 1e-3}.items()
+    },
 }
 
 

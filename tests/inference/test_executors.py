@@ -17,6 +17,7 @@ from gpt2.config import GPT2Config
 from gpt2.inference.executor import NOTHING, Executor, Floats, Pass, Watch
 from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.model import GPT2Model
+from tests.compiled import compiled_executor
 from tests.reference import logits_and_maps, ours, random_checkpoint, random_ids
 
 CONFIG = GPT2Config(61, 21, 3, 7, 3, 150, 4)
@@ -41,6 +42,7 @@ def as_on_a_gpu(model: GPT2Model, slots: int) -> Executor:
 EXECUTORS: dict[str, Callable[[GPT2Model, int], Executor]] = {
     "torch": TorchExecutor,
     "torch as on a GPU": as_on_a_gpu,
+    "compiled": lambda model, slots: compiled_executor(model, "float32", slots),
 }
 
 

@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
+from gpt2.cpu import PRECISIONS
 from gpt2.inference import scheduler as module
 from gpt2.inference.executor import Floats
 from gpt2.inference.scheduler import Scheduler
 from gpt2.inference.steps import NotFinite, Request, Step
 from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.sampling import GREEDY, choose
+from tests.compiled import compiled_executor
 from tests.small import CONFIG, SHORT_PIECE, Passes, small_engine, together, until
 
 pytestmark = pytest.mark.usefixtures("short_pieces")
@@ -30,7 +32,13 @@ WARM = SamplingOptions(temperature=1.2, top_k=50, top_p=0.95, seed=11)
 EVERY_LAYER = range(CONFIG.num_blocks)
 # Each executor there is, and how many slots.
 SCHEDULERS: dict[str, Callable[[int], Scheduler]] = {
-    "torch": lambda slots: Scheduler(TorchExecutor(MODEL, slots))
+    "torch": lambda slots: Scheduler(TorchExecutor(MODEL, slots)),
+    **{
+        f"compiled {precision}": lambda slots, precision=precision: Scheduler(
+            compiled_executor(MODEL, precision, slots)
+        )
+        for precision in PRECISIONS
+    },
 }
 
 

@@ -1,5 +1,8 @@
 // What the page says before the server is heard: that nobody answers, that a field is empty.
 
+import { markFault } from "./faults.js";
+import { expectText } from "./run_note.js";
+
 const PATIENCE = 4000; // ms
 const SILENCE =
   "No answer yet. Browsers open six connections to one address: " +
@@ -19,6 +22,8 @@ export function speakThrough(status, runButtons) {
 // Generate or Continue was pressed.
 export function asked() {
   buttons?.wait(true);
+  markFault();
+  expectText();
   line?.release();
   clearTimeout(timer);
   timer = setTimeout(() => line?.say({ state: "waiting", note: SILENCE }), PATIENCE);
@@ -36,7 +41,7 @@ export function stopped() {
 }
 
 // A number field has changed; Gradio puts `least` into an empty one when it is left.
-export function typed(label, value, least) {
+export function typed(label, value, least, field) {
   if (!line) return;
   const empty = value === null || value === undefined || Number.isNaN(value);
   const complains = complaint !== null && line.status === complaint; // nothing came after it
@@ -44,5 +49,6 @@ export function typed(label, value, least) {
     if (!complains) before = line.status ?? {};
     complaint = { state: "error", note: `${label} is empty. Type a number; left empty, it becomes ${least}.` };
     line.complain(complaint);
+    markFault(field);
   } else if (complains) line.release(before);
 }

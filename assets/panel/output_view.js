@@ -8,7 +8,9 @@ import { closeListsLeft } from "./dropdowns.js";
 import { clamp } from "./geometry.js";
 import { copyText, saveText } from "./keep_text.js";
 import { keepText } from "./kept.js";
+import { markFault } from "./faults.js";
 import { RunButtons } from "./run_buttons.js";
+import { saidUnderButtons, showProgress } from "./run_note.js";
 import { runsOf } from "./runs.js";
 import { StatusLine } from "./status_line.js";
 import { TextFlow } from "./text_flow.js";
@@ -27,6 +29,7 @@ export function mount(element, props, watch, server) {
     closeListsLeft();
     keepText(runs);
     speakThrough(view.status, buttons);
+    saidUnderButtons(view.parts.note);
   }
   whileMounted(element, runs, (kind) => view.hear(kind));
   let last = null; // what was last said of a text
@@ -38,6 +41,8 @@ export function mount(element, props, watch, server) {
     runs.takeOutput(message);
     view.status.show(message);
     buttons?.hear(message);
+    if (buttons && message?.state === "error") markFault(message.field);
+    if (buttons && message) showProgress(message);
   };
   watch("value", () => {
     take();

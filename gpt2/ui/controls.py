@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from gpt2.ui.requests import MOST_CHARACTERS, OFF
+from gpt2.ui.run_note import RunNote
 from gpt2.ui.sampling_fields import cuts, seed_field, sliders
 from gpt2.ui.sizes import choices, config_of, drafts_for, source_of
 from gpt2.ui.text_line import TextLine
@@ -50,6 +51,7 @@ class Controls:
                 generate = gr.Button("Generate", variant="primary", scale=3, min_width=120)
                 stop = gr.Button("Stop", min_width=70, elem_id="stop")
                 more = gr.Button("Continue", min_width=90, elem_id="continue")
+            RunNote(elem_id="run-note")
         return cls(
             prompt=prompt,
             count=count,
@@ -130,7 +132,7 @@ def _prompt() -> tuple[gr.Textbox, TextLine]:
 
 def _sliders() -> tuple[gr.Slider, gr.Slider]:
     with gr.Row(elem_id="sliders"):
-        return sliders(config_of(DEFAULT_SIZE).max_seq_len - 1)
+        return sliders(config_of(DEFAULT_SIZE).max_seq_len - 1, "")
 
 
 def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
@@ -138,8 +140,8 @@ def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
         gr.Accordion("More sampling", open=False, elem_id="more-sampling"),
         gr.Row(elem_classes="fields"),
     ):
-        top_k, top_p = cuts()
-        seed = seed_field()
+        top_k, top_p = cuts("")
+        seed = seed_field("")
         draft = gr.Dropdown(
             draft_choices(DEFAULT_SIZE),
             value=OFF,

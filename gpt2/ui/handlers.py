@@ -13,7 +13,7 @@ from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import note
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
-from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens
+from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens, field_of
 from gpt2.ui.runs import Run
 from gpt2.ui.sizes import choices, config_of, drafts_for, source_of
 from gpt2.ui.text_line import TextLine
@@ -181,7 +181,7 @@ def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:
     gr.on(pressed, None, js=_said("asked()"), **quiet)
     controls.stop.click(None, js=_said("stopped()"), **quiet)
     for slider in controls.sliders:
-        what = f"typed({slider.label!r}, value, {slider.minimum})"
+        what = f"typed({slider.label!r}, value, {slider.minimum}, {slider.elem_id!r})"
         # Gradio would drop what is typed while it still tells of the key before.
         slider.input(None, slider, js=_said(what), trigger_mode="multiple", **quiet)
 
@@ -198,5 +198,6 @@ def _shown(frame: Frame) -> Shown:
 
 
 def _complaint(error: Exception) -> Shown:
-    """The text stays as it is; the sentence stands under it."""
-    return note("error", str(error)), gr.skip(), gr.skip()
+    """The text stays as it is; the sentence stands under the buttons, its field is marked."""
+    sentence = str(error)
+    return note("error", sentence) | {"field": field_of(sentence)}, gr.skip(), gr.skip()

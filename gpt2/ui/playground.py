@@ -14,7 +14,7 @@ from gpt2.residency import OutOfMemory
 from gpt2.serving.remote import Lost
 from gpt2.ui.frames import Frames, Value, loading_sentence, note
 from gpt2.ui.line import FullHouse, in_words, pages_at
-from gpt2.ui.requests import Request
+from gpt2.ui.requests import Request, field_of
 from gpt2.ui.runner import News, Runner, Started, Waiting
 from gpt2.ui.runs import Run, RunStore
 from gpt2.ui.sizes import precision_of, source_of
@@ -169,10 +169,11 @@ def _before_start(title: str, newest: News | None) -> Frame:
     if isinstance(newest, Waiting):
         sentence = waiting_sentence(newest.ahead, newest.seconds)
         return note("waiting", sentence), None, f"{title} · waiting in line"
-    sentence = f"Loading {title}."
+    value = note("loading", f"Loading {title}.")
     if isinstance(newest, Progress):
-        sentence = loading_sentence(title, newest)
-    return note("loading", sentence), None, f"{title} · loading"
+        part = newest.done / newest.total if newest.total else 0
+        value = note("loading", loading_sentence(title, newest)) | {"part": part}
+    return value, None, f"{title} · loading"
 
 
 def waiting_sentence(ahead: int, seconds: float | None) -> str:
@@ -183,4 +184,6 @@ def waiting_sentence(ahead: int, seconds: float | None) -> str:
 
 
 def _failure(frames: Frames | None, sentence: str) -> Value:
-    return frames.failed(sentence) if frames else note("error", sentence)
+    if frames:
+        return frames.failed(sentence)
+    return note("error", sentence) | {"field": field_of(sentence)}

@@ -19,6 +19,20 @@ OFF = "off"  # Draft with: no draft
 tokenizer_of = cache(Tokenizer)  # building one takes longer than counting a prompt
 
 
+# What a complaint begins with, and the element of the page that it is about.
+_FIELDS = {
+    "Prompt": "prompt",
+    "The prompt": "prompt",
+    "Model size": "size",
+    "Temperature": "temperature",
+    "New tokens": "new-tokens",
+    "Top-k": "top-k",
+    "Top-p": "top-p",
+    "Seed": "seed",
+    "Draft with": "draft",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A run somebody wants, every number in range."""
@@ -54,6 +68,11 @@ def checked(
     if not 1 <= count <= most:
         raise ValueError(f"New tokens must be from 1 to {most:,}, not {count:,}.")
     return Request(text, name, count, options, _draft(draft_with, name))
+
+
+def field_of(complaint: str) -> str | None:
+    """The page's element that a complaint is about, where it names a field."""
+    return next((field for words, field in _FIELDS.items() if complaint.startswith(words)), None)
 
 
 def at_most(new_tokens: object, size: str) -> int:

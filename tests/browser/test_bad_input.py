@@ -152,3 +152,42 @@ def call(app: App, endpoint: str, data: list[object]) -> str:
     with direct.open(f"{address}/{event}", timeout=60) as reply:
         stream: str = reply.read().decode()
     return stream
+
+
+def comes_into_view(visit: Visit, place: str) -> None:
+    visit.until(
+        """(place) => {
+          const element = document.querySelector(place);
+          const { top, bottom } = element.getBoundingClientRect();
+          return element.checkVisibility() && top >= 0 && bottom <= innerHeight;
+        }""",
+        place,
+    )
+
+
+def test_a_complaint_stands_in_view_under_generate_and_marks_its_field(visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 1280, "height": 720})
+    visit.choose(seed="abc")
+    visit.page.get_by_role("button", name="More sampling").click()  # folded away again
+    visit.page.evaluate("scrollTo(0, 0)")
+    visit.button("Generate").click()
+    expect(visit.note).to_contain_text("Seed must be")
+    seed = visit.page.get_by_role("textbox", name="Seed")
+    expect(seed).to_be_visible()
+    comes_into_view(visit, "#run-note [role=status]")
+    below = visit.note.bounding_box()["y"] - visit.button("Generate").bounding_box()["y"]
+    assert 0 < below < 80
+    expect(seed).to_have_attribute("aria-invalid", "true")
+    expect(seed).to_have_accessible_description(re.compile("Seed must be"))
+    visit.screenshot("error-1280")
+    seed.fill("3")
+    expect(seed).not_to_have_attribute("aria-invalid", "true")
+    expect(visit.page.locator("#controls [aria-invalid]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("label", ["Temperature", "New tokens"])
+def test_an_emptied_number_is_marked(visit: Visit, label: str) -> None:
+    visit.number(label).fill("")
+    expect(visit.number(label)).to_have_attribute("aria-invalid", "true")
+    visit.number(label).fill("1")
+    expect(visit.number(label)).not_to_have_attribute("aria-invalid", "true")

@@ -41,7 +41,7 @@ _READY = r"""() => {
 }"""
 
 # What there is of it.
-_FOUND = """() => ["#attention [data-part=map]", "#count p", "#status", "#output [role=status]"]
+_FOUND = """() => ["#attention [data-part=map]", "#count p", "#status", "#run-note [role=status]"]
   .map((place) => document.querySelector(place))
   .map((found) => found && (found.getAttribute("aria-label") ?? found.textContent))"""
 
@@ -53,12 +53,13 @@ _WATCH = """() => {
   const look = () => {
     seen.lengths.add(text.textContent.length);
     seen.rows.add(Number(map.getAttribute("aria-label").match(/(\\d+) rows/)[1]));
-    seen.notes.add(document.querySelector("#output [role=status]").textContent);
+    seen.notes.add(document.querySelector("#run-note [role=status]").textContent);
     seen.thumbs.add(window.store?.run?.atlas?.count);
   };
   const observer = new MutationObserver(look);
   const all = { subtree: true, childList: true, characterData: true, attributes: true };
   observer.observe(document.querySelector("#output"), all);
+  observer.observe(document.querySelector("#run-note"), all);
   observer.observe(map, { attributes: true });
 }"""
 
@@ -172,7 +173,7 @@ class Visit:
 
     @property
     def note(self) -> Locator:
-        return self.output.get_by_role("status")
+        return self.page.locator("#run-note").get_by_role("status")
 
     @property
     def map(self) -> Locator:

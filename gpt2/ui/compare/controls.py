@@ -40,7 +40,7 @@ class CompareControls:
                 memory = TextLine(elem_id="compare-memory")
             with gr.Column(min_width=320, scale=2):
                 with gr.Row(elem_classes="fields"):
-                    temperature, new_tokens = sliders(_most_new_tokens())
+                    temperature, new_tokens = sliders(_most_new_tokens(), "compare-")
                 top_k, top_p, seed, same_noise = _more_sampling()
                 with gr.Row(elem_id="compare-actions"):
                     compare = gr.Button("Compare", variant="primary", scale=3, min_width=120)
@@ -115,6 +115,6 @@ def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Checkbox]:
         gr.Accordion("More sampling", open=False, elem_classes="more-sampling"),
         gr.Row(elem_classes="fields"),
     ):
-        top_k, top_p = cuts()
-        seed = seed_field()
+        top_k, top_p = cuts("compare-")
+        seed = seed_field("compare-")
     return top_k, top_p, seed, same_noise

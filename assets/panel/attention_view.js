@@ -87,9 +87,9 @@ export class AttentionView {
     setHidden(parts.example, !run?.example);
     const asked = run?.layers && runs.trouble === "";
     setHidden(parts.empty, count > 0 || !(asked || run === null));
-    setText(parts.empty, asked ? `Reading the text again: ${titleOf(runs.look)}.` : EMPTY);
+    setText(parts.empty, asked ? `Recomputing ${titleOf(runs.look).replace("One head: ", "")} …` : EMPTY);
     const pool = this.map.draw(this.theme);
-    setText(parts.pooled, pool > 1 && count ? `a dot is the largest of ${pool} × ${pool}` : "");
+    setText(parts.pooled, pool > 1 && count ? `each pixel is the maximum of ${pool} × ${pool} weights` : "");
     const about = explain(runs.look.mode);
     setHidden(parts.about, about === "");
     setText(parts.about, about);

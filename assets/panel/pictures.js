@@ -52,7 +52,7 @@ function drawScale(c, runs, theme) {
 }
 
 function words(runs) {
-  const apart = runs.splits ? "; the first token apart, the others as shares of the rest" : "";
+  const apart = runs.splits ? "; first token separate, the rest rescaled to 100 %" : "";
   return `${SCALES[runs.scale].name}; rows read from columns${apart}`;
 }
 

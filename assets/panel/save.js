@@ -1,4 +1,4 @@
-// Ways to take a map along: picture, drawing, numbers, a page that opens offline, a link.
+// Ways to take a map along: picture, drawing, numbers, a standalone page, a link.
 
 import { setText } from "./dom.js";
 import { saveBlob } from "./keep_text.js";
@@ -14,7 +14,7 @@ const WAYS = [
   ["SVG", "svg", (runs, theme) => new Blob([asSvg(runs, theme)], { type: "image/svg+xml" })],
   ["CSV", "csv", (runs) => new Blob([asCsv(runs)], { type: "text/csv;charset=utf-8" })],
   ["JSON", "json", (runs) => new Blob([asJson(runs)], { type: "application/json" })],
-  ["page that opens offline", "html", (runs, theme, say) => offlinePage(runs, say)],
+  ["Standalone HTML page", "html", (runs, theme, say) => offlinePage(runs, say)],
 ];
 
 /** Put the buttons into `box`; `theme()` gives the colours a picture is drawn in. */

@@ -5,13 +5,14 @@ Leaves to others which precision the loaded model runs in and when it is thrown 
 
 from gpt2.checkpoint.config_file import read_config
 from gpt2.checkpoint.converted import read_converted, write_converted
-from gpt2.checkpoint.download import cached_folder, fetch, is_cached
+from gpt2.checkpoint.download import ATTEMPTS, cached_folder, fetch, is_cached
 from gpt2.checkpoint.errors import Cancelled, CheckpointError
 from gpt2.checkpoint.progress import Progress
 from gpt2.checkpoint.source import Source, find_source
 from gpt2.checkpoint.weights import WeightsFile, empty_model, load_model, open_weights, save_model
 
 __all__ = [
+    "ATTEMPTS",
     "Cancelled",
     "CheckpointError",
     "Progress",

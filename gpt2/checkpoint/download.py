@@ -24,10 +24,11 @@ T = TypeVar("T")
 
 _POLL = 0.1  # seconds between two looks at `cancelled`
 _WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before the second, third, ... try
+ATTEMPTS = len(_WAITS) + 1
 _PATIENCE = 8.0  # seconds after which a hub that does not answer is not asked again
 _GRACE = 3.0  # seconds after Ctrl-C in which the thread may remove what is half-made
 _SPARE_BYTES = 100_000_000  # left free on the disk, for everything else that writes there
-_ADVICE = "Nothing half-made was kept. Try again; Tiny works without a download."
+_ADVICE = "No partial file was kept. Try again; Tiny works without a download."
 
 
 def fetch(

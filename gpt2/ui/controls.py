@@ -93,13 +93,10 @@ def draft_choices(size: str) -> list[tuple[str, str]]:
 
 
 def draft_hint(size: str) -> str:
-    """What stands at **Draft with**: what it does, or why there is nothing to choose."""
+    """What stands at **Draft with**: what it does, or that there is nothing to choose."""
     if drafts_for(size):
-        return (
-            "A smaller size guesses ahead: the same text, token for token. It pays for large sizes"
-        )
-    title = source_of(size).title
-    return f"No model with this vocabulary is smaller than {title}: nothing can guess ahead for it"
+        return "A smaller size drafts ahead; the text stays the same. Worthwhile for large models"
+    return "No draft model available"
 
 
 def draft_update(size: str, draft: str | None) -> Any:

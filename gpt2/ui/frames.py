@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpt2.checkpoint import Progress
+from gpt2.checkpoint import ATTEMPTS, Progress
 from gpt2.engine import Event, Finish
 from gpt2.tokenizer import Tokenizer
 from gpt2.ui.atlas import bins_for, packed_rows
@@ -24,13 +24,13 @@ def note(state: str, sentence: str) -> Value:
 
 def loading_sentence(title: str, progress: Progress) -> str:
     """How far a download is, in megabytes, speed and time left, and how often it was begun."""
-    again = f" Try {progress.attempt}." if progress.attempt > 1 else ""
+    again = f" (attempt {progress.attempt} of {ATTEMPTS})" if progress.attempt > 1 else ""
     if progress.done == 0:
-        return f"{title}: asking the hub.{again}"
+        return f"{title}: contacting Hugging Face{again}"
     done, total = progress.done / 1e6, progress.total / 1e6
     left = "" if progress.seconds_left is None else f", {_duration(progress.seconds_left)} left"
     speed = f"{progress.bytes_per_second / 1e6:.1f} MB/s"
-    return f"{title}: {done:,.0f} of {total:,.0f} MB, {speed}{left}{again and '.' + again}"
+    return f"{title}: {done:,.0f} of {total:,.0f} MB, {speed}{left}{again}"
 
 
 def finish_sentence(finish: Finish, title: str, context: int) -> str:
@@ -38,11 +38,11 @@ def finish_sentence(finish: Finish, title: str, context: int) -> str:
     if finish == "context":
         return (
             f"The context is full: {title} reads {context:,} tokens at most. The text is kept; "
-            "to go on, start again from its last part."
+            "to continue, start again from its last part."
         )
     if finish == "time":
-        return "This took as long as one text may take here. The text is kept: Continue goes on."
-    return f"{title} ended the text here itself." if finish == "end of text" else ""
+        return "The time limit for one text is reached. The text is kept; press Continue to resume."
+    return f"{title} ended the text here." if finish == "end of text" else ""
 
 
 class Frames:

@@ -60,7 +60,7 @@ class Handlers:
                   controls.request, views, api_name="click_generate", **runs),
             controls.more.click(self.go_on, controls.request, views, **runs),
         ):  # fmt: skip
-            # A size that was downloaded is "already here" from now on.
+            # A size that has been downloaded says so from now on.
             event.then(lambda: gr.update(choices=choices()), outputs=controls.size, **quiet)
             event.then(None, js=_said("answered()"), **quiet)
         page.load(self.arrive, controls.size, [controls.size, status], **quiet)

@@ -85,7 +85,7 @@ class Playground:
         if self.runner.is_loaded(size):
             state = "ready"
         elif is_cached(source):
-            state = "built in · ready" if source.folder else "on this computer"
+            state = "built in · ready" if source.folder else "downloaded"
         else:
             state = "downloaded on first use"
         return f"{source.title} · {precision_of(size)} · {state}"

@@ -103,8 +103,13 @@ def count_tokens(prompt: str, size: str) -> str:
         return f"more than {config.max_seq_len:,} tokens: too long"
     count = tokens_in(prompt, config)
     over = count - config.max_seq_len + 1
-    warning = f": {over:,} too many" if over > 0 else ""
-    return f"{count:,} of {config.max_seq_len:,} tokens{warning}"
+    if over > 0:
+        most = config.max_seq_len - 1
+        return (
+            f"{count:,} tokens; this model takes at most {most:,} with one new token: "
+            f"{over:,} too many"
+        )
+    return f"{count:,} of {config.max_seq_len:,} tokens"
 
 
 def tokens_in(text: str, config: GPT2Config) -> int:

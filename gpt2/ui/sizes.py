@@ -85,12 +85,12 @@ def weights_bytes(name: str) -> int:
 def label(name: str) -> str:
     """One line of the list: name, parameters, and what it costs to use it."""
     if name not in SIZES:
-        return f"{name} · {'here' if is_cached(source_of(name)) else 'to download'}"
+        return f"{name} · {'local' if is_cached(source_of(name)) else 'to download'}"
     size = SIZES[name]
     if size.built_in:
         cost = "built in"
     elif is_cached(find_source(name)):
-        cost = "already here"
+        cost = "downloaded"
     else:
         cost = f"{_bytes(size.download_bytes)} to download"
     return f"{size.label} · {_parameters(size.config)} · {cost}"

@@ -26,7 +26,7 @@ def test_hostile_prompts_are_only_text(visit: Visit) -> None:
         assert text.startswith(visit.prompt.input_value())
         for query in range(visit.rows()):
             visit.page.evaluate("(query) => store.select({ query, key: 0 })", query)
-        expect(visit.note).to_have_text(re.compile(r"^Done\.|ended the text here itself\.$"))
+        expect(visit.note).to_have_text(re.compile(r"^Done\.|ended the text here\.$"))
         visit.nothing_ran()
     assert visit.prompt.input_value() == HOSTILE[-1]
 

@@ -70,7 +70,7 @@ def test_only_a_smaller_size_of_the_vocabulary_can_draft(visit: Visit) -> None:
     expect(options).to_have_text([re.compile("Off")])
     visit.page.keyboard.press("Escape")
     visit.choose(size="Small")
-    expect(hint).to_contain_text("It pays for large sizes")
+    expect(hint).to_contain_text("Worthwhile for large models")
     draft.click()
     expect(options).to_have_text([re.compile("Off"), re.compile("Distil")])
     options.last.click()

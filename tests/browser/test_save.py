@@ -1,4 +1,4 @@
-"""What one takes along: pictures, numbers, a page that opens offline, a link."""
+"""What one takes along: pictures, numbers, a standalone page, a link."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def test_a_map_is_taken_along_and_a_link_brings_it_back(
         np.testing.assert_allclose(row, expected[i, : i + 1], atol=0.012)
         assert sum(row) == pytest.approx(1, abs=1e-4)
 
-    page = saved(visit, "page that opens offline", tmp_path)
+    page = saved(visit, "Standalone HTML page", tmp_path)
     opens_offline(browser, page, text)
     visit.attention.get_by_label("Colour scale", exact=True).select_option("log")
-    visit.attention.get_by_label("first token apart").uncheck()
+    visit.attention.get_by_label("separate first token").uncheck()
     visit.button("copy link").click()
     expect(visit.attention.get_by_text("in the link itself")).to_be_visible()
     link = visit.page.evaluate("navigator.clipboard.readText()")
@@ -68,7 +68,7 @@ def test_a_map_is_taken_along_and_a_link_brings_it_back(
     assert other.page.evaluate("[store.look.layer, store.look.head]") == [3, 2]
     assert other.page.evaluate("[store.scale, store.apart]") == ["log", False]
     expect(other.attention.get_by_label("Colour scale", exact=True)).to_have_value("log")
-    expect(other.attention.get_by_label("first token apart")).not_to_be_checked()
+    expect(other.attention.get_by_label("separate first token")).not_to_be_checked()
     expect(other.number("New tokens")).to_have_value("30")
     assert "#map" not in other.page.url
     opens_in_the_same_tab(other, link, text_of(11, 30))

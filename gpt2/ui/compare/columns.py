@@ -16,7 +16,7 @@ from gpt2.ui.requests import Request
 from gpt2.ui.runner import Started, Waiting
 from gpt2.ui.sizes import source_of
 
-_TOO_LONG = "This took as long as one comparison may take here. The text is kept."
+_TOO_LONG = "The time limit for one comparison is reached. The text is kept."
 _log = logging.getLogger(__name__)
 
 

@@ -107,8 +107,8 @@ def _most_new_tokens() -> int:
 def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Checkbox]:
     same_noise = gr.Checkbox(
         True,
-        label="Same noise",
-        info="Every size meets the same luck, so what differs is the model",
+        label="Same randomness",
+        info="Every size gets the same random draws, so differences come from the model",
         elem_id="same-noise",
     )
     with (

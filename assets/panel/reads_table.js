@@ -5,17 +5,23 @@ import { keptOf, percent, readersOf, strongest } from "./reading.js";
 import { labelOf, nameOf, placeOf, quotedOf } from "./token_label.js";
 
 const ENTRIES = 20;
+const FEW = 8; // on a phone, until all are asked for
 const READERS = 2;
 
 export class ReadsTable {
   constructor(parts) {
     this.parts = parts;
+    this.count = 0; // entries of the row shown
     this.lines = Array.from({ length: ENTRIES }, () => this.line());
     parts.longer.addEventListener("click", () => {
       const long = parts.reads.classList.toggle("long");
       parts.longer.setAttribute("aria-expanded", String(long));
-      setText(parts.longer, long ? "show 8" : "show all 20");
+      this.nameLonger(long);
     });
+  }
+
+  nameLonger(long) {
+    setText(this.parts.longer, long ? `show ${FEW}` : `show all ${this.count}`);
   }
 
   line() {
@@ -52,7 +58,9 @@ export class ReadsTable {
     setText(this.parts.verb, query < 0 ? "" : " reads from");
     const entries = shown ? strongest(shown, ENTRIES, split ? 1 : 0).filter(({ weight }) => weight > 0) : [];
     this.lines.forEach((line, k) => this.fill(line, entries[k], entries[0], tokens));
-    setHidden(this.parts.longer, entries.length <= 8);
+    setHidden(this.parts.longer, entries.length <= FEW);
+    this.count = entries.length;
+    this.nameLonger(this.parts.reads.classList.contains("long"));
     setText(this.parts.others, shown ? othersOf(shown, entries, split ? 1 : 0) : "");
     setText(this.parts.share, row && split && query > 0 ? shareOf(row) : "");
     setText(this.parts.readers, readersText(view));

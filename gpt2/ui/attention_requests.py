@@ -13,6 +13,7 @@ from gpt2.engine import Engine
 from gpt2.levels import Levels
 from gpt2.sampling import GREEDY
 from gpt2.ui.atlas import bins_for, pack_nibbles, pooled_map
+from gpt2.ui.default_size import default_size
 from gpt2.ui.frames import Value, attention_value
 from gpt2.ui.guesses import wire_guesses
 from gpt2.ui.maps import LAYER_MODES, MapView, clamped, layer_rows, map_rows
@@ -53,8 +54,9 @@ class AttentionRequests:
         self._roles = RoleRequests(self._rebuild)
 
     def warm_up(self) -> None:
-        """Load the built-in model in the background, so that the first visitor finds it ready."""
+        """Load in the background what the first visitor sees and what he begins with."""
         self._slow.submit(self.example)
+        self._slow.submit(self._load, default_size())
 
     def server_functions(self) -> list[Callable[[Any], Value]]:
         """What the browser may call; Gradio marks them, and a bound method takes no mark."""
@@ -97,6 +99,10 @@ class AttentionRequests:
         # Added anew for every visitor, so that it is never the least recently used.
         self._playground.runs.add(self._example)
         return attention_value(self._example, self._example.view, 0, b"")
+
+    def _load(self, size: str) -> None:
+        with suppress(*TOLD), self._playground.runner.engine(size):
+            pass
 
     def _answer(self, work: Callable[[Run, Any], Value], request: Any) -> Value:
         if not self._room.acquire(blocking=False):

@@ -7,13 +7,12 @@ from typing import Any
 
 import gradio as gr
 
+from gpt2.ui.default_size import default_size
 from gpt2.ui.requests import MOST_CHARACTERS, OFF
 from gpt2.ui.run_note import RunNote
 from gpt2.ui.sampling_fields import cuts, seed_field, sliders
-from gpt2.ui.sizes import choices, config_of, drafts_for, source_of
+from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
 from gpt2.ui.text_line import TextLine
-
-DEFAULT_SIZE = "tiny"
 
 EXAMPLES = (
     "Once upon a time there was a little fox who lived",
@@ -29,6 +28,7 @@ class Controls:
     prompt: gr.Textbox
     count: TextLine
     size: gr.Dropdown
+    about_size: TextLine
     temperature: gr.Slider
     new_tokens: gr.Slider
     top_k: gr.Slider
@@ -42,11 +42,13 @@ class Controls:
     @classmethod
     def build(cls) -> Controls:
         """Put the controls on the page that is being built."""
+        first = default_size()
         with gr.Column(elem_id="controls", elem_classes="card"):
             prompt, count = _prompt()
-            size = gr.Dropdown(choices(), value=DEFAULT_SIZE, label="Model size", elem_id="size")
-            temperature, new_tokens = _sliders()
-            top_k, top_p, seed, draft = _more_sampling()
+            size = gr.Dropdown(choices(), value=first, label="Model size", elem_id="size")
+            about_size = TextLine(value=size_hint(first), elem_id="size-hint")
+            temperature, new_tokens = _sliders(first)
+            top_k, top_p, seed, draft = _more_sampling(first)
             with gr.Row(elem_id="actions"):
                 generate = gr.Button("Generate", variant="primary", scale=3, min_width=120)
                 stop = gr.Button("Stop", min_width=70, elem_id="stop")
@@ -56,6 +58,7 @@ class Controls:
             prompt=prompt,
             count=count,
             size=size,
+            about_size=about_size,
             temperature=temperature,
             new_tokens=new_tokens,
             top_k=top_k,
@@ -127,12 +130,12 @@ def _prompt() -> tuple[gr.Textbox, TextLine]:
     return prompt, count
 
 
-def _sliders() -> tuple[gr.Slider, gr.Slider]:
+def _sliders(size: str) -> tuple[gr.Slider, gr.Slider]:
     with gr.Row(elem_id="sliders"):
-        return sliders(config_of(DEFAULT_SIZE).max_seq_len - 1, "")
+        return sliders(config_of(size).max_seq_len - 1, "")
 
 
-def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
+def _more_sampling(size: str) -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
     with (
         gr.Accordion("More sampling", open=False, elem_id="more-sampling"),
         gr.Row(elem_classes="fields"),
@@ -140,11 +143,11 @@ def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
         top_k, top_p = cuts("")
         seed = seed_field("")
         draft = gr.Dropdown(
-            draft_choices(DEFAULT_SIZE),
+            draft_choices(size),
             value=OFF,
             label="Draft with",
             min_width=140,
-            info=draft_hint(DEFAULT_SIZE),
+            info=draft_hint(size),
             elem_id="draft",
         )
     return top_k, top_p, seed, draft

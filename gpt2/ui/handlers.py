@@ -15,7 +15,7 @@ from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
 from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens, field_of
 from gpt2.ui.runs import Run
-from gpt2.ui.sizes import choices, config_of, drafts_for, source_of
+from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
 from gpt2.ui.text_line import TextLine
 from gpt2.ui.visitors import Visitors, address_of
 
@@ -81,7 +81,7 @@ class Handlers:
         controls.size.change(
             self.size_changed,
             [controls.size, controls.draft],
-            [controls.new_tokens, most, controls.draft, status],
+            [controls.new_tokens, most, controls.draft, controls.about_size, status],
             **quiet,
         ).then(None, [controls.new_tokens, most], controls.new_tokens, js=_FIT, **quiet)
 
@@ -139,11 +139,12 @@ class Handlers:
         """What may have changed since the server started: which sizes are here, what is ready."""
         return gr.update(choices=choices()), self._playground.status(size)
 
-    def size_changed(self, size: str, draft: str) -> tuple[Any, int, Any, str]:
-        """New tokens up to what this size can read, who can draft, and the words at the top."""
+    def size_changed(self, size: str, draft: str) -> tuple[Any, int, Any, str, str]:
+        """What this size can read at most, who can draft for it, what it is, whether it is here."""
         most = config_of(source_of(size).name).max_seq_len - 1
         drafts = draft_update(size, draft)
-        return gr.update(maximum=most), most, drafts, self._playground.status(size)
+        hint, status = size_hint(size), self._playground.status(size)
+        return gr.update(maximum=most), most, drafts, hint, status
 
     def stop(self, request: gr.Request) -> None:
         """End this visitor's run within one token."""

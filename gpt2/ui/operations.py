@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from gpt2.runtime import settings
 from gpt2.serving.log import log_as_json
 from gpt2.serving.metrics import CONTENT_TYPE, Metrics
-from gpt2.ui.controls import DEFAULT_SIZE
+from gpt2.ui.default_size import default_size
 from gpt2.ui.runner import Runner
 from gpt2.ui.sizes import offered
 
@@ -22,7 +22,7 @@ def operations(runner: Runner) -> list[BaseRoute]:
         return {shown: held[name] for shown, name in offered().items() if name in held}
 
     def health(_: Request) -> JSONResponse:
-        ready = runner.is_loaded(DEFAULT_SIZE)
+        ready = runner.is_loaded(default_size())
         state = {
             "status": "ready" if ready else "loading",
             "loaded": loaded(),

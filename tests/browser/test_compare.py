@@ -48,7 +48,9 @@ def test_a_comparison_from_the_click_to_the_figures(tab: Comparing, deep: Path) 
         expect(tab.columns.nth(at)).to_contain_text("seed 3")
         expect(tab.columns.nth(at)).to_contain_text(re.compile(r"first token \d\.\d\d s"))
     expect(tab.columns.locator(".parted")).to_have_count(2)
-    expect(tab.columns.nth(1)).to_contain_text(re.compile("Diverges from Tiny (at the first token|after)"))
+    expect(tab.columns.nth(1)).to_contain_text(
+        re.compile("Diverges from Tiny (at the first token|after)")
+    )
     for title, found in bits.items():
         expect(tab.surprise).to_contain_text(f"{title} {found.bits_per_byte:.4f} bits per byte")
     row = tab.figures.get_by_role("row").nth(1)

@@ -64,7 +64,9 @@ def test_the_count_follows_every_key(visit: Visit) -> None:
         visit.prompt.press_sequentially(text.removeprefix(visit.prompt.input_value()))
         expect(visit.count).to_have_text(f"{len(tokens.encode(text))} of 512 tokens")
     visit.prompt.fill("word " * 600)
-    expect(visit.count).to_have_text(re.compile(r"^[\d,]+ tokens; this model takes at most 511 with one new token: [\d,]+ too many$"))
+    expect(visit.count).to_have_text(
+        re.compile(r"^[\d,]+ tokens; .* at most 511 with one new token: [\d,]+ too many$")
+    )
 
 
 def test_an_example_fills_the_prompt(visit: Visit) -> None:
@@ -134,7 +136,7 @@ def test_the_worked_example_is_drawn_and_answers(visit: Visit) -> None:
     expect(visit.map).to_have_attribute("aria-label", re.compile(r"^Attention map, 18 rows"))
     # The second " the" reads from what followed the first.
     visit.map.hover(position=visit.cell(15, 7))
-    expect(visit.attention).to_contain_text(re.compile(r"“·the” \(15\) reads “·cat” \(7\): 0\.\d"))
+    expect(visit.attention).to_contain_text(re.compile(r"“·the” \(15\) reads “·cat” \(7\): \d\d\s%"))
     visit.until("() => store.run.atlas.count === 18")
     visit.page.wait_for_timeout(100)
     painted = "(c) => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width,"

@@ -9,6 +9,7 @@ import { writeHelp } from "./help.js";
 import { Legend } from "./legend.js";
 import { linkedLook } from "./link.js";
 import { MapPanel } from "./map_panel.js";
+import { captionOf, clearestHead, tellingRow } from "./caption.js";
 import { explain, titleOf } from "./map_view.js";
 import { Pickers } from "./pickers.js";
 import { sentence } from "./reading.js";
@@ -65,6 +66,7 @@ export class AttentionView {
     if (kind === "atlas") return this.atlas?.growSoon();
     if (kind === "told") return this.tell();
     this.drawSoon();
+    if (this.atlas && ["rows", "status", "roles"].includes(kind)) this.openClearest();
     if (["rows", "tokens", "status"].includes(kind)) return;
     if (kind !== "selection") return this.surroundLater();
     this.announce();
@@ -112,12 +114,38 @@ export class AttentionView {
     const row = runs.row(selection.query);
     const text = sentence(tokens, selection, row, runs.splits);
     setText(parts.readout, text);
+    setText(parts.words, this.caption(tokens, selection.query, row));
     parts.map.setAttribute("aria-label", `Attention map, ${runs.drawable} rows. ${text}`);
     this.table.show({
       tokens, row, query: selection.query, shown: runs.shownRow(selection.query),
       split: runs.splits, rowOf: (i) => runs.row(i), count: runs.drawable,
     });
     this.atlas?.read();
+  }
+
+  // In words, and why this head is open where the reader has not chosen it.
+  caption(tokens, query, row) {
+    const { look, splits, run } = this.runs;
+    const { opened } = run ?? {};
+    const named = Boolean(opened) && opened.layer === look.layer && opened.head === look.head;
+    const words = captionOf({ tokens, query, row, split: splits, look, named });
+    return named ? `Clearest head on this text: ${titleOf(look).replace("One head: ", "")}. ${words}` : words;
+  }
+
+  // A text is written: what one of its heads does shows more than the layer in the middle.
+  openClearest() {
+    const { runs } = this;
+    const { run, roles } = runs;
+    if (runs.chosen || !run?.status || runs.running || roles.text?.n !== run.rowCount) return;
+    if (run.opened === undefined) {
+      run.opened = clearestHead(roles.text, run.heads);
+      if (run.opened) runs.suggest({ layer: run.opened.layer, head: run.opened.head, mode: "head" });
+    }
+    if (!run.opened || runs.suggested || run.shown || runs.drawable < run.rowCount) return;
+    run.shown = true;
+    const { items } = run.tokens;
+    const query = tellingRow(items, runs.drawable, (i) => runs.row(i), run.opened.role);
+    if (query > 0) runs.suggest({}, query);
   }
 
   // Spoken only for a choice, never for what passes under the pointer or arrives by itself.

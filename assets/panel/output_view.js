@@ -14,6 +14,7 @@ import { saidUnderButtons, showProgress } from "./run_note.js";
 import { runsOf } from "./runs.js";
 import { StatusLine } from "./status_line.js";
 import { TextFlow } from "./text_flow.js";
+import { explainTerms } from "./terms.js";
 import { TextMarks } from "./text_marks.js";
 import { DraftMarks } from "./draft_marks.js";
 import { plainText } from "./token_label.js";
@@ -27,6 +28,7 @@ export function mount(element, props, watch, server) {
   const buttons = props.channel ? null : new RunButtons(runs);
   if (buttons) {
     closeListsLeft();
+    explainTerms();
     keepText(runs);
     speakThrough(view.status, buttons);
     saidUnderButtons(view.parts.note);
@@ -92,6 +94,9 @@ export class OutputView {
     const { text, caret, empty } = this.parts;
     const { run } = this.runs;
     const status = run?.status ?? null;
+    const example = Boolean(run?.example && !status);
+    setHidden(this.parts.example, !example);
+    if (example && this.flow.show(run.tokens.items.slice(0, run.tokens.ready), 0)) this.markLater();
     if (status) {
       if (this.flow.show(run.tokens.items.slice(0, run.tokens.ready), status.prompt)) this.markLater();
       if (status.prompt !== this.prompt) this.flow.markPrompt(status.prompt);
@@ -107,7 +112,7 @@ export class OutputView {
 
   mark() {
     const { runs } = this;
-    if (!runs.run?.status) return;
+    if (!runs.run?.status && !runs.run?.example) return;
     const { selection } = runs;
     if (selection.follows && runs.running && still()) this.marks.clear();
     else this.marks.show(selection, runs.shownRow(selection.query), (i) => runs.row(i), runs.drawable);

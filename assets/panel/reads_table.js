@@ -62,7 +62,9 @@ export class ReadsTable {
     this.count = entries.length;
     this.nameLonger(this.parts.reads.classList.contains("long"));
     setText(this.parts.others, shown ? othersOf(shown, entries, split ? 1 : 0) : "");
-    setText(this.parts.share, row && split && query > 0 ? shareOf(row) : "");
+    const hasShare = row && split && query > 0;
+    setHidden(this.parts.sinkline, !hasShare);
+    setText(this.parts.share, hasShare ? shareOf(row) : "");
     setText(this.parts.readers, readersText(view));
   }
 

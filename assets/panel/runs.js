@@ -20,6 +20,7 @@ export class Runs {
     this.apart = true; // the first token is shown apart, the rest as shares of the rest
     this.wantsAtlas = false;
     this.pick = null; // {query, key}: where the reader put the selection
+    this.suggested = null; // the row that shows something, while the reader has put it nowhere
     this.hover = null; // the same, for as long as the pointer rests there
     this.trouble = "";
     this.server = null;
@@ -69,6 +70,7 @@ export class Runs {
     const { run } = this;
     this.shape(value);
     run.example = Boolean(value.example);
+    if (run.example) this.suggested = value.row ?? null;
     if (value.view) run.pushed = keyOf(value.view);
     run.rowCount = Math.max(run.rowCount, value.n ?? 0);
     run.tokenCount = Math.max(run.tokenCount, run.rowCount);
@@ -97,7 +99,7 @@ export class Runs {
     if (this.seen.has(id)) return false;
     this.seen.add(id);
     this.run = new Text(id);
-    this.pick = this.hover = null;
+    this.pick = this.hover = this.suggested = null;
     this.roles.reset();
     this.tell("run");
     return true;
@@ -165,6 +167,16 @@ export class Runs {
     this.healer.poke(0);
   }
 
+  /** Show another map, and a row of it, without taking them for the reader's choice. */
+  suggest(change, query = null) {
+    this.look = { ...this.look, ...change };
+    this.suggested = query;
+    this.follow();
+    this.tell("view");
+    this.tell("selection");
+    this.healer.poke(0);
+  }
+
   /** Begin with this map and way of drawing, as a link or a file wants it. */
   start({ look, scale, apart }) {
     Object.assign(this, { look, apart, chosen: true });
@@ -185,6 +197,7 @@ export class Runs {
 
   select(pick) {
     this.pick = pick;
+    this.suggested = null;
     this.hover = null;
     this.tell("selection");
   }
@@ -219,6 +232,8 @@ export class Runs {
   get selection() {
     const chosen = this.hover ?? this.pick;
     if (chosen) return { query: chosen.query, key: chosen.key ?? null, follows: false };
+    const { suggested } = this;
+    if (suggested !== null && suggested < this.drawable) return { query: suggested, key: null, follows: true };
     return { query: this.told.query, key: null, follows: true };
   }
 

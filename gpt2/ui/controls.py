@@ -14,11 +14,14 @@ from gpt2.ui.sampling_fields import cuts, seed_field, sliders
 from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
 from gpt2.ui.text_line import TextLine
 
-EXAMPLES = (
-    "Once upon a time there was a little fox who lived",
-    "The old king said to his three sons",
-    '"Oh, look!" cried Alice, and',
-)
+PROMPT = "Once upon a time there was a little fox who lived"
+
+# What the buttons under the prompt say and what they put there; none of it stands there at first.
+EXAMPLES = {
+    "The old king": "The old king said to his three sons",
+    "Oh, look!": '"Oh, look!" cried Alice, and',
+    "A red ball": "Tom had a red ball and Lily had a blue ball. Tom threw the red",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +114,9 @@ def draft_update(size: str, draft: str | None) -> Any:
 
 def _prompt() -> tuple[gr.Textbox, TextLine]:
     prompt = gr.Textbox(
-        EXAMPLES[0],
+        PROMPT,
         label="Prompt",
-        lines=3,
+        lines=2,
         max_lines=8,
         max_length=MOST_CHARACTERS + 1,  # a browser that lays out megabytes stands still
         elem_id="prompt",
@@ -122,8 +125,7 @@ def _prompt() -> tuple[gr.Textbox, TextLine]:
         count = TextLine(elem_id="count")
         TextLine(value="Shift + Enter generates", elem_id="hint")
     with gr.Row(elem_id="examples"):
-        for example in EXAMPLES:
-            words = " ".join(example.split()[:4])
+        for words, example in EXAMPLES.items():
             button = gr.Button(words, size="sm", min_width=0, elem_classes="chip")
             # In the browser alone, so that it works while the server is busy.
             button.click(None, None, prompt, js=f"() => {example!r}", api_visibility="private")

@@ -38,9 +38,12 @@ from gpt2.ui.text_line import TextLine
 from gpt2.ui.theme import page_theme
 
 TITLE = "GPT-2, from scratch"
-WHAT = "Watch a language model choose each word, and see which earlier words it looks at."
+WHAT = (
+    'Watch a <button type="button" class="term" data-term="model">language model</button> choose '
+    "each word, and see which earlier words it looks at."
+)
 
-_STYLES = ("tokens.css", "app.css", "controls.css", "compare.css")
+_STYLES = ("tokens.css", "app.css", "controls.css", "compare.css", "popover.css")
 _MOST_IN_CLUSTER = 24  # each holds one of this process's threads
 # Every run in line holds a thread; beside them the page itself needs some.
 _SPARE_THREADS = 40

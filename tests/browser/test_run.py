@@ -39,7 +39,7 @@ def test_text_and_map_grow_token_by_token(visit: Visit) -> None:
     expect(visit.output).to_contain_text("300 of 300 new tokens")
     expect(visit.output).to_contain_text("seed 7")
     expect(visit.status).to_have_text("Tiny · float32 · ready")
-    expect(visit.attention.get_by_text("Worked example")).to_be_hidden()
+    expect(visit.attention.get_by_text("Example", exact=True).first).to_be_hidden()
     visit.screenshot("after")
 
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from gpt2.config import SIZES
 from gpt2.ui.compare.wish import MOST_SIZES
-from gpt2.ui.controls import EXAMPLES
+from gpt2.ui.controls import PROMPT
 from gpt2.ui.requests import MOST_CHARACTERS
 from gpt2.ui.sampling_fields import cuts, seed_field, sliders
 from gpt2.ui.sizes import choices, config_of
@@ -82,7 +82,7 @@ def default_sizes() -> list[str]:
 
 def _what() -> tuple[gr.Textbox, gr.Dropdown]:
     prompt = gr.Textbox(
-        EXAMPLES[0],
+        PROMPT,
         label="Prompt",
         lines=3,
         max_lines=8,

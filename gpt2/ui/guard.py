@@ -17,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gpt2.serving.framing import frame_ancestors
 from gpt2.ui.first_scripts import with_first_scripts
 
 # What the page and `gradio_client` use. Gradio has more, which take files, fetch addresses, write
@@ -31,12 +32,10 @@ _LEVEL = 6  # of gzip: a page takes 4 ms, and 9 would save a hundredth of it
 MOST_BYTES = 4_000_000  # of one request; the longest prompt takes 0.6 MB as JSON
 
 _INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
-# Spaces are shown inside huggingface.co, and from a host of hf.space.
-_FRAMED_BY = "'self' https://huggingface.co https://*.hf.space"
 _POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
-    f"form-action 'self'; frame-ancestors {_FRAMED_BY}; script-src 'self' 'unsafe-eval'"
+    "form-action 'self'; script-src 'self' 'unsafe-eval'"
 )
 
 
@@ -91,7 +90,7 @@ class _Answer:
             if headers.get("content-type", "").startswith("text/html"):
                 self._start, self._page = message, []
                 return
-            headers["Content-Security-Policy"] = _POLICY
+            headers["Content-Security-Policy"] = f"frame-ancestors {frame_ancestors()}; {_POLICY}"
         elif self._page is not None:
             self._page.append(message.get("body", b""))
             if message.get("more_body"):
@@ -117,4 +116,5 @@ class _Answer:
 def page_policy(page: bytes) -> str:
     """The policy for a page in which exactly the scripts that stand in it now may run."""
     digests = (hashlib.sha256(script).digest() for script in _INLINE.findall(page))
-    return _POLICY + "".join(f" 'sha256-{base64.b64encode(d).decode()}'" for d in digests)
+    scripts = "".join(f" 'sha256-{base64.b64encode(d).decode()}'" for d in digests)
+    return f"frame-ancestors {frame_ancestors()}; {_POLICY}{scripts}"

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute
 from gpt2.residency import Residency, memory_budget
 from gpt2.runtime import settings
 from gpt2.serving.engines import engine_loader, home_device
+from gpt2.serving.framing import frame_ancestors
 from gpt2.ui.about import about_line, about_routes
 from gpt2.ui.api import Api
 from gpt2.ui.assets import panel_route, panel_text
@@ -54,6 +55,7 @@ _routes: WeakKeyDictionary[gr.Blocks, list[BaseRoute]] = WeakKeyDictionary()
 
 def build_page(where: str = "local") -> gr.Blocks:
     """Everything wired; the built-in model loads in the background. Raises ValueError."""
+    frame_ancestors()  # says now, not at the first visit, what is no origin
     runner = build_runner(where)
     playground = Playground(runner)
     asked = AttentionRequests(playground)
@@ -70,7 +72,7 @@ def build_page(where: str = "local") -> gr.Blocks:
             with gr.Tab("Write"):
                 controls, output, attention = _write_tab(functions)
             with gr.Tab("Compare"):
-                add_compare(page, playground, functions, RUNS)
+                add_compare(page, playground, functions, RUNS, status)
         gr.HTML(about_line(), elem_id="about", apply_default_css=False)
         handlers = Handlers(playground)
         handlers.wire(page, controls, output, attention, status)

@@ -5,7 +5,10 @@ import { atMostEvery } from "./dom.js";
 
 const TEXT = "gpt2 text";
 const CONTROLS = "gpt2 controls";
+const OWN = "gpt2 address";
 const GAP = 250; // ms between two writes while a text grows
+
+let forgotten = false; // the page is about to be loaded anew, without its text
 
 // Gradio calls this with every control's value when one of them has changed.
 export function keepControls(values) {
@@ -18,8 +21,29 @@ export function read() {
   return kept.some(Boolean) ? `{"text":${kept[0] ?? "null"},"controls":${kept[1] ?? "null"}}` : "";
 }
 
+/** The address that this tab wrote last; with one, writes it down. */
+export function keepOwn(hash) {
+  if (hash !== undefined) keep(OWN, hash);
+  return own();
+}
+
+export function own() {
+  return load(OWN) ?? "";
+}
+
+/** A reload shows no text. */
+export function forgetText() {
+  try {
+    sessionStorage.removeItem(TEXT);
+    sessionStorage.removeItem(OWN);
+  } catch {
+    // nothing is kept there
+  }
+  forgotten = true;
+}
+
 export function keepText(runs) {
-  const write = () => runs.run?.status && store(TEXT, snapshot(runs.run));
+  const write = () => runs.run?.status && !forgotten && store(TEXT, snapshot(runs.run));
   const soon = atMostEvery(GAP, write);
   runs.subscribe((kind) => (kind === "tokens" || kind === "status") && soon());
   addEventListener("pagehide", write);
@@ -37,8 +61,12 @@ export function snapshot({ tokens, status }) {
 
 // Where a browser forbids storage the page works as before: only a reload forgets.
 function store(key, value) {
+  keep(key, JSON.stringify(value));
+}
+
+function keep(key, text) {
   try {
-    sessionStorage.setItem(key, JSON.stringify(value));
+    sessionStorage.setItem(key, text);
   } catch (error) {
     console.debug("not kept:", error.message);
   }

@@ -1,5 +1,6 @@
 // The Output panel: text as it comes, what its tokens read, numbers, copy and save.
 
+import { keepAddress } from "./address.js";
 import { answered, speakThrough } from "./asked.js";
 import {
   afterEachFrame, linkLabels, partsOf, perFrame, setHidden, setText, whileMounted,
@@ -30,6 +31,7 @@ export function mount(element, props, watch, server) {
     closeListsLeft();
     explainTerms();
     keepText(runs);
+    keepAddress(runs);
     speakThrough(view.status, buttons);
     saidUnderButtons(view.parts.note);
   }

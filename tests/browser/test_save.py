@@ -59,6 +59,7 @@ def test_a_map_is_taken_along_and_a_link_brings_it_back(
     opens_offline(browser, page, text)
     visit.attention.get_by_label("Colour scale", exact=True).select_option("log")
     visit.attention.get_by_label("separate first token").uncheck()
+    visit.page.evaluate("store.select({ query: 20, key: 4 })")
     visit.button("copy link").click()
     expect(visit.attention.get_by_text("in the link itself")).to_be_visible()
     link = visit.page.evaluate("navigator.clipboard.readText()")
@@ -70,19 +71,21 @@ def test_a_map_is_taken_along_and_a_link_brings_it_back(
     expect(other.attention.get_by_label("Colour scale", exact=True)).to_have_value("log")
     expect(other.attention.get_by_label("separate first token")).not_to_be_checked()
     expect(other.number("New tokens")).to_have_value("30")
-    assert "#map" not in other.page.url
+    assert other.page.evaluate("store.pick") == {"query": 20, "key": 4}
+    assert "map=head.4.3.log.0&row=20.4&" in other.page.url
     opens_in_the_same_tab(other, link, text_of(11, 30))
 
 
 def opens_in_the_same_tab(visit: Visit, link: str, text: str) -> None:
     """A link pasted where the page is open changes no more than what stands behind the #."""
     assert visit.generate(seed=12, new_tokens=5) != text
+    visit.until("(link) => location.href.split('&text=')[1] !== link.split('&text=')[1]", link)
     visit.page.evaluate("(link) => { window.before = true; location.href = link; }", link)
     visit.until("() => !window.before")
     visit.ready()
     visit.until("() => store.run?.status && store.missing() === null")
     assert visit.written() == text
-    assert "#map" not in visit.page.url
+    assert visit.page.url == link
 
 
 def opens_offline(browser: Browser, page: Path, text: str) -> None:

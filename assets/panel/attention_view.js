@@ -29,6 +29,7 @@ export function mount(element, props, watch, server) {
   runs.connect(server);
   linkLabels(element);
   const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
+  if (props.headed) view.parts.title.classList.add("unseen"); // there is a heading over it
   whileMounted(element, runs, (kind) => view.hear(kind));
   const take = () => runs.takeAttention(messageOf(props.value));
   watch("value", take);
@@ -66,7 +67,7 @@ export class AttentionView {
     if (kind === "atlas") return this.atlas?.growSoon();
     if (kind === "told") return this.tell();
     this.drawSoon();
-    if (this.atlas && ["rows", "status", "roles"].includes(kind)) this.openClearest();
+    if (this.atlas && ["rows", "status", "roles", "view"].includes(kind)) this.openClearest();
     if (["rows", "tokens", "status"].includes(kind)) return;
     if (kind !== "selection") return this.surroundLater();
     this.announce();
@@ -139,9 +140,12 @@ export class AttentionView {
     if (runs.chosen || !run?.status || runs.running || roles.text?.n !== run.rowCount) return;
     if (run.opened === undefined) {
       run.opened = clearestHead(roles.text, run.heads);
-      if (run.opened) runs.suggest({ layer: run.opened.layer, head: run.opened.head, mode: "head" });
+      const { layer, head } = run.opened ?? {};
+      if (run.opened) runs.fetchMap({ mode: "head", layer, head }, () => runs.suggest({ mode: "head", layer, head }));
     }
-    if (!run.opened || runs.suggested || run.shown || runs.drawable < run.rowCount) return;
+    const { opened } = run;
+    const open = opened && runs.look.layer === opened.layer && runs.look.head === opened.head;
+    if (!open || runs.suggested || run.shown || runs.drawable < run.rowCount) return;
     run.shown = true;
     const { items } = run.tokens;
     const query = tellingRow(items, runs.drawable, (i) => runs.row(i), run.opened.role);

@@ -2,9 +2,10 @@
 // which of its rows, show something most clearly. Pure.
 
 import { keptOf, mostRead, percent } from "./reading.js";
-import { labelOf } from "./token_label.js";
+import { isUnruly, labelOf, shorten } from "./token_label.js";
 import { needsHead, needsLayer } from "./map_view.js";
 
+const LONGEST = 16; // characters of a token
 const IDLE = 0.6; // of a row on the first token: the head does little else
 const SPREAD = 0.2; // below, no token stands out
 const CLEAR = 0.4; // a score that deserves a role, as in gpt2/head_roles.py
@@ -12,8 +13,8 @@ const REPEATS = 3; // rows with an earlier copy from which on a lookup can be to
 
 /** A token as a word between quotes. */
 export function wordOf(token) {
-  const text = typeof token === "string" ? token.trim() : "";
-  return `“${text || labelOf(token)}”`;
+  const text = typeof token === "string" && !isUnruly(token) ? token.trim() : "";
+  return `“${shorten(text || labelOf(token), LONGEST)}”`;
 }
 
 /** @param {{mode: string}} look */

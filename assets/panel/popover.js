@@ -5,7 +5,7 @@ const GAP = 8; // CSS pixels
 const EDGE = 12; // that stay free at the edges of the window
 
 let box = null;
-let open = null; // {anchor, onClose}
+let open = null; // {anchor, onClose, sticky}
 
 /**
  * Opens the box under (or over) `anchor`; Escape, a click elsewhere or another box closes it.
@@ -15,17 +15,18 @@ let open = null; // {anchor, onClose}
 export function openPopover(anchor, content, { onClose = () => {}, sticky = false } = {}) {
   closePopover();
   box ??= made();
-  box.popover = sticky ? "manual" : "auto";
   box.replaceChildren(content);
-  open = { anchor, onClose };
+  open = { anchor, onClose, sticky };
   box.showPopover();
   place();
   return box;
 }
 
 export function closePopover() {
-  if (box?.matches(":popover-open")) box.hidePopover(); // told of in "toggle", but later
-  closed();
+  const before = open;
+  open = null;
+  if (box?.matches(":popover-open")) box.hidePopover();
+  before?.onClose();
 }
 
 /** What the box stands beside, or null. */
@@ -44,17 +45,19 @@ function made() {
   element.className = "popover";
   element.id = "popover";
   element.setAttribute("role", "note");
+  element.popover = "manual"; // or the press on its own anchor would close it before it is heard
   document.body.append(element);
-  element.addEventListener("beforetoggle", (event) => event.newState === "closed" && closed());
+  addEventListener("pointerdown", ({ target }) => {
+    if (open && !open.sticky && !element.contains(target) && !open.anchor.contains(target)) closePopover();
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !open) return;
+    event.stopPropagation(); // it closes this and nothing else
+    closePopover();
+  }, true);
   addEventListener("scroll", place, { capture: true, passive: true });
   addEventListener("resize", place);
   return element;
-}
-
-function closed() {
-  const before = open;
-  open = null;
-  before?.onClose();
 }
 
 function place() {

@@ -83,7 +83,7 @@ function othersOf(shown, entries, from) {
   const count = shown.length - from - entries.length;
   if (entries.length < ENTRIES || count <= 0) return "";
   const listed = entries.reduce((sum, { weight }) => sum + weight, 0);
-  const share = percent(Math.max(0, shown.slice(from).reduce((sum, weight) => sum + weight, 0) - listed));
+  const share = percent(Math.max(1e-9, shown.slice(from).reduce((sum, weight) => sum + weight, 0) - listed));
   return count === 1 ? `1 more has ${share}` : `${count} more share ${share}`;
 }
 

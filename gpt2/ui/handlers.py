@@ -182,7 +182,7 @@ def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:
     gr.on(pressed, None, js=_said("asked()"), **quiet)
     controls.stop.click(None, js=_said("stopped()"), **quiet)
     for slider in controls.sliders:
-        what = f"typed({slider.label!r}, value, {slider.minimum}, {slider.elem_id!r})"
+        what = f"typed({slider.label!r}, value, {slider.elem_id!r})"
         # Gradio would drop what is typed while it still tells of the key before.
         slider.input(None, slider, js=_said(what), trigger_mode="multiple", **quiet)
 

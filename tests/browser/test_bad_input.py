@@ -88,16 +88,19 @@ def test_a_complaint_during_a_run_stands_until_the_next_press(visit: Visit) -> N
 def test_an_emptied_number_says_so_and_its_return_puts_the_words_back(visit: Visit) -> None:
     visit.generate(new_tokens=5, seed=1)
     before = visit.note.inner_text()
-    for label, least in (("New tokens", 1), ("Temperature", 0)):
+    for label in ("New tokens", "Temperature"):
         visit.number(label).fill("")
         expect(visit.note).to_have_text(
-            f"{label} is empty. Type a number; left empty, it becomes {least}."
+            f"{label} is empty. Type a number; left empty, it keeps the last one."
         )
         visit.number(label).fill("1")
         expect(visit.note).to_have_text(before)
-    visit.number("New tokens").fill("")
-    visit.number("New tokens").press("Tab")
-    expect(visit.number("New tokens")).to_have_value("1")
+    for label, value in (("New tokens", "7"), ("Temperature", "0.85")):
+        visit.choose(new_tokens=7, temperature=0.85)
+        visit.number(label).fill("")
+        visit.number(label).press("Tab")
+        expect(visit.number(label)).to_have_value(value)
+        expect(visit.note).to_have_text(before)
 
 
 def test_a_server_that_does_not_answer_is_no_silence(visit: Visit) -> None:

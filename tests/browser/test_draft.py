@@ -48,7 +48,7 @@ def test_a_drafted_text_is_the_same_and_shows_its_guesses(
     expect(legend).to_be_visible()
     expect(legend).to_contain_text("guessed right by Tiny")
     expect(legend).to_contain_text(f"{right} of {right + wrong} guesses right")
-    expect(legend).to_contain_text(re.compile(r"\d\.\d\d×: (faster|slower) than without drafting"))
+    expect(legend).to_contain_text(re.compile(r"\d\.\d\d.: (faster|slower) than without drafting"))
     expect(visit.text.locator(".kept")).to_have_count(right)
     expect(visit.text.locator(".corrected")).to_have_count(wrong)
     expect(visit.text.locator("del")).to_have_count(wrong)

@@ -40,6 +40,10 @@ _READY = r"""() => {
     && /^\d[\d,]* of [\d,]+ tokens/.test(document.querySelector("#count p")?.textContent);
 }"""
 
+# After a run the clearest head is opened, unless the reader has chosen one.
+_OPENED = """(store.chosen || store.run.status.state === "error" || store.run.rowCount < 2
+  || store.run.opened === null || store.run.shown)"""
+
 # What there is of it.
 _FOUND = """() => ["#attention [data-part=map]", "#count p", "#status", "#run-note [role=status]"]
   .map((place) => document.querySelector(place))
@@ -252,7 +256,7 @@ class Visit:
         """Wait for the end of the run and for the last missing row; the text."""
         self.until(
             "() => ['done', 'stopped', 'error'].includes(store.run?.status?.state)"
-            " && store.missing() === null"
+            " && store.missing() === null && " + _OPENED
         )
         return self.written()
 

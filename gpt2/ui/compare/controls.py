@@ -44,7 +44,7 @@ class CompareControls:
                 top_k, top_p, seed, same_noise = _more_sampling()
                 with gr.Row(elem_id="compare-actions"):
                     compare = gr.Button("Compare", variant="primary", scale=3, min_width=120)
-                    stop = gr.Button("Stop", min_width=70)
+                    stop = gr.Button("Stop", min_width=70, elem_id="compare-stop")
         return cls(
             prompt=prompt,
             sizes=sizes,

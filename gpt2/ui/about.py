@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
 
-from gpt2.assets_folder import ASSETS
+from gpt2.runtime.assets_folder import ASSETS
 
 # The name in the address, and the file: beside the assets, or none where only the package is here.
 _FILES = {

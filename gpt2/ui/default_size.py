@@ -10,7 +10,7 @@ import numpy as np
 
 from gpt2.checkpoint import is_cached
 from gpt2.config import SIZES
-from gpt2.device import CPU
+from gpt2.runtime.device import CPU
 from gpt2.serving.engines import writing_device
 from gpt2.ui.sizes import config_of, source_of, weights_bytes
 

@@ -30,7 +30,8 @@ NAME = """() => {
   const e = document.activeElement;
   if (e === document.body) return null;
   const named = document.getElementById(e.getAttribute("aria-labelledby"));
-  return e.getAttribute("aria-label") ?? named?.innerText ?? e.labels?.[0]?.innerText ?? e.innerText;
+  const label = named ?? e.labels?.[0] ?? e;
+  return e.getAttribute("aria-label") ?? label.innerText;
 }"""
 
 

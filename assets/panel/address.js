@@ -24,7 +24,8 @@ export function keepAddress(runs) {
     if (!run.status && !runs.chosen && !runs.pick && tab === "write" && !location.hash) return;
     const turn = (writing += 1);
     const hash = await hashOf(runs, tab === "write" ? "" : tab);
-    if (leaving || turn !== writing || hash === location.hash) return;
+    if (leaving || turn !== writing) return;
+    if (hash === location.hash) return keepOwn(hash); // a text that the address has put back
     const text = begun.has(run.id) ? `${run.id} ${run.tokenCount}` : step.text; // else it was put back
     const isStep = text !== step.text || tab !== step.tab;
     history[isStep ? "pushState" : "replaceState"](history.state, "", hash);

@@ -4,7 +4,7 @@
 
 const SPANS = [12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768];
 const LABELLED = { gutter: 84, least: 9, strip: 22 };
-const INDEXED = { gutter: 84, strip: 10 }; // room for the words of what is selected
+const INDEXED = { gutter: 88, strip: 10 }; // room for the words of what is selected
 const NARROW = 420; // CSS pixels, as on a phone
 const NARROW_INDEXED = { gutter: 58, strip: 10 };
 const GAP = 4;

@@ -145,6 +145,7 @@ def test_a_run_by_keys_alone(visit: Visit) -> None:
     assert page.evaluate("store.selection.follows") is True
 
     visit.head.focus()
+    page.keyboard.press("Home")
     page.keyboard.press("ArrowDown")
     visit.until("() => store.look.head === 1")
     visit.atlas.press("End")

@@ -11,6 +11,7 @@ from gpt2.tokenizer import Tokenizer
 from gpt2.ui.atlas import bins_for, packed_rows
 from gpt2.ui.guesses import draft_numbers, wire_guesses
 from gpt2.ui.maps import MapView, map_rows
+from gpt2.ui.requests import field_of
 from gpt2.ui.runs import Run
 from gpt2.ui.wire import encode_bytes, pack_rows, wire_tokens
 
@@ -20,6 +21,12 @@ Value = dict[str, Any]
 def note(state: str, sentence: str) -> Value:
     """A message of the Output panel that touches no text."""
     return {"run": None, "state": state, "note": sentence}
+
+
+def complaint(sentence: str) -> Value:
+    """A note that something is wrong, with the element of the page that it is about, if any."""
+    field = field_of(sentence)
+    return note("error", sentence) | ({"field": field} if field else {})
 
 
 def loading_sentence(title: str, progress: Progress) -> str:

@@ -10,10 +10,10 @@ import gradio as gr
 
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
-from gpt2.ui.frames import note
+from gpt2.ui.frames import complaint
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
-from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens, field_of
+from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens
 from gpt2.ui.runs import Run
 from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
 from gpt2.ui.text_line import TextLine
@@ -200,5 +200,4 @@ def _shown(frame: Frame) -> Shown:
 
 def _complaint(error: Exception) -> Shown:
     """The text stays as it is; the sentence stands under the buttons, its field is marked."""
-    sentence = str(error)
-    return note("error", sentence) | {"field": field_of(sentence)}, gr.skip(), gr.skip()
+    return complaint(str(error)), gr.skip(), gr.skip()

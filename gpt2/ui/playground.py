@@ -12,9 +12,9 @@ from gpt2.checkpoint import Cancelled, CheckpointError, Progress, is_cached
 from gpt2.engine import Engine, Event
 from gpt2.residency import OutOfMemory
 from gpt2.serving.remote import Lost
-from gpt2.ui.frames import Frames, Value, loading_sentence, note
+from gpt2.ui.frames import Frames, Value, complaint, loading_sentence, note
 from gpt2.ui.line import FullHouse, in_words, pages_at
-from gpt2.ui.requests import Request, field_of
+from gpt2.ui.requests import Request
 from gpt2.ui.runner import News, Runner, Started, Waiting
 from gpt2.ui.runs import Run, RunStore
 from gpt2.ui.sizes import precision_of, source_of
@@ -186,4 +186,4 @@ def waiting_sentence(ahead: int, seconds: float | None) -> str:
 def _failure(frames: Frames | None, sentence: str) -> Value:
     if frames:
         return frames.failed(sentence)
-    return note("error", sentence) | {"field": field_of(sentence)}
+    return complaint(sentence)

@@ -312,6 +312,7 @@ def test_a_prompt_that_is_too_long_is_refused_with_the_numbers() -> None:
         "run": None,
         "state": "error",
         "note": "The prompt has 400 tokens and this model reads at most 319. Shorten it by 81.",
+        "field": "prompt",
     }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
+
+from gpt2.runtime.settings import FRAMED_BY
 
 FRAMED_BY_VARIABLE = "GPT2_FRAMED_BY"
 
@@ -19,7 +20,7 @@ def frame_ancestors() -> str:
     GPT2_FRAMED_BY names more origins, between spaces or commas: `https://school.example`, or `*`
     for any. Raises ValueError for what is no origin.
     """
-    wanted = re.split(r"[\s,]+", os.environ.get(FRAMED_BY_VARIABLE, "").strip())
+    wanted = re.split(r"[\s,]+", FRAMED_BY.get())
     for origin in filter(None, wanted):
         if not _ORIGIN.fullmatch(origin):
             raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from html import escape
 
 from starlette.requests import Request
@@ -10,6 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
 
 from gpt2.runtime.assets_folder import ASSETS
+from gpt2.runtime.settings import SPACE_ID
 
 # The name in the address, and the file: beside the assets, or none where only the package is here.
 _FILES = {
@@ -23,7 +23,7 @@ _HUB = "https://huggingface.co"
 
 def about_line(space: str | None = None) -> str:
     """The line as HTML; `space` is the Space's name, by itself that of the environment."""
-    space = space or os.environ.get("SPACE_ID")
+    space = space or SPACE_ID.get()
     source = f"{_HUB}/spaces/{space}/tree/main" if space else "about/readme"
     links = [
         ("GPT-2 written from scratch in PyTorch. ", "Source", source),

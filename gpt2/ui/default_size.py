@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from functools import cache
 
@@ -11,6 +10,7 @@ import numpy as np
 from gpt2.checkpoint import is_cached
 from gpt2.config import SIZES
 from gpt2.runtime.device import CPU
+from gpt2.runtime.settings import DEFAULT_SIZE
 from gpt2.serving.engines import writing_device
 from gpt2.ui.sizes import config_of, source_of, weights_bytes
 
@@ -29,7 +29,7 @@ def default_size() -> str:
     which this machine can write LEAST_SPEED tokens a second with; Mini works everywhere. Raises
     ValueError for a wish that is not offered.
     """
-    if wish := os.environ.get(DEFAULT_SIZE_VARIABLE):
+    if wish := DEFAULT_SIZE.get():
         return source_of(wish).name
     here = [name for name in SIZES if is_cached(source_of(name))]
     public = [name for name in here if not SIZES[name].built_in]

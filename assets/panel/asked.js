@@ -1,5 +1,8 @@
 // What the page says by itself: that nobody answers, that a call is refused, that a field is empty.
 
+import { markFault } from "./faults.js";
+import { expectText } from "./run_note.js";
+
 const PATIENCE = 4000; // ms
 const SILENCE =
   "No answer yet. Browsers open six connections to one address: " +
@@ -19,6 +22,8 @@ export function speakThrough(status, runButtons) {
 // Generate or Continue was pressed.
 export function asked() {
   buttons?.wait(true);
+  markFault();
+  expectText();
   line?.release();
   clearTimeout(timer);
   timer = setTimeout(() => line?.say({ state: "waiting", note: SILENCE }), PATIENCE);
@@ -42,14 +47,34 @@ export function stopped() {
   line?.release();
 }
 
-// A number field has changed; Gradio puts `least` into an empty one when it is left.
-export function typed(label, value, least) {
+const lastOf = new Map(); // number field -> what it held last
+
+// Gradio puts the smallest number into an empty field when it is left: put the last one back first.
+globalThis.document?.addEventListener("focusin", ({ target }) => remember(target));
+globalThis.document?.addEventListener("input", ({ target }) => remember(target), true);
+globalThis.document?.addEventListener("blur", ({ target }) => {
+  if (!isNumber(target) || target.value !== "" || !lastOf.has(target)) return;
+  target.value = lastOf.get(target);
+  target.dispatchEvent(new Event("input", { bubbles: true }));
+}, true);
+
+function isNumber(node) {
+  return node instanceof HTMLInputElement && node.type === "number";
+}
+
+function remember(node) {
+  if (isNumber(node) && node.value !== "") lastOf.set(node, node.value);
+}
+
+// A number field has changed.
+export function typed(label, value, field) {
   if (!line) return;
   const empty = value === null || value === undefined || Number.isNaN(value);
   const complains = complaint !== null && line.status === complaint; // nothing came after it
   if (empty) {
     if (!complains) before = line.status ?? {};
-    complaint = { state: "error", note: `${label} is empty. Type a number; left empty, it becomes ${least}.` };
+    complaint = { state: "error", note: `${label} is empty. Type a number; left empty, it keeps the last one.` };
     line.complain(complaint);
+    markFault(field);
   } else if (complains) line.release(before);
 }

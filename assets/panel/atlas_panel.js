@@ -137,7 +137,9 @@ export class AtlasPanel {
     const { step, top, left } = this.plan;
     const { layer, head } = this.runs.look;
     const [y, x] = [layer * step, head * step];
-    scroll.scrollTop = clamp(scroll.scrollTop, y + top + step - scroll.clientHeight, y);
+    const at = scroll.getBoundingClientRect().top + y;
+    if (at < 0) scrollBy(0, at);
+    else if (at + top + step > innerHeight) scrollBy(0, at + top + step - innerHeight);
     scroll.scrollLeft = clamp(scroll.scrollLeft, x + left + step - scroll.clientWidth, x);
   }
 }

@@ -9,6 +9,7 @@ import { writeHelp } from "./help.js";
 import { Legend } from "./legend.js";
 import { linkedLook } from "./link.js";
 import { MapPanel } from "./map_panel.js";
+import { captionOf, clearestHead, tellingRow } from "./caption.js";
 import { explain, titleOf } from "./map_view.js";
 import { Pickers } from "./pickers.js";
 import { sentence } from "./reading.js";
@@ -28,6 +29,7 @@ export function mount(element, props, watch, server) {
   runs.connect(server);
   linkLabels(element);
   const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
+  if (props.headed) view.parts.title.classList.add("unseen"); // there is a heading over it
   whileMounted(element, runs, (kind) => view.hear(kind));
   const take = () => runs.takeAttention(messageOf(props.value));
   watch("value", take);
@@ -65,6 +67,7 @@ export class AttentionView {
     if (kind === "atlas") return this.atlas?.growSoon();
     if (kind === "told") return this.tell();
     this.drawSoon();
+    if (this.atlas && ["rows", "status", "roles", "view"].includes(kind)) this.openClearest();
     if (["rows", "tokens", "status"].includes(kind)) return;
     if (kind !== "selection") return this.surroundLater();
     this.announce();
@@ -87,9 +90,9 @@ export class AttentionView {
     setHidden(parts.example, !run?.example);
     const asked = run?.layers && runs.trouble === "";
     setHidden(parts.empty, count > 0 || !(asked || run === null));
-    setText(parts.empty, asked ? `Reading the text again: ${titleOf(runs.look)}.` : EMPTY);
+    setText(parts.empty, asked ? `Recomputing ${titleOf(runs.look).replace("One head: ", "")} …` : EMPTY);
     const pool = this.map.draw(this.theme);
-    setText(parts.pooled, pool > 1 && count ? `a dot is the largest of ${pool} × ${pool}` : "");
+    setText(parts.pooled, pool > 1 && count ? `each pixel is the maximum of ${pool} × ${pool} weights` : "");
     const about = explain(runs.look.mode);
     setHidden(parts.about, about === "");
     setText(parts.about, about);
@@ -112,12 +115,41 @@ export class AttentionView {
     const row = runs.row(selection.query);
     const text = sentence(tokens, selection, row, runs.splits);
     setText(parts.readout, text);
+    setText(parts.words, this.caption(tokens, selection.query, row));
     parts.map.setAttribute("aria-label", `Attention map, ${runs.drawable} rows. ${text}`);
     this.table.show({
       tokens, row, query: selection.query, shown: runs.shownRow(selection.query),
       split: runs.splits, rowOf: (i) => runs.row(i), count: runs.drawable,
     });
     this.atlas?.read();
+  }
+
+  // In words, and why this head is open where the reader has not chosen it.
+  caption(tokens, query, row) {
+    const { look, splits, run } = this.runs;
+    const { opened } = run ?? {};
+    const named = Boolean(opened) && opened.layer === look.layer && opened.head === look.head;
+    const words = captionOf({ tokens, query, row, split: splits, look, named });
+    return named ? `Clearest head on this text: ${titleOf(look).replace("One head: ", "")}. ${words}` : words;
+  }
+
+  // A text is written: what one of its heads does shows more than the layer in the middle.
+  openClearest() {
+    const { runs } = this;
+    const { run, roles } = runs;
+    if (runs.chosen || !run?.status || runs.running || roles.text?.n !== run.rowCount) return;
+    if (run.opened === undefined) {
+      run.opened = clearestHead(roles.text, run.heads);
+      const { layer, head } = run.opened ?? {};
+      if (run.opened) runs.fetchMap({ mode: "head", layer, head }, () => runs.suggest({ mode: "head", layer, head }));
+    }
+    const { opened } = run;
+    const open = opened && runs.look.layer === opened.layer && runs.look.head === opened.head;
+    if (!open || runs.suggested || run.shown || runs.drawable < run.rowCount) return;
+    run.shown = true;
+    const { items } = run.tokens;
+    const query = tellingRow(items, runs.drawable, (i) => runs.row(i), run.opened.role);
+    if (query > 0) runs.suggest({}, query);
   }
 
   // Spoken only for a choice, never for what passes under the pointer or arrives by itself.

@@ -19,7 +19,7 @@ export const SCALES = {
     place: (weight) => Math.max(0, 1 - Math.log(Math.max(weight, LOG_FROM)) / Math.log(LOG_FROM)),
     marks: [0.001, 0.01, 0.1, 1],
   },
-  row: { name: "row maximum", place: (weight) => weight, marks: [0, 0.25, 0.5, 0.75, 1] },
+  row: { name: "per-row maximum", place: (weight) => weight, marks: [0, 0.25, 0.5, 0.75, 1] },
 };
 
 const FINE = 4096;

@@ -3,6 +3,7 @@
 import { bytes } from "./comparison.js";
 import { MiniMap } from "./mini_map.js";
 import { mount as mountOutput } from "./output_view.js";
+import { BUSY } from "./status_line.js";
 import { runsOf } from "./runs.js";
 import { setText } from "./dom.js";
 
@@ -58,6 +59,11 @@ export class CompareColumn {
   show(output) {
     this.props.value = output;
     this.changed();
+  }
+
+  /** Its text has not begun yet. */
+  get waits() {
+    return BUSY.includes(this.props.value?.state);
   }
 
   get progress() {

@@ -5,6 +5,7 @@ import { CompareColumn } from "./compare_column.js";
 import { shareColumns } from "./comparison.js";
 import { partsOf, perFrame, setText } from "./dom.js";
 import { partingOf, partingSentence } from "./parting.js";
+import { enable } from "./run_buttons.js";
 import { runsOf } from "./runs.js";
 
 const FULL = "compare-full"; // the store that the full map follows one column with
@@ -27,12 +28,15 @@ export class CompareView {
     this.opened = null;
     this.full = runsOf(FULL);
     this.compareSoon = perFrame(() => this.compare());
+    this.stopSoon = perFrame(() => enable("compare-stop", false) || this.stopSoon());
+    this.stopSoon();
     this.parts.close.addEventListener("click", () => this.open(null));
   }
 
   // value: {id, columns: [{size, title, memory}], updates: {"0": {output, attention}}}, or {note}
   take(value) {
     setText(this.parts.general, value?.note ?? "");
+    if (value?.note) this.compareSoon();
     if (!value?.columns) return;
     if (value.id !== this.id) this.begin(value);
     for (const [at, update] of Object.entries(value.updates)) this.columns[at].take(update);
@@ -46,6 +50,7 @@ export class CompareView {
   }
 
   compare() {
+    enable("compare-stop", this.columns.some(({ progress, waits }) => waits || (progress && !progress.ended)));
     this.comparePartings();
     shareColumns(this.columns);
   }
@@ -113,7 +118,7 @@ export class CompareView {
     if (at === null) return this.columns[before]?.map.button.focus();
     if (!parts.attention.hasChildNodes()) {
       parts.attention.append(this.template("attention").cloneNode(true));
-      mountAttention(parts.attention, { channel: FULL, value: null }, () => {}, this.server);
+      mountAttention(parts.attention, { channel: FULL, value: null, headed: true }, () => {}, this.server);
     }
     setText(parts.opened, `Attention of ${this.columns[at].title}`);
     this.follow(at);

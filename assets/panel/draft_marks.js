@@ -47,6 +47,6 @@ export class DraftMarks {
 
 export function gainOf(speedUp) {
   if (speedUp === null || speedUp === undefined) return "";
-  const times = `${speedUp.toFixed(2)} times as fast as without`;
-  return speedUp < 0.995 ? `${times}: it costs more than it saves` : times;
+  const compared = speedUp < 0.995 ? "slower than" : speedUp < 1.005 ? "as fast as" : "faster than";
+  return `${speedUp.toFixed(2)}×: ${compared} without drafting`;
 }

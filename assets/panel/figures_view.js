@@ -9,6 +9,13 @@ import { onThemeChange } from "./theme.js";
 const unknown = (value, text) => (value === null || value === undefined ? "–" : text(value));
 const millions = (count) => `${(count / 1e6).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} M`;
 
+// Few tokens make a rough number: half of its 95 % interval stands beside it.
+function speedOf({ speed, speed_error: error }) {
+  const digits = speed < 10 ? 1 : 0;
+  const range = error === null || error === undefined ? "" : ` ± ${error.toFixed(error < 10 ? 1 : 0)}`;
+  return unknown(speed, (v) => v.toFixed(digits)) + range;
+}
+
 export const COLUMNS = [
   { key: "title", name: "Size", show: (row) => row.title },
   { key: "parameters", name: "Parameters", show: (row) => millions(row.parameters) },
@@ -18,14 +25,14 @@ export const COLUMNS = [
   { key: "file", name: "File", show: (row) => bytes(row.file) },
   { key: "memory", name: "Memory", show: (row) => bytes(row.memory) },
   { key: "precision", name: "Precision", show: (row) => row.precision },
-  { key: "speed", name: "Tokens/s", show: (row) => unknown(row.speed, (v) => v.toFixed(v < 10 ? 1 : 0)) },
+  { key: "speed", name: "Tokens/s", show: speedOf },
   { key: "first", name: "First token", show: (row) => unknown(row.first, (v) => `${Math.round(1000 * v)} ms`) },
   { key: "bits_per_byte", name: "Bits per byte of the prompt", show: (row) => unknown(row.bits_per_byte, (v) => v.toFixed(4)) },
 ];
 
 const PLOTS = [
   { key: "bits_per_byte", title: "Bits per byte of the prompt", hint: "lower is better", format: (v) => v.toFixed(3) },
-  { key: "speed", title: "Tokens per second", hint: "higher is faster", zero: true, format: (v) => v.toFixed(v < 10 ? 1 : 0) },
+  { key: "speed", title: "Tokens per second", hint: "higher is faster", zero: true, format: (_, row) => speedOf(row) },
 ];
 
 export function mount(element, props, watch) {
@@ -71,7 +78,7 @@ export class FiguresView {
     const drawn = PLOTS.flatMap((plot) => {
       const points = this.rows
         .filter((row) => row[plot.key] !== null && row[plot.key] !== undefined)
-        .map((row) => ({ x: row.parameters, y: row[plot.key], name: row.title, label: plot.format(row[plot.key]) }));
+        .map((row) => ({ x: row.parameters, y: row[plot.key], name: row.title, label: plot.format(row[plot.key], row) }));
       return points.length > 1 ? [drawPlot({ ...plot, points, width, style: getComputedStyle(plots) })] : [];
     });
     plots.replaceChildren(...drawn);

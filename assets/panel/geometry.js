@@ -4,7 +4,9 @@
 
 const SPANS = [12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768];
 const LABELLED = { gutter: 84, least: 9, strip: 22 };
-const INDEXED = { gutter: 40, strip: 10 };
+const INDEXED = { gutter: 88, strip: 10 }; // room for the words of what is selected
+const NARROW = 420; // CSS pixels, as on a phone
+const NARROW_INDEXED = { gutter: 52, strip: 10 };
 const GAP = 4;
 const TICKS = [1, 2, 5, 10, 20, 50, 100, 200];
 
@@ -20,7 +22,7 @@ export function spanOf(count, growing) {
 export function planOf(width, window, split = false) {
   const roomFor = ({ gutter, strip }) => Math.max(1, width - gutter - 1 - (split ? strip + GAP : 0));
   const labelled = roomFor(LABELLED) / window.size >= LABELLED.least;
-  const { gutter, strip } = labelled ? LABELLED : INDEXED;
+  const { gutter, strip } = labelled ? LABELLED : width < NARROW ? NARROW_INDEXED : INDEXED;
   const side = roomFor({ gutter, strip });
   const cell = side / window.size;
   const left = width - 1 - side; // where the cells begin

@@ -40,7 +40,7 @@ export class HeadCard {
     setHidden(parts.probehead, !probe);
     setHidden(parts.probe, Boolean(probe) || !runs.server?.roles);
     parts.probe.disabled = probing;
-    setText(parts.probe, probing ? "reading random tokens twice" : "measure on the probe");
+    setText(parts.probe, probing ? "Testing …" : "Test on repeated random tokens");
     const silent = text && text.repeats === 0;
     setText(parts.evidence, failed || (silent ? "No evidence about duplicates and induction: no token of this text repeats." : ""));
   }

@@ -3,18 +3,19 @@
 import { MEASURES, ROLES } from "./roles.js";
 
 const NOTES = [
-  "Row i is what token i looked at while predicting token i + 1; a row's weights sum to 1. They " +
-    "travel as one byte each: none is off by more than 0.012, most by less than 0.004.",
-  "Attention alone is not explanation: a head may read a token and write nothing of it (Jain & " +
-    "Wallace 2019, arXiv 1902.10186). The map by values shows how much of what it writes comes " +
-    "from where (Kobayashi et al. 2020, arXiv 2004.10102).",
-  "Heads rest on the first token when they have nothing to do. So it is shown apart, with how much " +
-    "of the row it takes, and the other weights as shares of the rest: a faint rest looks strong.",
-  "Thumbnails show the largest weight of each block of tokens, so that thin stripes survive.",
-  "The probe reads random tokens, then the same again: only a head that looks up copies can score " +
-    "there. A head is marked with its strongest role from 0.4 on.",
-  "In the formulas A[i, j] is how much token i reads from token j. Row 0, which can only read " +
-    "itself, counts nowhere.",
+  "Row i shows which tokens the model attended to at token i, while predicting token i + 1; a row's " +
+    "weights sum to 100 %. They are rounded to one byte (error at most 0.012, mostly below 0.004).",
+  "Attention is not explanation: a head may attend to a token yet pass nothing on (Jain & " +
+    "Wallace 2019, arXiv 1902.10186). The value-weighted map shows how much of what it passes on " +
+    "comes from where (Kobayashi et al. 2020, arXiv 2004.10102).",
+  "Idle heads attend to the first token, so it is shown separately and the rest rescaled to 100 %. " +
+    "Even weak attention can then look strong.",
+  "Thumbnails show the maximum of each block of weights, so that thin stripes stay visible.",
+  "The test on repeated random tokens shows the model random tokens, then the same ones again: only " +
+    "heads that look up earlier copies can score there. A head is labelled with its strongest role " +
+    "if that scores 0.4 or more.",
+  "In the formulas A[i, j] is the weight with which token i attends to token j. Row 0, which can " +
+    "only attend to itself, is left out everywhere.",
 ];
 
 export function writeHelp(box) {

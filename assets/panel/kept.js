@@ -5,6 +5,7 @@ import { atMostEvery } from "./dom.js";
 
 const TEXT = "gpt2 text";
 const CONTROLS = "gpt2 controls";
+const OWN = "gpt2 address";
 const GAP = 250; // ms between two writes while a text grows
 
 // Half a surrogate pair, which no server can send back, and NUL; with `u` whole pairs are no halves.
@@ -14,6 +15,7 @@ const UNSAFE = /[\ud800-\udfff\0]/gu;
 export function asJson(value) {
   return JSON.stringify(value, (_, item) => (typeof item === "string" ? item.replace(UNSAFE, "\ufffd") : item));
 }
+let forgotten = false; // the page is about to be loaded anew, without its text
 
 // Gradio calls this with every control's value when one of them has changed.
 export function keepControls(values) {
@@ -26,8 +28,29 @@ export function read() {
   return kept.text || kept.controls ? asJson(kept) : "";
 }
 
+/** The address that this tab wrote last; with one, writes it down. */
+export function keepOwn(hash) {
+  if (hash !== undefined) keep(OWN, hash);
+  return own();
+}
+
+export function own() {
+  return load(OWN) ?? "";
+}
+
+/** A reload shows no text. */
+export function forgetText() {
+  try {
+    sessionStorage.removeItem(TEXT);
+    sessionStorage.removeItem(OWN);
+  } catch {
+    // nothing is kept there
+  }
+  forgotten = true;
+}
+
 export function keepText(runs) {
-  const write = () => runs.run?.status && store(TEXT, snapshot(runs.run));
+  const write = () => runs.run?.status && !forgotten && store(TEXT, snapshot(runs.run));
   const soon = atMostEvery(GAP, write);
   runs.subscribe((kind) => (kind === "tokens" || kind === "status") && soon());
   addEventListener("pagehide", write);
@@ -46,8 +69,12 @@ export function snapshot({ tokens, status }) {
 
 // Where a browser forbids storage the page works as before: only a reload forgets.
 function store(key, value) {
+  keep(key, asJson(value));
+}
+
+function keep(key, text) {
   try {
-    sessionStorage.setItem(key, asJson(value));
+    sessionStorage.setItem(key, text);
   } catch (error) {
     console.debug("not kept:", error.message);
   }

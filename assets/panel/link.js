@@ -1,54 +1,77 @@
-// A link that holds text, settings and map itself, behind the #: no server needs to remember it.
+// A link that holds text, settings, map and selection itself, behind the #: no server needs to
+// remember it, and none is told.
+//   #v=2&tab=compare&map=head.5.4.sqrt.1&row=15.7&zoom=3.3.20&text=...
+// Layers and heads count from 1, as on the page; in links without v=2 they count from 0.
 
-import { asJson, read as readKept, snapshot, stored } from "./kept.js";
+import { asJson, own, read as readKept, snapshot, stored } from "./kept.js";
 import { MODES } from "./map_view.js";
 import { isIndex } from "./wire.js";
 
-const LOOK = /^#map=([a-z_]+)\.(\d+)\.(\d+)\.([a-z]+)\.([01])&text=([\w-]*)$/;
+const VERSION = "2";
+const FIELDS = { map: /^([a-z_]+)\.(\d+)\.(\d+)\.([a-z]+)\.([01])$/, row: /^(\d+)(?:\.(\d+))?$/ };
 
 const MOST = 650_000; // bytes unpacked: more no server reads (gpt2/serving/incoming.py)
 const SLICE = 1024; // bytes unpacked at a time: they may become a thousand times as many
 
-const ARRIVED = globalThis.location?.hash ?? ""; // the address is made plain once its text is read
+const ARRIVED = globalThis.location?.hash ?? "";
 
-/** @returns {Promise<string>} */
-export async function linkTo(runs) {
+/** What stands behind the #. @returns {Promise<string>} */
+export async function hashOf(runs, tab = "") {
   const { mode, layer, head } = runs.look;
   const text = runs.run?.status ? snapshot(runs.run) : null;
   const { controls } = stored();
   const packed = await pack(asJson({ text, controls }));
+  const { pick, suggested, window } = runs;
+  const row = pick ?? (suggested === null ? null : { query: suggested, key: null });
+  const parts = {
+    v: VERSION,
+    ...(tab && { tab }),
+    map: `${mode}.${layer + 1}.${head + 1}.${runs.scale}.${runs.apart ? 1 : 0}`,
+    ...(row && { row: row.key === null ? `${row.query}` : `${row.query}.${row.key}` }),
+    ...(window && { zoom: [window.x, window.y, window.size].map((n) => Math.round(n)).join(".") }),
+    text: packed,
+  };
+  return `#${Object.entries(parts).map(([name, value]) => `${name}=${value}`).join("&")}`;
+}
+
+/** @returns {Promise<string>} */
+export async function linkTo(runs) {
   const link = new URL(location.href);
-  link.hash = `map=${mode}.${layer}.${head}.${runs.scale}.${runs.apart ? 1 : 0}&text=${packed}`;
+  link.hash = await hashOf(runs);
   return link.href;
 }
 
-/** The map that the address asks for, or null. */
-export function linkedLook(hash = ARRIVED) {
-  const found = LOOK.exec(hash);
-  if (!found) return null;
+/** {look, scale, apart, pick, window, tab, text} that an address asks for, or null. */
+export function parsedLink(hash = ARRIVED) {
+  const fields = new Map(hash.slice(1).split("&").map((part) => part.split("=", 2)));
+  const found = FIELDS.map.exec(fields.get("map") ?? "");
+  if (!found || !/^[\w-]*$/.test(fields.get("text") ?? "")) return null;
+  const from = fields.get("v") === VERSION ? 1 : 0;
   const [, mode, layer, head, scale, apart] = found;
-  const look = { mode, layer: Number(layer), head: Number(head) };
-  return mode in MODES && isIndex(look.layer) && isIndex(look.head) ? { look, scale, apart: apart === "1" } : null;
+  const look = { mode, layer: Number(layer) - from, head: Number(head) - from };
+  if (!(mode in MODES) || !isIndex(look.layer) || !isIndex(look.head)) return null;
+  const row = FIELDS.row.exec(fields.get("row") ?? "");
+  const pick = row && { query: Number(row[1]), key: row[2] === undefined ? null : Number(row[2]) };
+  const [x, y, size] = (fields.get("zoom") ?? "").split(".").map(Number);
+  const window = size > 0 && isIndex(x) && isIndex(y) ? { x, y, size } : null;
+  return { look, scale, apart: apart === "1", pick, window, tab: fields.get("tab") ?? "", text: fields.get("text") ?? "" };
 }
 
-/** What it asks to put back, as JSON, or "". Then the address is made plain: reloads keep the newest. */
-async function linkedText(hash = ARRIVED) {
-  const packed = LOOK.exec(hash)?.[6];
-  if (!packed) return "";
-  history.replaceState(history.state, "", location.pathname + location.search);
+/** The map that the address asks for, or null. */
+export function linkedLook() {
+  return parsedLink();
+}
+
+/** What a page that has just been opened asks the server to put back: what this tab had, unless the
+ * address is another one than it wrote itself. */
+export async function read() {
+  const packed = parsedLink()?.text;
+  if (!packed || ARRIVED === own()) return readKept();
   try {
     return asJson(JSON.parse(await unpack(packed)));
   } catch {
     return ""; // cut off on its way, or more than any text of ours
   }
-}
-
-// Pasted where the page is open already, a link loads nothing by itself.
-globalThis.addEventListener?.("hashchange", () => linkedLook(location.hash) && location.reload());
-
-/** What a page that has just been opened asks the server to put back. */
-export async function read() {
-  return (await linkedText()) || readKept();
 }
 
 async function pack(text) {

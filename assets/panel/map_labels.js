@@ -1,9 +1,13 @@
 // What stands along the map's edges: tokens and their numbers, or numbers alone where room is short.
 
 import { xOf, yOf } from "./geometry.js";
+import { strongest } from "./reading.js";
 import { labelOf, shorten } from "./token_label.js";
 
 const MONO = 0.602; // width of a character, in its size
+const MARKED = 11; // CSS pixels, what is selected on a map that shows numbers else
+const COLUMNS = 4; // of the selected row's strongest that are named there
+const LEAST = 0.05; // a weight worth a name
 
 /** Which way the map is read: a row is a token, its columns what that reads from. */
 export const CAPTION = ["reads from →", "↓ token"];
@@ -48,10 +52,10 @@ export function drawCaption(c, { colors, sans }) {
 }
 
 /** The selected row and column in the accent colour, over what stood there. */
-export function markLabels(c, plan, { count, tokens, selection, colors, mono }) {
+export function markLabels(c, plan, { count, tokens, selection, shownOf, colors, mono }) {
   const { query, key } = selection;
-  const size = plan.labelled ? sizeOf(plan) : 10;
-  const text = (i) => (plan.labelled ? textOf(plan, tokens, i) : String(i));
+  const size = plan.labelled ? sizeOf(plan) : MARKED;
+  const text = (i) => textOf(plan, tokens, i, size);
   const cover = (i) => ({ room: plan.gutter - 4, reach: reachOf(plan, i, size / 2 + 1), colors });
   c.save();
   c.textBaseline = "middle";
@@ -60,13 +64,33 @@ export function markLabels(c, plan, { count, tokens, selection, colors, mono }) 
     c.textAlign = "right";
     writeOver(c, text(query), rowEnd(plan), rowMiddle(plan, query), cover(query));
   }
-  if (key !== null && key < count && key >= plan.shift && within(plan, key - plan.shift, plan.window.x)) {
-    c.font = `${size}px ${mono}`;
-    c.rotate(-Math.PI / 2);
-    c.textAlign = "left";
-    writeOver(c, text(key), -rowEnd(plan), columnMiddle(plan, key), cover(key));
+  c.font = `${size}px ${mono}`;
+  c.rotate(-Math.PI / 2);
+  c.textAlign = "left";
+  const write = (k, color) => writeOver(c, text(k), -rowEnd(plan), columnMiddle(plan, k), { ...cover(k), color });
+  const inSightOf = (k) => k < count && k >= plan.shift && within(plan, k - plan.shift, plan.window.x);
+  const chosen = key !== null && inSightOf(key) ? [key] : [];
+  // Where only numbers stand, the columns that the row reads most get their words too.
+  for (const k of plan.labelled ? [] : apart(plan, chosen, mostOf(plan, shownOf, query, count).filter(inSightOf))) {
+    write(k, colors.ink);
   }
+  for (const k of chosen) write(k, colors.accent);
   c.restore();
+}
+
+function mostOf(plan, shownOf, query, count) {
+  const row = query >= 0 && query < count ? shownOf(query) : null;
+  return row ? strongest(row, COLUMNS, plan.shift).filter(({ weight }) => weight >= LEAST).map(({ index }) => index) : [];
+}
+
+// Those whose labels would not touch one that stands there already.
+function apart(plan, placed, wanted) {
+  const all = [...placed];
+  return wanted.filter((k) => {
+    const free = all.every((other) => Math.abs(xOf(plan, k) - xOf(plan, other)) > MARKED + 2);
+    if (free) all.push(k);
+    return free;
+  });
 }
 
 // How far before and after its middle a label covers what stood there: a number that it touches is
@@ -77,10 +101,10 @@ function reachOf({ labelled, tick, cell }, i, half) {
   return [past, tick * cell - past].map((away) => (away < 2 * half ? away + half : half));
 }
 
-function writeOver(c, text, x, y, { room, reach: [before, after], colors }) {
+function writeOver(c, text, x, y, { room, reach: [before, after], colors, color = colors.accent }) {
   c.fillStyle = colors.card;
   c.fillRect(c.textAlign === "right" ? x + 1 - room : x - 1, y - before, room, before + after);
-  c.fillStyle = colors.accent;
+  c.fillStyle = color;
   c.fillText(text, x, y);
 }
 
@@ -113,8 +137,8 @@ export function sizeOf(plan) {
 }
 
 /** A token as far as there is room, and its number. */
-export function textOf(plan, tokens, i) {
-  const room = Math.floor((plan.gutter - 8) / (sizeOf(plan) * MONO));
+export function textOf(plan, tokens, i, size = sizeOf(plan)) {
+  const room = Math.floor((plan.gutter - 8) / (size * MONO));
   const index = ` ${i}`;
   return shorten(labelOf(tokens[i]), room - index.length) + index;
 }

@@ -19,12 +19,15 @@ export class MapPanel {
     this.map = new AttentionMap(parts.map, parts.over);
     this.minimap = new Minimap(parts.minimap, (x, y) => this.centre(x, y));
     this.width = 0; // CSS pixels; 0 in a tab or panel that is not open
-    this.window = null; // null: all of it
     listenToPointer(parts.map, this);
     parts.map.addEventListener("keydown", (event) => this.key(event));
     parts.nearer.addEventListener("click", () => this.zoom(STEP));
     parts.farther.addEventListener("click", () => this.zoom(1 / STEP));
     parts.all.addEventListener("click", () => this.showAll());
+  }
+
+  get window() {
+    return this.runs.window;
   }
 
   get span() {
@@ -38,7 +41,7 @@ export class MapPanel {
   /** Another text, map or scale: what is drawn is worth nothing. */
   reset(another) {
     this.map.reset();
-    if (another) this.window = null;
+    if (another) this.runs.beginWindow();
   }
 
   draw(theme) {
@@ -92,7 +95,7 @@ export class MapPanel {
   }
 
   look(window) {
-    this.window = window;
+    this.runs.zoom(window);
     this.redraw();
   }
 
@@ -114,7 +117,7 @@ export class MapPanel {
     const from = { query: row, key: key ?? mostRead(runs.row(row), runs.splits) };
     const next = moved(from, name, runs.drawable);
     if (next === null) return false;
-    if (this.window) this.window = revealing(this.shown, next, this.span);
+    if (this.window) this.runs.window = revealing(this.shown, next, this.span);
     runs.select(next);
     return true;
   }

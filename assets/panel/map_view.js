@@ -5,7 +5,7 @@
 
 export const MODES = {
   head: "One head",
-  value: "One head, by values",
+  value: "One head, value-weighted",
   mean: "Layer, mean",
   max: "Layer, maximum",
   all_mean: "All heads, mean",
@@ -16,12 +16,12 @@ export const MODES = {
 const EXPLAINED = {
   head: "",
   value:
-    "Each weight times the length of what it writes into the stream, as a share of the row " +
+    "Each weight times the length of the vector it passes on, as a share of the row " +
     "(Kobayashi et al. 2020).",
   mean: "The mean over the heads of this layer.",
-  max: "The largest weight any head of this layer gives: such rows do not sum to 1.",
+  max: "The largest weight any head of this layer gives: such rows do not sum to 100 %.",
   all_mean: "The mean over all heads of all layers.",
-  all_max: "The largest weight any head of any layer gives: such rows do not sum to 1.",
+  all_max: "The largest weight any head of any layer gives: such rows do not sum to 100 %.",
   rollout:
     "Attention rollout: what reaches the last layer when every layer passes on half of a token's " +
     "own stream and half of what its heads read on average (Abnar & Zuidema 2020).",

@@ -21,7 +21,7 @@ export function asJson(runs) {
     title: titleOf(look), about: explain(mode), mode, layer: layer + 1, head: head + 1,
     layers: run.layers, heads: run.heads, size: run.status?.size ?? null,
     seed: run.status?.stats?.seed ?? null, prompt_tokens: run.status?.prompt ?? null,
-    tokens: run.tokens.items, weights: rows, rounding: "a weight is off by at most 0.012",
+    tokens: run.tokens.items, weights: rows, rounding: "weights are rounded to one byte (error at most 0.012)",
     roles: roles.text && { ...roles.text, run: undefined }, probe: roles.probe && { ...roles.probe, run: undefined },
   });
 }

@@ -1,11 +1,12 @@
 // One HTML file with the two panels, their code and a text's rows: it opens without any server.
 
 import { keyOf } from "./map_view.js";
+import { captionOf } from "./pictures.js";
 
 const MOST_BYTES = 8_000_000; // of rows in the file; beyond that only some maps are put in
 // Where each style holds, as on the page: both panels have names of their own for the same words.
 const STYLES = {
-  ":root": ["tokens.css"],
+  ":root": ["tokens.css", "popover.css"],
   "#output": ["output_view.css", "output_draft.css"],
   "#attention": ["attention_view.css", "attention_map.css", "attention_side.css", "attention_atlas.css"],
 };
@@ -20,12 +21,17 @@ export async function offlinePage(runs, say) {
   ]);
   const map = { imports: {} };
   for (const [name, source] of modules) map.imports[`panel/${name}`] = `data:text/javascript;base64,${base64(source)}`;
+  const title = captionOf(runs);
+  const home = location.origin + location.pathname;
   const dark = document.body.classList.contains("dark") ? ' class="dark"' : "";
   return new Blob([`<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>GPT-2: attention</title>
+<meta name="viewport" content="width=device-width"><title>${escape(title)}</title>
 <style>${styles} body { margin: 0 auto; max-width: 1100px; padding: 16px; background: var(--paper); }
-main { display: grid; gap: 16px; }</style>
+main { display: grid; gap: 16px; }
+header { font: 15px/1.5 var(--sans); color: var(--quiet); } header h1 { margin: 0; font-size: 18px; color: var(--ink); }
+header p { margin: 2px 0 0; } header a { color: var(--accent); }</style>
 <script type="importmap">${JSON.stringify(map)}</${"script"}></head><body${dark}><main>
+<header><h1>${escape(title)}</h1><p>Saved from <a href="${escape(home)}">GPT-2, from scratch</a>. It opens without a network.</p></header>
 <div id="output">${output}</div><div id="attention">${attention}</div></main>
 <script type="application/json" id="data">${JSON.stringify(data).replaceAll("<", "\\u003c")}</${"script"}>
 <script type="module">import { open } from "panel/offline.js"; open(document);</${"script"}>
@@ -106,6 +112,10 @@ async function asked(runs, request) {
   const answer = await server.pull({ run: run.id, tokens_from: run.tokenCount, ...request });
   if (answer.error) throw new Error(answer.error);
   return answer;
+}
+
+function escape(text) {
+  return text.replace(/[&<>"]/g, (c) => `&#${c.codePointAt(0)};`);
 }
 
 function base64(text) {

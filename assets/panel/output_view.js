@@ -1,5 +1,6 @@
 // The Output panel: text as it comes, what its tokens read, numbers, copy and save.
 
+import { keepAddress } from "./address.js";
 import { answered, speakThrough } from "./asked.js";
 import {
   afterEachFrame, linkLabels, partsOf, perFrame, setHidden, setText, whileMounted,
@@ -8,10 +9,13 @@ import { closeListsLeft } from "./dropdowns.js";
 import { clamp } from "./geometry.js";
 import { copyText, saveText } from "./keep_text.js";
 import { keepText } from "./kept.js";
+import { markFault } from "./faults.js";
 import { RunButtons } from "./run_buttons.js";
+import { saidUnderButtons, showProgress } from "./run_note.js";
 import { runsOf } from "./runs.js";
 import { StatusLine } from "./status_line.js";
 import { TextFlow } from "./text_flow.js";
+import { explainTerms } from "./terms.js";
 import { TextMarks } from "./text_marks.js";
 import { DraftMarks } from "./draft_marks.js";
 import { plainText } from "./token_label.js";
@@ -25,8 +29,11 @@ export function mount(element, props, watch, server) {
   const buttons = props.channel ? null : new RunButtons(runs);
   if (buttons) {
     closeListsLeft();
+    explainTerms();
     keepText(runs);
+    keepAddress(runs);
     speakThrough(view.status, buttons);
+    saidUnderButtons(view.parts.note);
   }
   whileMounted(element, runs, (kind) => view.hear(kind));
   let last = null; // what was last said of a text
@@ -38,6 +45,8 @@ export function mount(element, props, watch, server) {
     runs.takeOutput(message);
     view.status.show(message);
     buttons?.hear(message);
+    if (buttons && message?.state === "error") markFault(message.field);
+    if (buttons && message) showProgress(message);
   };
   watch("value", () => {
     take();
@@ -87,6 +96,9 @@ export class OutputView {
     const { text, caret, empty } = this.parts;
     const { run } = this.runs;
     const status = run?.status ?? null;
+    const example = Boolean(run?.example && !status);
+    setHidden(this.parts.example, !example);
+    if (example && this.flow.show(run.tokens.items.slice(0, run.tokens.ready), 0)) this.markLater();
     if (status) {
       if (this.flow.show(run.tokens.items.slice(0, run.tokens.ready), status.prompt)) this.markLater();
       if (status.prompt !== this.prompt) this.flow.markPrompt(status.prompt);
@@ -102,7 +114,7 @@ export class OutputView {
 
   mark() {
     const { runs } = this;
-    if (!runs.run?.status) return;
+    if (!runs.run?.status && !runs.run?.example) return;
     const { selection } = runs;
     if (selection.follows && runs.running && still()) this.marks.clear();
     else this.marks.show(selection, runs.shownRow(selection.query), (i) => runs.row(i), runs.drawable);

@@ -63,7 +63,9 @@ function wordAt({ tokens }, at) {
 export function partingSentence(parting, first, second) {
   if (!parting) return "";
   const { same, words } = parting;
-  const after = same === 0 ? "at once" : same === 1 ? "after 1 token" : `after ${same} tokens`;
-  const [theirs, own] = words.map((word) => (word === null ? "the end" : `“${word}”`));
-  return `Parts from ${first.title} ${after}: ${own}, not ${theirs}.`;
+  const after = same === 0 ? "at the first token" : same === 1 ? "after 1 token" : `after ${same} tokens`;
+  const [theirs, own] = words.map((word) => (word === null ? null : `“${word}”`));
+  if (own === null) return `Ends ${after}, where ${first.title} continues with ${theirs}.`;
+  if (theirs === null) return `Continues ${after} with ${own}, where ${first.title} ends.`;
+  return `Diverges from ${first.title} ${after}: ${own} instead of ${theirs}.`;
 }

@@ -34,7 +34,7 @@ export async function asPng(runs, theme, ratio = 2) {
   c.drawImage(map.canvas, EDGE, HEAD, SIDE, SIDE);
   c.fillStyle = theme.colors.ink;
   c.font = `600 17px ${theme.sans}`;
-  c.fillText(titleOf(runs.look), EDGE, 29);
+  c.fillText(captionOf(runs), EDGE, 29);
   drawScale(c, runs, theme);
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
@@ -51,8 +51,15 @@ function drawScale(c, runs, theme) {
   c.fillText(words(runs), EDGE + 290, top + 10);
 }
 
+/** What the picture is of: model, seed, map. */
+export function captionOf({ run, look }) {
+  const { status } = run;
+  const text = status ? `GPT-2 ${status.size ?? ""}, seed ${status.stats?.seed ?? "–"}` : "GPT-2, example";
+  return `${titleOf(look)} · ${text} · ${run.rowCount} tokens`;
+}
+
 function words(runs) {
-  const apart = runs.splits ? "; the first token apart, the others as shares of the rest" : "";
+  const apart = runs.splits ? "; first token separate, the rest rescaled to 100 %" : "";
   return `${SCALES[runs.scale].name}; rows read from columns${apart}`;
 }
 
@@ -69,7 +76,7 @@ export function asSvg(runs, theme) {
     `height="${canvas.height * scale}" preserveAspectRatio="none" style="image-rendering:pixelated"/>`;
   const parts = [
     `<rect width="100%" height="100%" fill="${colors.card}"/>`,
-    `<text x="${EDGE}" y="29" font-size="17" font-weight="600" fill="${colors.ink}">${escape(titleOf(runs.look))}</text>`,
+    `<text x="${EDGE}" y="29" font-size="17" font-weight="600" fill="${colors.ink}">${escape(captionOf(runs))}</text>`,
     `<g transform="translate(${EDGE} ${HEAD})">`,
     `<polygon fill="${colors.masked}" points="${plan.left},${plan.gutter} ${right},${plan.gutter} ${right},${bottom} ${plan.left},${yOf(plan, plan.shift)}"/>`,
     image(raster.canvas.canvas, plan.left, raster.side * scale),

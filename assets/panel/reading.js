@@ -36,33 +36,29 @@ export function restOf(row) {
   return rest;
 }
 
-export function number(weight) {
-  return weight > 0 && weight < 0.005 ? "<0.01" : weight.toFixed(2);
-}
-
 export function percent(weight) {
   return weight > 0 && weight < 0.005 ? "<1\u00a0%" : `${Math.round(100 * weight)}\u00a0%`;
 }
 
 /**
  * One sentence about a selection; row is null where the query has none. With the first token shown
- * apart, `split`, it also tells the share of the rest, which is what map and list show, where the two
- * differ.
+ * separately, `split`, it also tells the share without it, which is what map and list show, where the
+ * two differ.
  */
 export function sentence(tokens, { query, key }, row, split = false) {
   if (query < 0) return "";
   const name = nameOf(tokens, query);
   if (key !== null && key > query) return `${name} cannot see ${nameOf(tokens, key)}: it comes later`;
-  if (row === null) return `${name} is the newest token: it has read nothing yet`;
+  if (row === null) return `${name} was just written; its row appears with the next token`;
   const target = key ?? mostRead(row, split);
   const verb = key === null ? "reads most from" : "reads";
   return `${name} ${verb} ${nameOf(tokens, target)}: ${weightText(row, target, split)}`;
 }
 
-// The weight, and the share of the rest where that is another number.
+// The weight, and the share without the first token where that is another number.
 function weightText(row, target, split) {
-  const [weight, share] = [row[target], row[target] / Math.max(keptOf(row), 1e-9)].map(number);
-  return split && target > 0 && share !== weight ? `${weight}, ${share} of the rest` : weight;
+  const [weight, share] = [row[target], row[target] / Math.max(keptOf(row), 1e-9)].map(percent);
+  return split && target > 0 && share !== weight ? `${weight} (${share} without the first token)` : weight;
 }
 
 /** What a row reads most; row 0 can only read itself. */

@@ -1,21 +1,27 @@
 // "Reads from" as a table with bars: the strongest keys of the selected row, in numbers.
 
 import { setHidden, setText } from "./dom.js";
-import { keptOf, number, percent, readersOf, strongest } from "./reading.js";
+import { keptOf, percent, readersOf, strongest } from "./reading.js";
 import { labelOf, nameOf, placeOf, quotedOf } from "./token_label.js";
 
 const ENTRIES = 20;
+const FEW = 8; // on a phone, until all are asked for
 const READERS = 2;
 
 export class ReadsTable {
   constructor(parts) {
     this.parts = parts;
+    this.count = 0; // entries of the row shown
     this.lines = Array.from({ length: ENTRIES }, () => this.line());
     parts.longer.addEventListener("click", () => {
       const long = parts.reads.classList.toggle("long");
       parts.longer.setAttribute("aria-expanded", String(long));
-      setText(parts.longer, long ? "show 8" : "show all 20");
+      this.nameLonger(long);
     });
+  }
+
+  nameLonger(long) {
+    setText(this.parts.longer, long ? `show ${FEW}` : `show all ${this.count}`);
   }
 
   line() {
@@ -52,8 +58,13 @@ export class ReadsTable {
     setText(this.parts.verb, query < 0 ? "" : " reads from");
     const entries = shown ? strongest(shown, ENTRIES, split ? 1 : 0).filter(({ weight }) => weight > 0) : [];
     this.lines.forEach((line, k) => this.fill(line, entries[k], entries[0], tokens));
-    setHidden(this.parts.longer, entries.length <= 8);
-    setText(this.parts.share, row && split && query > 0 ? shareOf(row) : "");
+    setHidden(this.parts.longer, entries.length <= FEW);
+    this.count = entries.length;
+    this.nameLonger(this.parts.reads.classList.contains("long"));
+    setText(this.parts.others, shown ? othersOf(shown, entries, split ? 1 : 0) : "");
+    const hasShare = row && split && query > 0;
+    setHidden(this.parts.sinkline, !hasShare);
+    setText(this.parts.share, hasShare ? shareOf(row) : "");
     setText(this.parts.readers, readersText(view));
   }
 
@@ -61,24 +72,33 @@ export class ReadsTable {
     if (line.ariaHidden !== String(!entry)) line.ariaHidden = String(!entry);
     setText(label, entry ? labelOf(tokens[entry.index]) : "");
     setText(index, entry ? ` ${entry.index}` : "");
-    setText(value, entry ? number(entry.weight) : "");
+    setText(value, entry ? percent(entry.weight) : "");
     const length = entry ? entry.weight / Math.max(first.weight, 1e-9) : 0;
     bar.style.width = `${(100 * length).toFixed(1)}%`;
   }
 }
 
+// What is not in the list, where there is any.
+function othersOf(shown, entries, from) {
+  const count = shown.length - from - entries.length;
+  if (entries.length < ENTRIES || count <= 0) return "";
+  const listed = entries.reduce((sum, { weight }) => sum + weight, 0);
+  const share = percent(Math.max(1e-9, shown.slice(from).reduce((sum, weight) => sum + weight, 0) - listed));
+  return count === 1 ? `1 more has ${share}` : `${count} more share ${share}`;
+}
+
 function shareOf(row) {
   const kept = keptOf(row);
   return (
-    `${percent(row[0])} of this row rests on the first token, shown apart. ` +
-    `The numbers share out the other ${percent(kept)}.`
+    `${percent(row[0])} goes to the first token, shown separately. ` +
+    `The bars split the remaining ${percent(kept)}.`
   );
 }
 
 function readersText({ tokens, query, rowOf, count }) {
   if (query < 0) return "";
   const readers = readersOf(query, count, rowOf, READERS).filter(({ weight }) => weight > 0);
-  if (readers.length === 0) return "Read by no later token yet.";
-  const words = readers.map(({ index, weight }) => `${nameOf(tokens, index)} ${number(weight)}`);
-  return `Read most by ${words.join(", ")}`;
+  if (readers.length === 0) return "No later token attends to it yet.";
+  const words = readers.map(({ index, weight }) => `${nameOf(tokens, index)} ${percent(weight)}`);
+  return `Read most by ${words.join(", ")}.`;
 }

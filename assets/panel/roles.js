@@ -14,7 +14,7 @@ export const ROLES = {
   },
   first: {
     name: "First token", mark: "F",
-    help: "how much rests on the first token, the attention sink (Gu et al. 2024, arXiv 2410.10781)",
+    help: "how much goes to the first token, the attention sink (Gu et al. 2024, arXiv 2410.10781)",
     formula: "mean of A[i, 0]",
   },
   duplicate: {
@@ -34,17 +34,17 @@ export const ROLES = {
 /** Scores that name nothing. */
 export const MEASURES = {
   previous_of_rest: {
-    name: "Previous, of the rest",
+    name: "Previous (without first and self)",
     help: "the token before, as a share of what is neither first token nor self (TransformerLens)",
     formula: "Σ A[i, i−1] / Σ A[i, j], both over 0 < j < i",
   },
   effective: {
-    name: "Tokens read",
+    name: "Effective tokens",
     help: "over how many tokens a row is spread: e to the power of its mean entropy (HeadVis)",
     formula: "e^H, H the mean of −Σ A[i, j] ln A[i, j]",
   },
   distance: {
-    name: "Distance",
+    name: "Mean distance",
     help: "how many tokens back a row looks on average (after Vig & Belinkov 2019, arXiv 1906.04284)",
     formula: "mean of Σ A[i, j] (i − j)",
   },

@@ -64,12 +64,12 @@ export class RunButtons {
 }
 
 // Whether the button is there.
-function enable(id, able) {
+export function enable(id, able) {
   const button = document.getElementById(id);
   button?.setAttribute("aria-disabled", String(!able));
   return button !== null;
 }
 
 function refuse(event) {
-  if (event.target.closest("#actions [aria-disabled=true]")) event.stopPropagation();
+  if (event.target.closest("#actions [aria-disabled=true], #compare-actions [aria-disabled=true]")) event.stopPropagation();
 }

@@ -20,7 +20,10 @@ export class Runs {
     this.apart = true; // the first token is shown apart, the rest as shares of the rest
     this.wantsAtlas = false;
     this.pick = null; // {query, key}: where the reader put the selection
+    this.suggested = null; // the row that shows something, while the reader has put it nowhere
     this.hover = null; // the same, for as long as the pointer rests there
+    this.window = null; // the part of the map that is zoomed to, null for all of it
+    this.starting = null; // {pick, window} of a link, for the text that comes first
     this.trouble = "";
     this.server = null;
     this.listeners = new Set();
@@ -76,6 +79,7 @@ export class Runs {
     const { run } = this;
     this.shape(value);
     run.example = Boolean(value.example);
+    if (run.example) this.suggested = value.row ?? null;
     if (value.view) run.pushed = keyOf(value.view);
     run.rowCount = Math.max(run.rowCount, value.n ?? 0);
     run.tokenCount = Math.max(run.tokenCount, run.rowCount);
@@ -104,7 +108,8 @@ export class Runs {
     if (this.seen.has(id)) return false;
     this.seen.add(id);
     this.run = new Text(id);
-    this.pick = this.hover = null;
+    this.hover = this.suggested = null;
+    this.pick = this.starting?.pick ?? null;
     this.roles.reset();
     this.tell("run");
     return true;
@@ -172,10 +177,52 @@ export class Runs {
     this.healer.poke(0);
   }
 
+  /** Fetch a map before it is looked at, so that the one shown stays until then. */
+  async fetchMap(view, then) {
+    const { run, look } = this;
+    const asked = { run: run.id, view, start: run.rowsOf(keyOf(view)).ready, tokens_from: run.tokens.ready };
+    const answer = await this.server?.pull(asked).catch(() => null);
+    if (this.run !== run || this.look !== look || this.running) return;
+    if (answer && !answer.error) this.takePulled(answer);
+    then();
+  }
+
+  /** Show another map, and a row of it, without taking them for the reader's choice. */
+  suggest(change, query = null) {
+    this.look = { ...this.look, ...change };
+    this.suggested = query;
+    this.follow();
+    this.tell("view");
+    this.tell("selection");
+    this.healer.poke(0);
+  }
+
   /** Begin with this map and way of drawing, as a link or a file wants it. */
-  start({ look, scale, apart }) {
-    Object.assign(this, { look, apart, chosen: true });
+  start({ look, scale, apart, pick = null, window = null }) {
+    Object.assign(this, { look, apart, chosen: true, starting: { pick, window } });
     if (scale in SCALES) this.scale = scale;
+  }
+
+  /** The same for the text that is shown. */
+  show(wanted) {
+    this.start(wanted);
+    this.pick = wanted.pick;
+    this.window = wanted.window;
+    this.starting = null;
+    this.follow();
+    for (const kind of ["view", "look", "selection"]) this.tell(kind);
+    this.healer.poke(0);
+  }
+
+  /** The part of the map that a new text begins with. */
+  beginWindow() {
+    this.window = this.starting?.window ?? null;
+    this.starting = null;
+  }
+
+  zoom(window) {
+    this.window = window;
+    this.tell("look");
   }
 
   /** How it is drawn: any of {scale, apart}. */
@@ -192,6 +239,7 @@ export class Runs {
 
   select(pick) {
     this.pick = pick;
+    this.suggested = null;
     this.hover = null;
     this.tell("selection");
   }
@@ -226,6 +274,8 @@ export class Runs {
   get selection() {
     const chosen = this.hover ?? this.pick;
     if (chosen) return { query: chosen.query, key: chosen.key ?? null, follows: false };
+    const { suggested } = this;
+    if (suggested !== null && suggested < this.drawable) return { query: suggested, key: null, follows: true };
     return { query: this.told.query, key: null, follows: true };
   }
 

@@ -1,9 +1,9 @@
-// Ways to take a map along: picture, drawing, numbers, a page that opens offline, a link.
+// Ways to take a map along: picture, drawing, numbers, a standalone page, a link.
 
 import { setText } from "./dom.js";
 import { saveBlob } from "./keep_text.js";
 import { linkTo } from "./link.js";
-import { titleOf } from "./map_view.js";
+import { needsHead, needsLayer, titleOf } from "./map_view.js";
 import { asCsv, asJson } from "./numbers.js";
 import { offlinePage } from "./offline_page.js";
 import { asPng, asSvg } from "./pictures.js";
@@ -14,7 +14,7 @@ const WAYS = [
   ["SVG", "svg", (runs, theme) => new Blob([asSvg(runs, theme)], { type: "image/svg+xml" })],
   ["CSV", "csv", (runs) => new Blob([asCsv(runs)], { type: "text/csv;charset=utf-8" })],
   ["JSON", "json", (runs) => new Blob([asJson(runs)], { type: "application/json" })],
-  ["page that opens offline", "html", (runs, theme, say) => offlinePage(runs, say)],
+  ["Standalone HTML page", "html", (runs, theme, say) => offlinePage(runs, say)],
 ];
 
 /** Put the buttons into `box`; `theme()` gives the colours a picture is drawn in. */
@@ -27,17 +27,29 @@ export function offerSaving(box, said, runs, theme) {
       saveBlob(made, `${fileName(runs)}.${ending}`);
       setText(said, `Saved: ${titleOf(runs.look)}.`);
     }, said));
-  buttons.push(button("copy link", async () => {
+  buttons.push(button("copy embed code", async () => {
+    const code = embedCode(await linkTo(runs));
+    try {
+      await navigator.clipboard.writeText(code);
+      setText(said, "Copied: paste it into a page that this server lets show it (GPT2_FRAMED_BY).");
+    } catch {
+      setText(said, code);
+    }
+  }, said), button("copy link", async () => {
     const link = await linkTo(runs);
     try {
       await navigator.clipboard.writeText(link);
-      setText(said, "Copied: text, settings and map are in the link itself.");
+      setText(said, "Copied: text, settings, map and selection are in the link itself.");
     } catch {
-      history.replaceState(history.state, "", link); // no link that somebody follows: nothing is loaded
-      setText(said, "The link is in the address bar now.");
+      setText(said, "Copy it from the address bar: the link is there.");
     }
   }, said));
   box.replaceChildren(...buttons);
+}
+
+function embedCode(link) {
+  const to = link.replace(/[&"<>]/g, (c) => `&#${c.codePointAt(0)};`);
+  return `<iframe src="${to}" title="GPT-2, from scratch" width="100%" height="900" style="border:0" loading="lazy"></iframe>`;
 }
 
 function button(title, work, said) {
@@ -58,6 +70,14 @@ function button(title, work, said) {
   return made;
 }
 
-function fileName({ run, key }) {
-  return `gpt2-${run.id.slice(0, 8)}-${key.replace(/\//g, "-")}`;
+/** tiny-seed7-layer5-head4: as the page counts, from 1. */
+export function fileName({ run, look }) {
+  const { status } = run;
+  const text = status ? [status.size ?? "text", `seed${status.stats?.seed ?? ""}`] : ["example"];
+  const { mode, layer, head } = look;
+  const where = [
+    ...(needsLayer(mode) ? [`layer${layer + 1}`] : []), ...(needsHead(mode) ? [`head${head + 1}`] : []),
+    ...(mode === "head" ? [] : [mode.replace("_", "-")]),
+  ];
+  return [...text, ...where].join("-").replace(/[^\w.-]+/g, "-");
 }

@@ -64,13 +64,12 @@ export class Strip {
     const { small, large } = this.larger;
     const gains = this.pieces.map(([text, bits], at) => ({ at, text, gain: this.gainOf(bits) }));
     const best = [...gains].sort((a, b) => b.gain - a.gain).slice(0, 3).filter(({ gain }) => gain > 0.05);
-    const words = best.map(({ text, gain }) => `“${text.trim() || labelOf(text)}” (${gain.toFixed(1)})`);
-    const most = words.length ? ` Most at ${words.join(", ")}.` : "";
     const saved = small.row.bits - large.row.bits;
+    const words = best.map(({ text, gain }) => `“${text.trim() || labelOf(text)}” (${gain.toFixed(1)})`);
+    const most = words.length ? `, ${saved > 0 ? "mainly" : "but fewer"} on ${words.join(", ")}` : "";
     const bits = Math.abs(saved).toFixed(1);
-    const against = `against ${small.row.title}`;
-    const sum = bits === "0.0" ? `saves nothing ${against} in sum` : `${saved > 0 ? "saves" : "loses"} ${bits} bits ${against}`;
-    return [line(`${large.row.title} ${sum}.${most}`)];
+    const sum = bits === "0.0" ? "as many bits as" : `${bits} ${saved > 0 ? "fewer" : "more"} bits than`;
+    return [line(`${large.row.title} needs ${sum} ${small.row.title}${most}.`)];
   }
 
   pieceNode([text, bits], at) {

@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 _POLL = 0.1  # seconds between two looks at `cancelled`
 _WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before the second, third, ... try
+ATTEMPTS = len(_WAITS) + 1
 _PATIENCE = 8.0  # seconds after which a hub that does not answer is not asked again
 _SILENCE = 60.0  # seconds without one byte after which a download is given up
 _LOOK = 0.5  # seconds between two looks at whether another process downloads
@@ -46,7 +47,7 @@ _GRACE = 1.0  # seconds at the end of the program in which the thread may remove
 _MOST_BYTES = 10**18  # a hub may say anything
 _SPARE_BYTES = 100_000_000  # left free on the disk, for everything else that writes there
 _ELSEWHERE = "Another program on this computer is downloading it already; waiting for that."
-_ADVICE = "Nothing half-made was kept. Try again; Tiny works without a download."
+_ADVICE = "No partial file was kept. Try again; Tiny works without a download."
 
 
 def fetch(

@@ -337,6 +337,17 @@ SECONDS = Setting(
     _whole(1, 86_400),
     page=True,
 )
+DEFAULT_SIZE = Setting(
+    "GPT2_DEFAULT_SIZE", "a size that the page offers", "the size a page begins with", "", str, True
+)
+FRAMED_BY = Setting(
+    "GPT2_FRAMED_BY",
+    "origins like https://school.example, between spaces, or *",
+    "pages of other origins that may show this one in a frame",
+    "",
+    str,
+    True,
+)
 METRICS = Setting(
     "GPT2_METRICS", _SWITCH, "opens /metrics, to anybody, for Prometheus", False, _yes_or_no, True
 )
@@ -421,6 +432,9 @@ NO_PROXY: Setting[list[str]] = Setting(
     proxy=True,
 )
 SYSTEM = Setting("SYSTEM", "any word", "`spaces` on a Space", "", str, page=True)
+SPACE_ID = Setting(
+    "SPACE_ID", "owner/name", "the Space that the page links to as its source", "", str, page=True
+)
 SPACES_ZERO_GPU = Setting(
     "SPACES_ZERO_GPU", "any word", "1 or true on a Space that lends GPUs", "", str, page=True
 )

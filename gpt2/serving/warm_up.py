@@ -17,11 +17,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from gpt2.runtime import settings
 from gpt2.runtime.assets_folder import ASSETS
+from gpt2.serving.framing import frame_ancestors
 
 _PAGE = ASSETS / "panel" / "warm_up.html"
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "connect-src 'self'; frame-ancestors 'self' https://huggingface.co https://*.hf.space"
+    "connect-src 'self'; frame-ancestors "
 )
 
 
@@ -92,7 +93,7 @@ class WarmUp:
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.send_header("Cache-Control", "no-store")
-                self.send_header("Content-Security-Policy", _POLICY)
+                self.send_header("Content-Security-Policy", _POLICY + frame_ancestors())
                 self.send_header("X-Content-Type-Options", "nosniff")
                 self.send_header("Referrer-Policy", "same-origin")
                 self.send_header("Retry-After", "2")

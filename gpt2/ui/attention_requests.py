@@ -13,6 +13,7 @@ from gpt2.engine import Engine
 from gpt2.levels import Levels
 from gpt2.sampling import GREEDY
 from gpt2.ui.atlas import bins_for, pack_nibbles, pooled_map
+from gpt2.ui.default_size import default_size
 from gpt2.ui.frames import Value, attention_value
 from gpt2.ui.guesses import wire_guesses
 from gpt2.ui.maps import LAYER_MODES, MapView, clamped, layer_rows, map_rows
@@ -24,6 +25,7 @@ from gpt2.ui.wire import encode_bytes, pack_rows, wire_tokens
 # What the panel shows before the first run. In the last layer the second " the" reads mostly from
 # " cat", the word that followed the first one.
 EXAMPLE_SIZE = "tiny"
+EXAMPLE_WORD = b" the"
 EXAMPLE_TEXT = '"Good morning," said the cat. "Good morning," said the dog.'
 # A long text's rows come in several answers; the browser asks until it has all.
 _MOST_BYTES = 4_000_000
@@ -50,11 +52,13 @@ class AttentionRequests:
         self._room = threading.BoundedSemaphore(_MOST_PULLS)
         self._lock = threading.Lock()
         self._example: Run | None = None
+        self._row = 0  # of it, that shows something
         self._roles = RoleRequests(self._rebuild)
 
     def warm_up(self) -> None:
-        """Load the built-in model in the background, so that the first visitor finds it ready."""
+        """Load in the background what the first visitor sees and what he begins with."""
         self._slow.submit(self.example)
+        self._slow.submit(self._load, default_size())
 
     def server_functions(self) -> list[Callable[[Any], Value]]:
         """What the browser may call; Gradio marks them, and a bound method takes no mark."""
@@ -94,9 +98,14 @@ class AttentionRequests:
             if self._example is None:
                 with self._playground.runner.engine(EXAMPLE_SIZE) as engine:
                     self._example = _example_run(engine)
+                    self._row = _telling_row(engine, self._example.ids)
         # Added anew for every visitor, so that it is never the least recently used.
         self._playground.runs.add(self._example)
-        return attention_value(self._example, self._example.view, 0, b"")
+        return attention_value(self._example, self._example.view, 0, b"") | {"row": self._row}
+
+    def _load(self, size: str) -> None:
+        with suppress(*TOLD), self._playground.runner.engine(size):
+            pass
 
     def _answer(self, work: Callable[[Run, Any], Value], request: Any) -> Value:
         if not self._room.acquire(blocking=False):
@@ -209,6 +218,12 @@ def _example_run(engine: Engine) -> Run:
         read=len(ids),
         example=True,
     )
+
+
+def _telling_row(engine: Engine, ids: list[int]) -> int:
+    """The second " the"."""
+    words = [engine.tokenizer.token_bytes(i) for i in ids]
+    return max(i for i, word in enumerate(words) if word == EXAMPLE_WORD)
 
 
 def _last_row(start: int, read: int) -> int:

@@ -7,18 +7,21 @@ from typing import Any
 
 import gradio as gr
 
+from gpt2.ui.default_size import default_size
 from gpt2.ui.requests import MOST_CHARACTERS, OFF
+from gpt2.ui.run_note import RunNote
 from gpt2.ui.sampling_fields import cuts, seed_field, sliders
-from gpt2.ui.sizes import choices, config_of, drafts_for, source_of
+from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
 from gpt2.ui.text_line import TextLine
 
-DEFAULT_SIZE = "tiny"
+PROMPT = "Once upon a time there was a little fox who lived"
 
-EXAMPLES = (
-    "Once upon a time there was a little fox who lived",
-    "The old king said to his three sons",
-    '"Oh, look!" cried Alice, and',
-)
+# What the buttons under the prompt say and what they put there; none of it stands there at first.
+EXAMPLES = {
+    "The old king": "The old king said to his three sons",
+    "Oh, look!": '"Oh, look!" cried Alice, and',
+    "A red ball": "Tom had a red ball and Lily had a blue ball. Tom threw the red",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Controls:
     prompt: gr.Textbox
     count: TextLine
     size: gr.Dropdown
+    about_size: TextLine
     temperature: gr.Slider
     new_tokens: gr.Slider
     top_k: gr.Slider
@@ -41,19 +45,23 @@ class Controls:
     @classmethod
     def build(cls) -> Controls:
         """Put the controls on the page that is being built."""
+        first = default_size()
         with gr.Column(elem_id="controls", elem_classes="card"):
             prompt, count = _prompt()
-            size = gr.Dropdown(choices(), value=DEFAULT_SIZE, label="Model size", elem_id="size")
-            temperature, new_tokens = _sliders()
-            top_k, top_p, seed, draft = _more_sampling()
+            size = gr.Dropdown(choices(), value=first, label="Model size", elem_id="size")
+            about_size = TextLine(value=size_hint(first), elem_id="size-hint")
+            temperature, new_tokens = _sliders(first)
+            top_k, top_p, seed, draft = _more_sampling(first)
             with gr.Row(elem_id="actions"):
                 generate = gr.Button("Generate", variant="primary", scale=3, min_width=120)
                 stop = gr.Button("Stop", min_width=70, elem_id="stop")
                 more = gr.Button("Continue", min_width=90, elem_id="continue")
+            RunNote(elem_id="run-note")
         return cls(
             prompt=prompt,
             count=count,
             size=size,
+            about_size=about_size,
             temperature=temperature,
             new_tokens=new_tokens,
             top_k=top_k,
@@ -91,13 +99,10 @@ def draft_choices(size: str) -> list[tuple[str, str]]:
 
 
 def draft_hint(size: str) -> str:
-    """What stands at **Draft with**: what it does, or why there is nothing to choose."""
+    """What stands at **Draft with**: what it does, or that there is nothing to choose."""
     if drafts_for(size):
-        return (
-            "A smaller size guesses ahead: the same text, token for token. It pays for large sizes"
-        )
-    title = source_of(size).title
-    return f"No model with this vocabulary is smaller than {title}: nothing can guess ahead for it"
+        return "A smaller size drafts ahead; the text stays the same. Worthwhile for large models"
+    return "No draft model available"
 
 
 def draft_update(size: str, draft: str | None) -> Any:
@@ -109,9 +114,9 @@ def draft_update(size: str, draft: str | None) -> Any:
 
 def _prompt() -> tuple[gr.Textbox, TextLine]:
     prompt = gr.Textbox(
-        EXAMPLES[0],
+        PROMPT,
         label="Prompt",
-        lines=3,
+        lines=2,
         max_lines=8,
         max_length=MOST_CHARACTERS + 1,  # a browser that lays out megabytes stands still
         elem_id="prompt",
@@ -120,32 +125,31 @@ def _prompt() -> tuple[gr.Textbox, TextLine]:
         count = TextLine(elem_id="count")
         TextLine(value="Shift + Enter generates", elem_id="hint")
     with gr.Row(elem_id="examples"):
-        for example in EXAMPLES:
-            words = " ".join(example.split()[:4])
+        for words, example in EXAMPLES.items():
             button = gr.Button(words, size="sm", min_width=0, elem_classes="chip")
             # In the browser alone, so that it works while the server is busy.
             button.click(None, None, prompt, js=f"() => {example!r}", api_visibility="private")
     return prompt, count
 
 
-def _sliders() -> tuple[gr.Slider, gr.Slider]:
+def _sliders(size: str) -> tuple[gr.Slider, gr.Slider]:
     with gr.Row(elem_id="sliders"):
-        return sliders(config_of(DEFAULT_SIZE).max_seq_len - 1)
+        return sliders(config_of(size).max_seq_len - 1, "")
 
 
-def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
+def _more_sampling(size: str) -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Dropdown]:
     with (
         gr.Accordion("More sampling", open=False, elem_id="more-sampling"),
         gr.Row(elem_classes="fields"),
     ):
-        top_k, top_p = cuts()
-        seed = seed_field()
+        top_k, top_p = cuts("")
+        seed = seed_field("")
         draft = gr.Dropdown(
-            draft_choices(DEFAULT_SIZE),
+            draft_choices(size),
             value=OFF,
             label="Draft with",
             min_width=140,
-            info=draft_hint(DEFAULT_SIZE),
+            info=draft_hint(size),
             elem_id="draft",
         )
     return top_k, top_p, seed, draft

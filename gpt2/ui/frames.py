@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gpt2.checkpoint import Progress
+from gpt2.checkpoint import ATTEMPTS, Progress
 from gpt2.engine import Event, Finish
 from gpt2.tokenizer import Tokenizer
 from gpt2.ui.atlas import bins_for, packed_rows
 from gpt2.ui.guesses import draft_numbers, wire_guesses
 from gpt2.ui.maps import MapView, map_rows
+from gpt2.ui.requests import field_of
 from gpt2.ui.runs import Run
 from gpt2.ui.wire import encode_bytes, pack_rows, wire_tokens
 
@@ -22,17 +23,23 @@ def note(state: str, sentence: str) -> Value:
     return {"run": None, "state": state, "note": sentence}
 
 
+def complaint(sentence: str) -> Value:
+    """A note that something is wrong, with the element of the page that it is about, if any."""
+    field = field_of(sentence)
+    return note("error", sentence) | ({"field": field} if field else {})
+
+
 def loading_sentence(title: str, progress: Progress) -> str:
     """How far a download is, in megabytes, speed and time left, and how often it was begun."""
-    again = f" Try {progress.attempt}." if progress.attempt > 1 else ""
     if progress.note:
         return f"{title}: {progress.note}"
+    again = f" (attempt {progress.attempt} of {ATTEMPTS})" if progress.attempt > 1 else ""
     if progress.done == 0:
-        return f"{title}: asking the hub.{again}"
+        return f"{title}: contacting Hugging Face{again}"
     done, total = progress.done / 1e6, progress.total / 1e6
     left = "" if progress.seconds_left is None else f", {_duration(progress.seconds_left)} left"
     speed = f"{progress.bytes_per_second / 1e6:.1f} MB/s"
-    return f"{title}: {done:,.0f} of {total:,.0f} MB, {speed}{left}{again and '.' + again}"
+    return f"{title}: {done:,.0f} of {total:,.0f} MB, {speed}{left}{again}"
 
 
 def finish_sentence(finish: Finish, title: str, context: int) -> str:
@@ -40,11 +47,11 @@ def finish_sentence(finish: Finish, title: str, context: int) -> str:
     if finish == "context":
         return (
             f"The context is full: {title} reads {context:,} tokens at most. The text is kept; "
-            "to go on, start again from its last part."
+            "to continue, start again from its last part."
         )
     if finish == "time":
-        return "This took as long as one text may take here. The text is kept: Continue goes on."
-    return f"{title} ended the text here itself." if finish == "end of text" else ""
+        return "The time limit for one text is reached. The text is kept; press Continue to resume."
+    return f"{title} ended the text here." if finish == "end of text" else ""
 
 
 class Frames:

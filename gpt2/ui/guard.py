@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gpt2.runtime import settings
 from gpt2.serving.addresses import believed, counted_as
+from gpt2.serving.framing import frame_ancestors
 from gpt2.serving.incoming import MOST_BYTES, Refused, check_session, checked_body
 from gpt2.ui.admission import Readers
 from gpt2.ui.attention_requests import BUSY
@@ -32,7 +33,7 @@ from gpt2.ui.first_scripts import with_first_scripts
 # to the disk or show other visitors' runs.
 _OPEN = re.compile(
     r"/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|health|metrics)?/?"
-    r"|/(assets|static|panel)/.+"
+    r"|/(assets|static|panel|about)/.+"
     r"|/gradio_api/(api|app_id|call|cancel|component_server|heartbeat|info|login_check"
     r"|openapi\.json|queue|reset|run|startup-events|theme\.css|token|user)(/.*)?"
 )
@@ -52,12 +53,10 @@ _PAGES_AT_ONCE = 2
 _ASKING_EACH = 6  # of the eight that `AttentionRequests` answers at once
 
 _INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
-# Spaces are shown inside huggingface.co, and from a host of hf.space.
-_FRAMED_BY = "'self' https://huggingface.co https://*.hf.space"
 _POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
-    f"form-action 'self'; frame-ancestors {_FRAMED_BY}; script-src 'self' 'unsafe-eval'"
+    "form-action 'self'; script-src 'self' 'unsafe-eval'"
 )
 
 
@@ -289,7 +288,7 @@ class _Answer:
             if headers.get("content-type", "").startswith("text/html"):
                 self._start, self._page = message, []
                 return
-            headers["Content-Security-Policy"] = _POLICY
+            headers["Content-Security-Policy"] = f"frame-ancestors {frame_ancestors()}; {_POLICY}"
         elif self._page is not None:
             self._page.append(message.get("body", b""))
             if message.get("more_body"):
@@ -315,4 +314,5 @@ class _Answer:
 def page_policy(page: bytes) -> str:
     """The policy for a page in which exactly the scripts that stand in it now may run."""
     digests = (hashlib.sha256(script).digest() for script in _INLINE.findall(page))
-    return _POLICY + "".join(f" 'sha256-{base64.b64encode(d).decode()}'" for d in digests)
+    scripts = "".join(f" 'sha256-{base64.b64encode(d).decode()}'" for d in digests)
+    return f"frame-ancestors {frame_ancestors()}; {_POLICY}{scripts}"

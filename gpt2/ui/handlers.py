@@ -13,12 +13,12 @@ from gpt2.checkpoint import CheckpointError
 from gpt2.config import SIZES
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
-from gpt2.ui.frames import note
+from gpt2.ui.frames import complaint
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
 from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens
 from gpt2.ui.runs import Run
-from gpt2.ui.sizes import choices, config_of, drafts_for, source_of
+from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
 from gpt2.ui.text_line import TextLine
 from gpt2.ui.visitors import Visitors, address_of
 
@@ -85,7 +85,7 @@ class Handlers:
         controls.size.change(
             self.size_changed,
             [controls.size, controls.draft],
-            [controls.new_tokens, most, controls.draft, status],
+            [controls.new_tokens, most, controls.draft, controls.about_size, status],
             **quiet,
         ).then(None, [controls.new_tokens, most], controls.new_tokens, js=_FIT, **quiet)
 
@@ -151,14 +151,15 @@ class Handlers:
         """What may have changed since the server started: which sizes are here, what is ready."""
         return gr.update(choices=choices()), self._playground.status(size)
 
-    def size_changed(self, size: str, draft: str) -> tuple[Any, int, Any, str]:
-        """New tokens up to what this size can read, who can draft, and the words at the top."""
-        drafts, status = draft_update(size, draft), self._playground.status(size)
+    def size_changed(self, size: str, draft: str) -> tuple[Any, int, Any, str, str]:
+        """What this size can read at most, who can draft for it, what it is, whether it is here."""
+        drafts = draft_update(size, draft)
+        hint, status = size_hint(size), self._playground.status(size)
         try:
             most = config_of(source_of(size).name).max_seq_len - 1
         except CheckpointError:  # the status says what is wrong
-            return gr.skip(), SIZES["tiny"].config.max_seq_len - 1, drafts, status
-        return gr.update(maximum=most), most, drafts, status
+            return gr.skip(), SIZES["tiny"].config.max_seq_len - 1, drafts, hint, status
+        return gr.update(maximum=most), most, drafts, hint, status
 
     def stop(self, request: gr.Request) -> None:
         """End this visitor's run within one token."""
@@ -196,7 +197,7 @@ def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:
     gr.on(pressed, None, js=_said("asked()"), **quiet)
     controls.stop.click(None, js=_said("stopped()"), **quiet)
     for slider in controls.sliders:
-        what = f"typed({slider.label!r}, value, {slider.minimum})"
+        what = f"typed({slider.label!r}, value, {slider.elem_id!r})"
         # Gradio would drop what is typed while it still tells of the key before.
         slider.input(None, slider, js=_said(what), trigger_mode="multiple", **quiet)
 
@@ -213,5 +214,5 @@ def _shown(frame: Frame) -> Shown:
 
 
 def _complaint(error: Exception) -> Shown:
-    """The text stays as it is; the sentence stands under it."""
-    return note("error", str(error)), gr.skip(), gr.skip()
+    """The text stays as it is; the sentence stands under the buttons, its field is marked."""
+    return complaint(str(error)), gr.skip(), gr.skip()

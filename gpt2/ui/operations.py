@@ -10,7 +10,7 @@ from gpt2.runtime import settings
 from gpt2.runtime.watchdog import stuck_seconds
 from gpt2.serving.log import log_as_json
 from gpt2.serving.metrics import CONTENT_TYPE, Metrics
-from gpt2.ui.controls import DEFAULT_SIZE
+from gpt2.ui.default_size import default_size
 from gpt2.ui.runner import Runner
 from gpt2.ui.sizes import offered
 
@@ -23,7 +23,7 @@ def operations(runner: Runner) -> list[BaseRoute]:
         return {shown: held[name] for shown, name in offered().items() if name in held}
 
     def health(_: Request) -> JSONResponse:
-        ready, stuck = runner.is_loaded(DEFAULT_SIZE), stuck_seconds()
+        ready, stuck = runner.is_loaded(default_size()), stuck_seconds()
         state: dict[str, object] = {
             "status": "stuck" if stuck else "ready" if ready else "loading",
             "loaded": loaded(),

@@ -21,6 +21,8 @@ from gpt2.residency import Residency, memory_budget
 from gpt2.runtime import settings
 from gpt2.serving.connections import BACKLOG, Connection, most_connections
 from gpt2.serving.engines import engine_loader, home_device
+from gpt2.serving.framing import frame_ancestors
+from gpt2.ui.about import about_line, about_routes
 from gpt2.ui.admission import Admission, Readers
 from gpt2.ui.api import Api
 from gpt2.ui.assets import panel_route, panel_text
@@ -44,8 +46,12 @@ from gpt2.ui.text_line import TextLine
 from gpt2.ui.theme import page_theme
 
 TITLE = "GPT-2, from scratch"
+WHAT = (
+    'Watch a <button type="button" class="term" data-term="model">language model</button> choose '
+    "each word, and see which earlier words it looks at."
+)
 
-_STYLES = ("tokens.css", "app.css", "controls.css", "compare.css")
+_STYLES = ("tokens.css", "app.css", "controls.css", "compare.css", "popover.css")
 _MOST_IN_CLUSTER = 24  # each holds one of this process's threads
 # Every run in line holds a thread; beside them the page itself needs some.
 _SPARE_THREADS = 40
@@ -58,6 +64,7 @@ _readers: WeakKeyDictionary[gr.Blocks, Readers] = WeakKeyDictionary()
 
 def build_page(where: str = "local") -> gr.Blocks:
     """Everything wired; the built-in model loads in the background. Raises ValueError."""
+    frame_ancestors()  # says now, not at the first visit, what is no origin
     runner = build_runner(where)
     playground = Playground(runner)
     asked = AttentionRequests(playground)
@@ -68,13 +75,14 @@ def build_page(where: str = "local") -> gr.Blocks:
     page = gr.Blocks(title=TITLE, fill_width=True, analytics_enabled=False)
     with page:
         with gr.Row(elem_id="top"):
-            gr.HTML(f"<h1>{TITLE}</h1>", apply_default_css=False)
+            gr.HTML(f"<h1>{TITLE}</h1><p>{WHAT}</p>", apply_default_css=False)
             status = TextLine(elem_id="status")
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Write"):
                 controls, output, attention = _write_tab(functions)
             with gr.Tab("Compare"):
-                add_compare(page, playground, functions, RUNS)
+                add_compare(page, playground, functions, RUNS, status)
+        gr.HTML(about_line(), elem_id="about", apply_default_css=False)
         handlers = Handlers(playground)
         handlers.wire(page, controls, output, attention, status)
         restored = wire_restoring(page, handlers, controls, output, attention)
@@ -83,7 +91,7 @@ def build_page(where: str = "local") -> gr.Blocks:
         api_endpoint(api.attention, api_name="attention", concurrency_limit=2)
     # On a Space Gradio would put a header over our own, with fonts and pictures from other hosts.
     page.space_id = None
-    _routes[page] = [panel_route(), *operations(runner)]
+    _routes[page] = [panel_route(), *about_routes(), *operations(runner)]
     # The first visitor should find the built-in model loaded.
     asked.warm_up()
     # Closed: routes that bypass the queue, where nobody counts who calls.

@@ -12,7 +12,7 @@ from gpt2.engine import Engine, Event
 from gpt2.inference.steps import NotFinite
 from gpt2.residency import OutOfMemory
 from gpt2.serving.remote import Lost
-from gpt2.ui.frames import Frames, Value, loading_sentence, note
+from gpt2.ui.frames import Frames, Value, complaint, loading_sentence, note
 from gpt2.ui.line import FullHouse, in_words, pages_at
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import News, Runner, Started, Stopping, Waiting
@@ -91,7 +91,7 @@ class Playground:
         if self.runner.is_loaded(size):
             state = "ready"
         elif is_cached(source):
-            state = "built in · ready" if source.folder else "on this computer"
+            state = "built in · ready" if source.folder else "downloaded"
         else:
             state = "downloaded on first use"
         return f"{source.title} · {precision_of(size)} · {state}"
@@ -176,10 +176,11 @@ def _before_start(title: str, newest: News | None) -> Frame:
     if isinstance(newest, Waiting):
         sentence = waiting_sentence(newest.ahead, newest.seconds)
         return note("waiting", sentence), None, f"{title} · waiting in line"
-    sentence = f"Loading {title}."
+    value = note("loading", f"Loading {title}.")
     if isinstance(newest, Progress):
-        sentence = loading_sentence(title, newest)
-    return note("loading", sentence), None, f"{title} · loading"
+        part = newest.done / newest.total if newest.total else 0
+        value = note("loading", loading_sentence(title, newest)) | {"part": part}
+    return value, None, f"{title} · loading"
 
 
 def waiting_sentence(ahead: int, seconds: float | None) -> str:
@@ -190,4 +191,6 @@ def waiting_sentence(ahead: int, seconds: float | None) -> str:
 
 
 def _failure(frames: Frames | None, sentence: str) -> Value:
-    return frames.failed(sentence) if frames else note("error", sentence)
+    if frames:
+        return frames.failed(sentence)
+    return complaint(sentence)

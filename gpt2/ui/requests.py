@@ -16,6 +16,20 @@ MOST_CHARACTERS = 100_000
 OFF = "off"  # Draft with: no draft
 
 
+# What a complaint begins with, and the element of the page that it is about.
+_FIELDS = {
+    "Prompt": "prompt",
+    "The prompt": "prompt",
+    "Model size": "size",
+    "Temperature": "temperature",
+    "New tokens": "new-tokens",
+    "Top-k": "top-k",
+    "Top-p": "top-p",
+    "Seed": "seed",
+    "Draft with": "draft",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A run somebody wants, every number in range."""
@@ -53,6 +67,11 @@ def checked(
     return Request(text, name, count, options, _draft(draft_with, name))
 
 
+def field_of(complaint: str) -> str | None:
+    """The page's element that a complaint is about, where it names a field."""
+    return next((field for words, field in _FIELDS.items() if complaint.startswith(words)), None)
+
+
 def at_most(new_tokens: object, size: str) -> int:
     """`new_tokens`, or as many as `size` can write at most. Raises ValueError."""
     most = config_of(size).max_seq_len - 1
@@ -85,8 +104,13 @@ def count_tokens(prompt: str, size: str) -> str:
         return f"more than {config.max_seq_len:,} tokens: too long"
     count = len(tokenizer.encode(readable(prompt)))
     over = count - config.max_seq_len + 1
-    warning = f": {over:,} too many" if over > 0 else ""
-    return f"{count:,} of {config.max_seq_len:,} tokens{warning}"
+    if over > 0:
+        most = config.max_seq_len - 1
+        return (
+            f"{count:,} tokens; this model takes at most {most:,} with one new token: "
+            f"{over:,} too many"
+        )
+    return f"{count:,} of {config.max_seq_len:,} tokens"
 
 
 def whole(rule: str, value: object) -> int:

@@ -25,7 +25,7 @@ from gpt2.ui.runs import Run
 from gpt2.ui.sizes import config_of, source_of, tokenizer_of
 from gpt2.ui.wire import token_ids, wire_tokens
 
-RELOADED = "The page was loaded again while this was written. Continue goes on from here."
+RELOADED = "You reloaded while this was being written. Press Continue to resume."
 _PARTS = ("text", "controls")
 
 _KEEP = """(...values) => {

@@ -1,4 +1,7 @@
-"""The fields of sampling, alike wherever a text is asked for; whoever calls lays them out."""
+"""The fields of sampling, alike wherever a text is asked for; whoever calls lays them out.
+
+`prefix` begins the names of their elements, so that a page can hold them twice.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,32 @@ from gpt2.sampling import USUAL
 _DEFAULT_NEW_TOKENS = 120
 
 
-def sliders(most: int) -> tuple[gr.Slider, gr.Slider]:
+def sliders(most: int, prefix: str) -> tuple[gr.Slider, gr.Slider]:
     """Temperature, and New tokens up to `most`."""
     temperature = gr.Slider(
-        0, 2, USUAL.temperature, step=0.05, label="Temperature", min_width=140, buttons=[]
+        0,
+        2,
+        USUAL.temperature,
+        step=0.05,
+        label="Temperature",
+        min_width=140,
+        buttons=[],
+        elem_id=f"{prefix}temperature",
     )
     new_tokens = gr.Slider(
-        1, most, _DEFAULT_NEW_TOKENS, step=1, label="New tokens", min_width=140, buttons=[]
+        1,
+        most,
+        _DEFAULT_NEW_TOKENS,
+        step=1,
+        label="New tokens",
+        min_width=140,
+        buttons=[],
+        elem_id=f"{prefix}new-tokens",
     )
     return temperature, new_tokens
 
 
-def cuts() -> tuple[gr.Slider, gr.Slider]:
+def cuts(prefix: str) -> tuple[gr.Slider, gr.Slider]:
     """Top-k and Top-p."""
     top_k = gr.Slider(
         0,
@@ -29,8 +46,9 @@ def cuts() -> tuple[gr.Slider, gr.Slider]:
         step=1,
         label="Top-k",
         min_width=140,
-        info="0 keeps all",
+        info="0 = off",
         buttons=[],
+        elem_id=f"{prefix}top-k",
     )
     top_p = gr.Slider(
         0.05,
@@ -39,14 +57,20 @@ def cuts() -> tuple[gr.Slider, gr.Slider]:
         step=0.01,
         label="Top-p",
         min_width=140,
-        info="1 keeps all",
+        info="1 = off",
         buttons=[],
+        elem_id=f"{prefix}top-p",
     )
     return top_k, top_p
 
 
-def seed_field() -> gr.Textbox:
+def seed_field(prefix: str) -> gr.Textbox:
     """A text field: a number field of Gradio's shows an empty value as 0, which is a seed too."""
     return gr.Textbox(
-        label="Seed", min_width=110, max_lines=1, placeholder="random", info="Empty draws one"
+        label="Seed",
+        min_width=110,
+        max_lines=1,
+        placeholder="random",
+        info="Blank = random",
+        elem_id=f"{prefix}seed",
     )

@@ -211,15 +211,27 @@ def label(name: str) -> str:
         problem = problem_of(name)
         if problem is not None:
             return f"{name} · cannot be used: {problem}"
-        return f"{name} · {'here' if is_cached(source_of(name)) else 'to download'}"
+        return f"{name} · {'local' if is_cached(source_of(name)) else 'to download'}"
     size = SIZES[name]
     if size.built_in:
         cost = "built in"
     elif is_cached(find_source(name)):
-        cost = "already here"
+        cost = "downloaded"
     else:
         cost = f"{_bytes(size.download_bytes)} to download"
     return f"{size.label} · {_parameters(size.config)} · {cost}"
+
+
+def size_hint(name: str) -> str:
+    """One line on what this size is: a toy, GPT-2, or somebody's own."""
+    parameters = f"{_parameters(config_of(name))} parameters"
+    if name not in SIZES:
+        return f"{parameters}, offered by whoever runs this page"
+    if SIZES[name].built_in:
+        return f"{parameters}, trained here on children's stories; for real GPT-2 choose Small"
+    if name == "distil":
+        return f"{parameters}, a smaller copy of GPT-2 by Hugging Face (2019)"
+    return f"{parameters}, GPT-2 as OpenAI released it in 2019"
 
 
 def choices() -> list[tuple[str, str]]:

@@ -68,6 +68,7 @@ def _environment(folder: Path, port: int, variables: Mapping[str, str]) -> dict[
         "HF_HOME": str(folder / "hub"),
         "GRADIO_SERVER_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
+        "GPT2_DEFAULT_SIZE": "tiny",  # the tests know its texts
         "GPT2_PRECISION": "float32",  # what the page says must not depend on the processor
         # Runs, a browser and the tests share few cores; threads that wait for each other would
         # each wait for a core first.

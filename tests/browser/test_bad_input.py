@@ -27,7 +27,7 @@ def test_hostile_prompts_are_only_text(visit: Visit) -> None:
         assert text.startswith(readable(visit.prompt.input_value()))
         for query in range(visit.rows()):
             visit.page.evaluate("(query) => store.select({ query, key: 0 })", query)
-        expect(visit.note).to_have_text(re.compile(r"^Done\.|ended the text here itself\.$"))
+        expect(visit.note).to_have_text(re.compile(r"^Done\.|ended the text here\.$"))
         visit.nothing_ran()
     assert visit.prompt.input_value() == HOSTILE[-1]
 
@@ -89,16 +89,19 @@ def test_a_complaint_during_a_run_stands_until_the_next_press(visit: Visit) -> N
 def test_an_emptied_number_says_so_and_its_return_puts_the_words_back(visit: Visit) -> None:
     visit.generate(new_tokens=5, seed=1)
     before = visit.note.inner_text()
-    for label, least in (("New tokens", 1), ("Temperature", 0)):
+    for label in ("New tokens", "Temperature"):
         visit.number(label).fill("")
         expect(visit.note).to_have_text(
-            f"{label} is empty. Type a number; left empty, it becomes {least}."
+            f"{label} is empty. Type a number; left empty, it keeps the last one."
         )
         visit.number(label).fill("1")
         expect(visit.note).to_have_text(before)
-    visit.number("New tokens").fill("")
-    visit.number("New tokens").press("Tab")
-    expect(visit.number("New tokens")).to_have_value("1")
+    for label, value in (("New tokens", "7"), ("Temperature", "0.85")):
+        visit.choose(new_tokens=7, temperature=0.85)
+        visit.number(label).fill("")
+        visit.number(label).press("Tab")
+        expect(visit.number(label)).to_have_value(value)
+        expect(visit.note).to_have_text(before)
 
 
 def test_a_server_that_does_not_answer_is_no_silence(visit: Visit) -> None:
@@ -153,3 +156,42 @@ def call(app: App, endpoint: str, data: list[object]) -> str:
     with direct.open(f"{address}/{event}", timeout=60) as reply:
         stream: str = reply.read().decode()
     return stream
+
+
+def comes_into_view(visit: Visit, place: str) -> None:
+    visit.until(
+        """(place) => {
+          const element = document.querySelector(place);
+          const { top, bottom } = element.getBoundingClientRect();
+          return element.checkVisibility() && top >= 0 && bottom <= innerHeight;
+        }""",
+        place,
+    )
+
+
+def test_a_complaint_stands_in_view_under_generate_and_marks_its_field(visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 1280, "height": 720})
+    visit.choose(seed="abc")
+    visit.page.get_by_role("button", name="More sampling").click()  # folded away again
+    visit.page.evaluate("scrollTo(0, 0)")
+    visit.button("Generate").click()
+    expect(visit.note).to_contain_text("Seed must be")
+    seed = visit.page.get_by_role("textbox", name="Seed")
+    expect(seed).to_be_visible()
+    comes_into_view(visit, "#run-note [role=status]")
+    below = visit.note.bounding_box()["y"] - visit.button("Generate").bounding_box()["y"]
+    assert 0 < below < 80
+    expect(seed).to_have_attribute("aria-invalid", "true")
+    expect(seed).to_have_accessible_description(re.compile("Seed must be"))
+    visit.screenshot("error-1280")
+    seed.fill("3")
+    expect(seed).not_to_have_attribute("aria-invalid", "true")
+    expect(visit.page.locator("#controls [aria-invalid]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("label", ["Temperature", "New tokens"])
+def test_an_emptied_number_is_marked(visit: Visit, label: str) -> None:
+    visit.number(label).fill("")
+    expect(visit.number(label)).to_have_attribute("aria-invalid", "true")
+    visit.number(label).fill("1")
+    expect(visit.number(label)).not_to_have_attribute("aria-invalid", "true")

@@ -48,7 +48,9 @@ def test_a_comparison_from_the_click_to_the_figures(tab: Comparing, deep: Path) 
         expect(tab.columns.nth(at)).to_contain_text("seed 3")
         expect(tab.columns.nth(at)).to_contain_text(re.compile(r"first token \d\.\d\d s"))
     expect(tab.columns.locator(".parted")).to_have_count(2)
-    expect(tab.columns.nth(1)).to_contain_text(re.compile("Parts from Tiny (at once|after)"))
+    expect(tab.columns.nth(1)).to_contain_text(
+        re.compile("Diverges from Tiny (at the first token|after)")
+    )
     for title, found in bits.items():
         expect(tab.surprise).to_contain_text(f"{title} {found.bits_per_byte:.4f} bits per byte")
     row = tab.figures.get_by_role("row").nth(1)
@@ -111,7 +113,7 @@ def test_where_texts_part_is_shown_in_both(tab: Comparing) -> None:
     marks = tab.columns.locator(".parted")
     expect(marks).to_have_count(2)
     assert not any(marks.nth(at).evaluate(in_sight) for at in (0, 1))  # the end is
-    tab.columns.nth(1).get_by_role("button", name=re.compile("^Parts from Tiny")).click()
+    tab.columns.nth(1).get_by_role("button", name=re.compile("^(Diverges|Continues|Ends)")).click()
     assert all(marks.nth(at).evaluate(in_sight) for at in (0, 1))
 
 

@@ -66,7 +66,7 @@ def test_a_download_says_how_far_it_is_and_then_writes(visit: Visit, hub: HubSta
     progress = re.compile(rf"^{REPOSITORY}: \d+ of \d+ MB, \d+\.\d MB/s")
     assert any(progress.match(note) for note in visit.seen("notes")), visit.seen("notes")
     expect(visit.status).to_have_text(f"{REPOSITORY} · float32 · ready")
-    expect(visit.size).to_have_value(f"{REPOSITORY} · here")
+    expect(visit.size).to_have_value(f"{REPOSITORY} · local")
     assert len(hub.bodies(REPOSITORY)) == 1
     visit.generate(seed=2)
     assert len(hub.bodies(REPOSITORY)) == 1
@@ -84,14 +84,14 @@ def test_a_refused_download_says_so_and_tiny_still_works(visit: Visit, hub: HubS
     hub.heal()
     visit.choose(size=REPOSITORY)
     visit.generate()
-    expect(visit.note).to_have_text(re.compile(r"^Done\.|itself\.$"))
+    expect(visit.note).to_have_text(re.compile(r"^Done\.|ended the text here\.$"))
 
 
 def test_stop_ends_a_stalled_download(visit: Visit, hub: HubStandin) -> None:
     hub.fail("stall", at=100_000, times=99)
     choose_it(visit)
     visit.button("Generate").click()
-    expect(visit.note).to_have_text(f"{REPOSITORY}: asking the hub.")
+    expect(visit.note).to_have_text(f"{REPOSITORY}: contacting Hugging Face")
     asked = time.monotonic()
     visit.button("Stop").click()
     expect(visit.note).to_have_text("Stopped before the first token.")

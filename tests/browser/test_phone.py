@@ -52,6 +52,38 @@ def test_the_buttons_stay_on_their_card(phone: Visit, width: int) -> None:
         assert button.evaluate("(button) => button.scrollWidth <= button.clientWidth")
 
 
+def test_generate_leads_to_the_text_and_a_bar_holds_stop(phone: Visit) -> None:
+    bar = phone.page.locator("#run-note [data-part=bar]")
+    expect(bar).to_be_hidden()
+    phone.choose(size="deep", new_tokens=1000, seed=1)
+    phone.page.evaluate("scrollTo(0, 0)")
+    phone.button("Generate").tap()
+    phone.until("store.run?.status && store.run.tokens.ready > store.run.status.prompt + 5")
+    expect(bar).to_be_visible()
+    expect(bar).to_contain_text(re.compile(r"\d+ of \d+ tokens · \S+ tokens/s"))
+    phone.until("Math.abs(document.querySelector('#output').getBoundingClientRect().top) < 40")
+    box = bar.bounding_box()
+    assert box["y"] + box["height"] == 844
+    stop = phone.button("Stop writing")
+    assert stop.bounding_box()["height"] >= 44
+    stop.tap()
+    expect(phone.note).to_have_text("Stopped.")
+    expect(bar).to_be_hidden()
+
+
+def test_a_complaint_on_a_phone_stays_with_its_buttons(phone: Visit) -> None:
+    phone.choose(seed="abc")
+    phone.button("Generate").tap()
+    expect(phone.note).to_contain_text("Seed must be")
+    phone.until(
+        """() => {
+          const { top, bottom } = document.querySelector("#run-note [role=status]")
+            .getBoundingClientRect();
+          return top >= 0 && bottom <= innerHeight;
+        }"""
+    )
+
+
 def test_a_tap_reads_a_cell_and_chooses_a_token(phone: Visit) -> None:
     phone.generate(new_tokens=10, seed=1)
     phone.map.tap(position=phone.cell(12, 4))

@@ -1,4 +1,4 @@
-"""What one takes along: pictures, numbers, a page that opens offline, a link."""
+"""What one takes along: pictures, numbers, a standalone page, a link."""
 
 from __future__ import annotations
 
@@ -55,10 +55,11 @@ def test_a_map_is_taken_along_and_a_link_brings_it_back(
         np.testing.assert_allclose(row, expected[i, : i + 1], atol=0.012)
         assert sum(row) == pytest.approx(1, abs=1e-4)
 
-    page = saved(visit, "page that opens offline", tmp_path)
+    page = saved(visit, "Standalone HTML page", tmp_path)
     opens_offline(browser, page, text)
     visit.attention.get_by_label("Colour scale", exact=True).select_option("log")
-    visit.attention.get_by_label("first token apart").uncheck()
+    visit.attention.get_by_label("separate first token").uncheck()
+    visit.page.evaluate("store.select({ query: 20, key: 4 })")
     visit.button("copy link").click()
     expect(visit.attention.get_by_text("in the link itself")).to_be_visible()
     link = visit.page.evaluate("navigator.clipboard.readText()")
@@ -68,21 +69,23 @@ def test_a_map_is_taken_along_and_a_link_brings_it_back(
     assert other.page.evaluate("[store.look.layer, store.look.head]") == [3, 2]
     assert other.page.evaluate("[store.scale, store.apart]") == ["log", False]
     expect(other.attention.get_by_label("Colour scale", exact=True)).to_have_value("log")
-    expect(other.attention.get_by_label("first token apart")).not_to_be_checked()
+    expect(other.attention.get_by_label("separate first token")).not_to_be_checked()
     expect(other.number("New tokens")).to_have_value("30")
-    assert "#map" not in other.page.url
+    assert other.page.evaluate("store.pick") == {"query": 20, "key": 4}
+    assert "map=head.4.3.log.0&row=20.4&" in other.page.url
     opens_in_the_same_tab(other, link, text_of(11, 30))
 
 
 def opens_in_the_same_tab(visit: Visit, link: str, text: str) -> None:
     """A link pasted where the page is open changes no more than what stands behind the #."""
     assert visit.generate(seed=12, new_tokens=5) != text
+    visit.until("(link) => location.href.split('&text=')[1] !== link.split('&text=')[1]", link)
     visit.page.evaluate("(link) => { window.before = true; location.href = link; }", link)
     visit.until("() => !window.before")
     visit.ready()
     visit.until("() => store.run?.status && store.missing() === null")
     assert visit.written() == text
-    assert "#map" not in visit.page.url
+    assert visit.page.url == link
 
 
 def opens_offline(browser: Browser, page: Path, text: str) -> None:

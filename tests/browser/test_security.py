@@ -50,7 +50,7 @@ def test_what_is_taken_along_is_only_text(visit: Visit, browser: Browser, tmp_pa
     visit.generate(prompt=prompt, new_tokens=3, seed=1)
     visit.attention.get_by_text("Save or share this map").click()
     dialogs: list[Dialog] = []
-    for name in ("SVG", "page that opens offline"):
+    for name in ("SVG", "Standalone HTML page"):
         file = saved(visit, name, tmp_path)
         with browser.new_context(offline=True) as context:
             page = context.new_page()

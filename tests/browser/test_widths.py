@@ -38,3 +38,34 @@ def test_every_slider_has_room(visit: Visit) -> None:
     Comparing(visit)
     visit.page.get_by_role("button", name="More sampling").click()
     fits(visit)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(1280, 720), (1536, 864), (1920, 1080), (2560, 1440)]
+)
+def test_every_screen_is_used(visit: Visit, width: int, height: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": height})
+    main = visit.page.locator("main").bounding_box()
+    left, right = main["x"], width - main["x"] - main["width"]
+    assert abs(left - right) <= 16  # a scroll bar may stand on the right
+    assert main["width"] >= min(width, 2200) - 16
+    text, figure, side, heads = (
+        visit.page.locator(place).bounding_box()
+        for place in (
+            "#output",
+            "#attention [data-part=figure]",
+            "#attention [data-part=reads]",
+            "#attention [data-part=atlas]",
+        )
+    )
+    # From left to right text, map and what is read; all heads below.
+    assert text["x"] + text["width"] <= figure["x"]
+    assert figure["x"] + figure["width"] <= side["x"]
+    assert side["x"] + side["width"] <= main["x"] + main["width"]
+    assert heads["y"] > figure["y"] + figure["height"]
+    # The whole map fits on the screen, and the text stays in sight beside the heads.
+    assert visit.map.bounding_box()["height"] <= height
+    visit.page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    visit.until("scrollY > 200")
+    output = visit.output.bounding_box()
+    assert output["y"] >= 0 and output["y"] + output["height"] <= height

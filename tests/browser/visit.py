@@ -40,8 +40,12 @@ _READY = r"""() => {
     && /^\d[\d,]* of [\d,]+ tokens/.test(document.querySelector("#count p")?.textContent);
 }"""
 
+# After a run the clearest head is opened, unless the reader has chosen one.
+_OPENED = """(store.chosen || store.run.status.state === "error" || store.run.rowCount < 2
+  || store.run.opened === null || store.run.shown)"""
+
 # What there is of it.
-_FOUND = """() => ["#attention [data-part=map]", "#count p", "#status", "#output [role=status]"]
+_FOUND = """() => ["#attention [data-part=map]", "#count p", "#status", "#run-note [role=status]"]
   .map((place) => document.querySelector(place))
   .map((found) => found && (found.getAttribute("aria-label") ?? found.textContent))"""
 
@@ -53,12 +57,13 @@ _WATCH = """() => {
   const look = () => {
     seen.lengths.add(text.textContent.length);
     seen.rows.add(Number(map.getAttribute("aria-label").match(/(\\d+) rows/)[1]));
-    seen.notes.add(document.querySelector("#output [role=status]").textContent);
+    seen.notes.add(document.querySelector("#run-note [role=status]").textContent);
     seen.thumbs.add(window.store?.run?.atlas?.count);
   };
   const observer = new MutationObserver(look);
   const all = { subtree: true, childList: true, characterData: true, attributes: true };
   observer.observe(document.querySelector("#output"), all);
+  observer.observe(document.querySelector("#run-note"), all);
   observer.observe(map, { attributes: true });
 }"""
 
@@ -172,7 +177,7 @@ class Visit:
 
     @property
     def note(self) -> Locator:
-        return self.output.get_by_role("status")
+        return self.page.locator("#run-note").get_by_role("status")
 
     @property
     def map(self) -> Locator:
@@ -251,7 +256,7 @@ class Visit:
         """Wait for the end of the run and for the last missing row; the text."""
         self.until(
             "() => ['done', 'stopped', 'error'].includes(store.run?.status?.state)"
-            " && store.missing() === null"
+            " && store.missing() === null && " + _OPENED
         )
         return self.written()
 

@@ -41,7 +41,7 @@ def check_refused(reply: dict[str, Any], fetcher: Fetcher, *words: str) -> None:
 
 
 def check_in_vain(reply: dict[str, Any], fetcher: Fetcher, *words: str) -> None:
-    check_refused(reply, fetcher, *words, "Try again", "Tiny works", "Nothing half-made")
+    check_refused(reply, fetcher, *words, "Try again", "Tiny works", "No partial file")
 
 
 def test_downloads_once_then_asks_nobody(hub: HubStandin, fetcher: Fetcher, big: Source) -> None:

@@ -170,14 +170,14 @@ def test_pooling_keeps_the_largest_weight_and_leaves_the_future_empty(panel: Pag
 def test_the_strongest_come_first_and_ties_keep_their_order(panel: Page) -> None:
     found = panel.evaluate(
         """async () => {
-          const { strongest, readersOf, number } = await import("/reading.js");
+          const { strongest, readersOf, percent } = await import("/reading.js");
           const row = Float32Array.from([9, 200, 9, 250, 200, 0]);
           const rows = [[255], [200, 10], [100, 20, 5], [0, 90, 1, 1]];
           return [strongest(row, 3).map((e) => e.index), strongest(row, 9, 2).map((e) => e.index),
-                  readersOf(1, 4, (i) => rows[i], 2), [1, 0.25, 0.001, 0].map(number)];
+                  readersOf(1, 4, (i) => rows[i], 2), [1, 0.25, 0.001, 0].map(percent)];
         }"""
     )
     assert found[0] == [3, 1, 4]
     assert found[1] == [3, 4, 2, 5]
     assert found[2] == [{"index": 3, "weight": 90}, {"index": 2, "weight": 20}]
-    assert found[3] == ["1.00", "0.25", "<0.01", "0.00"]
+    assert found[3] == ["100\u00a0%", "25\u00a0%", "<1\u00a0%", "0\u00a0%"]

@@ -154,10 +154,8 @@ def test_the_worked_example_fetches_its_words(panel: Page) -> None:
     serve(panel, 12, run="example")
     send(panel, {**attention(0, 12, run="example"), "example": True})
     settled(panel, 12, 13)
-    expect(panel.get_by_text("Worked example")).to_be_visible()
-    assert (
-        panel.locator(".token[data-from]").count() == 0
-    )  # the Output panel shows only what was asked for
+    expect(panel.get_by_text("Example", exact=True).first).to_be_visible()
+    expect(panel.locator(".token[data-from]")).to_have_count(13)
 
 
 def test_a_refusal_is_shown_and_not_asked_for_ever(panel: Page) -> None:

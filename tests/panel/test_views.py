@@ -159,21 +159,21 @@ def test_a_word_in_the_text_is_a_row_in_the_map(panel: Page) -> None:
     assert panel.evaluate("runs.selection") == {"query": 7, "key": None, "follows": False}
     expect(panel.locator(".token[data-from].selected")).to_have_text("w7")
     expect(panel.locator(".readout")).to_have_text(
-        "“·w7” (7) reads most from “·w6” (6): 0.64, 1.00 of the rest"
+        "“·w7” (7) reads most from “·w6” (6): 64\u00a0% (100\u00a0% without the first token)"
     )
     table = panel.get_by_role("table", name="“·w7” (7) reads from")
-    expect(table.get_by_role("row").nth(1)).to_have_text(re.compile("·w6 6.*1.00"))
-    expect(panel.get_by_text("36 % of this row rests on the first token")).to_be_visible()
-    expect(panel.get_by_text("share out the other 64 %")).to_be_visible()
-    panel.get_by_role("checkbox", name="first token apart").uncheck()
-    expect(panel.locator(".readout")).to_have_text("“·w7” (7) reads most from “·w6” (6): 0.64")
-    expect(table.get_by_role("row").nth(1)).to_have_text(re.compile("·w6 6.*0.64"))
-    expect(table.get_by_role("row").nth(2)).to_have_text(re.compile("·w0 0.*0.36"))
+    expect(table.get_by_role("row").nth(1)).to_have_text(re.compile("·w6 6.*100\u00a0%"))
+    expect(panel.get_by_text("36 % goes to the first token")).to_be_visible()
+    expect(panel.get_by_text("split the remaining 64 %")).to_be_visible()
+    panel.get_by_role("checkbox", name="separate first token").uncheck()
+    expect(panel.locator(".readout")).to_have_text("“·w7” (7) reads most from “·w6” (6): 64\u00a0%")
+    expect(table.get_by_role("row").nth(1)).to_have_text(re.compile("·w6 6.*64\u00a0%"))
+    expect(table.get_by_role("row").nth(2)).to_have_text(re.compile("·w0 0.*36\u00a0%"))
     expect(panel.locator(".token[data-from].read-by")).to_have_text("w8")
 
 
 def test_the_heading_of_the_list_cuts_a_long_token_and_not_its_place(panel: Page) -> None:
-    long = f" {'incomprehensible' * 4}"
+    long = f" {'incomprehensible' * 9}"
     send(panel, output([*words(120), long, " end"], state="done"), attention(0, 121))
     settled(panel, 121, 122)
     panel.evaluate("runs.select({ query: 120, key: null })")
@@ -216,9 +216,11 @@ def test_the_map_is_worked_by_keys_and_escape_follows_again(panel: Page) -> None
     atlas.press("ArrowUp")
     atlas.press("ArrowLeft")
     live = panel.locator("[data-part=live]")
-    expect(live).to_have_text("“·w9” (9) reads “·w8” (8): 0.64, 1.00 of the rest")
+    expect(live).to_have_text(
+        "“·w9” (9) reads “·w8” (8): 64\u00a0% (100\u00a0% without the first token)"
+    )
     atlas.press("Home")
-    expect(live).to_have_text("“·w9” (9) reads “·w0” (0): 0.36")
+    expect(live).to_have_text("“·w9” (9) reads “·w0” (0): 36\u00a0%")
     atlas.press("Escape")
     expect(live).to_have_text("Following the newest row")
     assert panel.evaluate("runs.selection.query") == 10
@@ -233,7 +235,7 @@ def test_the_map_is_worked_by_the_mouse(panel: Page) -> None:
     left = top + 22 + 4  # labels, the first token's strip, a gap; columns begin with token 1
     cell = (box["width"] - left - 1) / 11
     panel.mouse.move(box["x"] + left + 1.5 * cell, box["y"] + top + 8.5 * cell)
-    expect(panel.locator(".readout")).to_have_text("“·w8” (8) reads “·w2” (2): 0.00")
+    expect(panel.locator(".readout")).to_have_text("“·w8” (8) reads “·w2” (2): 0\u00a0%")
     panel.mouse.move(box["x"] + left + 8.5 * cell, box["y"] + top + 8.5 * cell)
     expect(panel.locator(".readout")).to_contain_text("cannot see")
     panel.mouse.move(5, 5)
@@ -288,8 +290,8 @@ def test_roles_are_named_and_no_evidence_is_said(panel: Page) -> None:
     expect(card.get_by_role("row", name="Induction")).to_have_text(re.compile("Induction0.50"))
     expect(card.get_by_role("row", name="Duplicate")).to_have_text(re.compile("Duplicate\u2013"))
     expect(panel.get_by_text("No evidence about duplicates")).to_be_visible()
-    panel.get_by_role("button", name="measure on the probe").click()
-    expect(card.get_by_role("columnheader", name="probe")).to_be_visible()
+    panel.get_by_role("button", name="Test on repeated random tokens").click()
+    expect(card.get_by_role("columnheader", name="random tokens")).to_be_visible()
     chip = panel.get_by_role("button", name="I induction: 1")
     chip.click()
     expect(chip).to_have_attribute("aria-pressed", "true")
@@ -312,7 +314,7 @@ def test_a_server_that_answers_the_probe_with_nothing_is_said(panel: Page) -> No
     show(panel)
     expect(panel.get_by_role("button", name="I induction: 1")).to_be_visible()
     panel.evaluate("() => { window.roles = async () => undefined; }")
-    panel.get_by_role("button", name="measure on the probe").click()
+    panel.get_by_role("button", name="Test on repeated random tokens").click()
     expect(panel.get_by_text("The server did not answer. Try again.")).to_be_visible()
 
 
@@ -356,7 +358,7 @@ def test_the_map_is_drawn_in_both_themes(panel: Page) -> None:
 def test_a_colour_scale_recolours_the_map(panel: Page, scale: str, place: float) -> None:
     """The cell shows 0.64: where the scale puts that, the ramp says its colour."""
     show(panel)
-    panel.get_by_label("first token apart").uncheck()
+    panel.get_by_label("separate first token").uncheck()
     panel.get_by_label("Colour scale", exact=True).select_option(label=scale)
     wanted = panel.evaluate(
         "async (place) => (await import('/color.js')).rampColors('light')[Math.round(255 * place)]",

@@ -25,6 +25,9 @@ HOME = ROOT / "gpt2" / "runtime" / "settings.py"
 
 # By name: what is right, with what it means, and what is wrong.
 CASES: dict[str, tuple[dict[str, object], list[str]]] = {
+    "GPT2_DEFAULT_SIZE": ({"tiny": "tiny"}, []),
+    "GPT2_FRAMED_BY": ({"https://a.example": "https://a.example"}, []),
+    "SPACE_ID": ({"owner/name": "owner/name"}, []),
     "GPT2_MODEL": ({"owner/name": "owner/name"}, []),
     "GPT2_PRECISION": ({"int8": "int8", " auto ": "auto"}, ["INT8", "float64"]),
     "GPT2_DEVICE": ({"cuda": "cuda"}, ["gpu", "cuda:0"]),

@@ -55,7 +55,7 @@ def test_a_run_ends_when_its_time_is_up_and_keeps_its_text() -> None:
     wish = Request(PROMPT, "tiny", 300, SamplingOptions(seed=4))
     last = [output for output, _, _ in Playground(runner).generate(wish, visitor) if output][-1]
     assert last["state"] == "stopped"
-    assert last["note"].startswith("This took as long as one text may take here.")
+    assert last["note"].startswith("The time limit for one text is reached.")
     assert visitor.run
     written = visitor.run.ids[visitor.run.prompt :]
     assert 5 < len(written) <= 21

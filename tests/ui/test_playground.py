@@ -188,6 +188,7 @@ def test_a_download_shows_how_far_it_is_and_a_stop_ends_it(hold: threading.Event
     output, attention, status = next(frames)
     assert output == {
         "run": None, "state": "loading", "note": "Tiny: 5 of 10 MB, 1.0 MB/s, 5 s left",
+        "part": 0.5,
     }  # fmt: skip
     assert (attention, status) == (None, "Tiny · loading")
     visitor.stop.set()
@@ -311,6 +312,7 @@ def test_a_prompt_that_is_too_long_is_refused_with_the_numbers() -> None:
         "run": None,
         "state": "error",
         "note": "The prompt has 400 tokens and this model reads at most 319. Shorten it by 81.",
+        "field": "prompt",
     }
 
 

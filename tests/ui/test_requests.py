@@ -188,8 +188,10 @@ def test_the_line_says_how_many_tokens_are_too_many(count: int) -> None:
     prompt = "\x01" * count  # a token each: nothing merges with it
     assert len(Tokenizer(8192).encode(prompt)) == count
     over = count - 511
-    warning = f": {over} too many" if over > 0 else ""
-    assert count_tokens(prompt, "tiny") == f"{count} of 512 tokens{warning}"
+    line = f"{count} of 512 tokens"
+    if over > 0:
+        line = f"{count} tokens; this model takes at most 511 with one new token: {over} too many"
+    assert count_tokens(prompt, "tiny") == line
 
 
 def test_the_owner_may_offer_one_more_model_without_saying_where_it_lies(
@@ -199,7 +201,7 @@ def test_the_owner_may_offer_one_more_model_without_saying_where_it_lies(
     write_gpt2_folder(folder, CONFIG)
     monkeypatch.setenv("GPT2_MODEL", str(folder))
     assert source_of("mine").folder == folder
-    assert choices()[-1] == ("mine · here", "mine")
+    assert choices()[-1] == ("mine · local", "mine")
     assert weights_bytes("mine") == weight_bytes(CONFIG, "float32")
     assert checked(**{**GOOD, "size": "mine"}).size == "mine"
     for other in (str(folder), str(tmp_path), "..", "owner/other"):

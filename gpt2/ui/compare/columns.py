@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from statistics import fmean, stdev
 from typing import Any
 
 from gpt2.checkpoint import Cancelled, Progress
@@ -16,7 +18,8 @@ from gpt2.ui.requests import Request
 from gpt2.ui.runner import Started, Waiting
 from gpt2.ui.sizes import source_of
 
-_TOO_LONG = "This took as long as one comparison may take here. The text is kept."
+_TOO_LONG = "The time limit for one comparison is reached. The text is kept."
+_FEWEST = 10  # gaps from which on an error is worth telling
 _log = logging.getLogger(__name__)
 
 
@@ -29,6 +32,8 @@ class Column:
         self.facts = facts_of(request)
         self.score: Score | None = None
         self._frames: Frames | None = None
+        self._gaps: list[float] = []  # seconds between two tokens
+        self._last: float | None = None
 
     @property
     def spare(self) -> float:
@@ -51,7 +56,7 @@ class Column:
             value["output"], value["attention"] = self._frames.frame(events)
             if events[-1].finish == "time":
                 value["output"]["note"] = _TOO_LONG
-            self._measure(value["output"])
+            self._measure(value["output"], events)
         for item in (entry.news for entry in news):
             if isinstance(item, Failed):
                 value["output"] = self._failed(item.error, value.get("output"))
@@ -63,8 +68,14 @@ class Column:
         context = engine.config.max_seq_len
         return Frames(started.run, engine.tokenizer, self.title, context, limit)
 
-    def _measure(self, output: Value) -> None:
+    def _measure(self, output: Value, events: list[Event]) -> None:
+        for event in events:
+            if event.token is not None:
+                if self._last is not None:
+                    self._gaps.append(event.seconds - self._last)
+                self._last = event.seconds
         self.facts["speed"] = output["stats"]["speed"]
+        self.facts["speed_error"] = speed_error(self._gaps)
         self.facts["first"] = output["stats"]["first"]
 
     def _before(self, item: Progress | Waiting) -> Value:
@@ -82,6 +93,13 @@ class Column:
             nothing_new = self._frames.failed("")
             output = output or nothing_new
         return end | (output or {}) | {"state": end["state"], "note": end["note"]}
+
+
+def speed_error(gaps: list[float]) -> float | None:
+    """Half the 95 % confidence interval of the speed in tokens/s; None from too few tokens."""
+    if len(gaps) < _FEWEST or (mean := fmean(gaps)) <= 0:
+        return None
+    return 1.96 * stdev(gaps) / math.sqrt(len(gaps)) / mean**2  # of 1 / mean, to first order
 
 
 def told(error: Exception) -> str:

@@ -8,7 +8,7 @@ import gradio as gr
 
 from gpt2.config import SIZES
 from gpt2.ui.compare.wish import MOST_SIZES
-from gpt2.ui.controls import EXAMPLES
+from gpt2.ui.controls import PROMPT
 from gpt2.ui.requests import MOST_CHARACTERS
 from gpt2.ui.sampling_fields import cuts, seed_field, sliders
 from gpt2.ui.sizes import choices, config_of
@@ -40,11 +40,11 @@ class CompareControls:
                 memory = TextLine(elem_id="compare-memory")
             with gr.Column(min_width=320, scale=2):
                 with gr.Row(elem_classes="fields"):
-                    temperature, new_tokens = sliders(_most_new_tokens())
+                    temperature, new_tokens = sliders(_most_new_tokens(), "compare-")
                 top_k, top_p, seed, same_noise = _more_sampling()
                 with gr.Row(elem_id="compare-actions"):
                     compare = gr.Button("Compare", variant="primary", scale=3, min_width=120)
-                    stop = gr.Button("Stop", min_width=70)
+                    stop = gr.Button("Stop", min_width=70, elem_id="compare-stop")
         return cls(
             prompt=prompt,
             sizes=sizes,
@@ -82,7 +82,7 @@ def default_sizes() -> list[str]:
 
 def _what() -> tuple[gr.Textbox, gr.Dropdown]:
     prompt = gr.Textbox(
-        EXAMPLES[0],
+        PROMPT,
         label="Prompt",
         lines=3,
         max_lines=8,
@@ -107,14 +107,14 @@ def _most_new_tokens() -> int:
 def _more_sampling() -> tuple[gr.Slider, gr.Slider, gr.Textbox, gr.Checkbox]:
     same_noise = gr.Checkbox(
         True,
-        label="Same noise",
-        info="Every size meets the same luck, so what differs is the model",
+        label="Same randomness",
+        info="Every size gets the same random draws, so differences come from the model",
         elem_id="same-noise",
     )
     with (
         gr.Accordion("More sampling", open=False, elem_classes="more-sampling"),
         gr.Row(elem_classes="fields"),
     ):
-        top_k, top_p = cuts()
-        seed = seed_field()
+        top_k, top_p = cuts("compare-")
+        seed = seed_field("compare-")
     return top_k, top_p, seed, same_noise

@@ -29,6 +29,7 @@ def facts_of(request: Request) -> dict[str, Any]:
         "precision": precision_of(request.size),
         "seed": str(request.options.seed),
         "speed": None,
+        "speed_error": None,
         "first": None,
         "bits_per_byte": None,
     }

@@ -19,11 +19,12 @@ from gpt2.ui.compare.wish import checked_sizes, compared, memory_line
 from gpt2.ui.frames import Value
 from gpt2.ui.playground import SORRY, TOLD
 from gpt2.ui.requests import check_text, checked
+from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import Visitors, address_of
 
 _log = logging.getLogger(__name__)
 
-Shown = tuple[Any, Any, Any]
+Shown = tuple[Any, Any, Any, Any]
 
 
 @dataclass(slots=True)
@@ -75,10 +76,13 @@ class CompareHandlers:
         stop = visitor.stop = threading.Event()
         try:
             wish = compared(prompt, sizes, temperature, new_tokens, top_k, top_p, seed, same_noise)
+            names = ", ".join(source_of(one.size).title for one in wish)
+            badge = f"{names} · comparing"
             for columns, surprise, figures in self._comparison.frames(
                 wish, stop, address_of(request)
             ):
-                yield columns, surprise or gr.skip(), figures or gr.skip()
+                yield columns, surprise or gr.skip(), figures or gr.skip(), badge
+            yield gr.skip(), gr.skip(), gr.skip(), f"{names} · ready"
         except Cancelled:
             yield _complaint("Stopped before the first token.")
         except TOLD as error:
@@ -185,4 +189,4 @@ def _options(temperature: object, top_k: object, top_p: object) -> SamplingOptio
 
 def _complaint(sentence: str) -> Shown:
     """What is shown stays as it is; the sentence stands above it."""
-    return {"note": sentence}, gr.skip(), gr.skip()
+    return {"note": sentence}, gr.skip(), gr.skip(), "Comparing · not running"

@@ -18,6 +18,7 @@ from gpt2.ui.figures_view import FiguresView
 from gpt2.ui.playground import Playground
 from gpt2.ui.sizes import choices
 from gpt2.ui.surprise_view import SurpriseView
+from gpt2.ui.text_line import TextLine
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -27,11 +28,12 @@ def add_compare(
     playground: Playground,
     functions: list[Callable[..., Any]],
     runs: dict[str, Any],
+    status: TextLine,
 ) -> None:
     """Put the tab's inside on the page that is being built.
 
     `functions` are what a view may ask the server about a run; `runs` is how events that write are
-    queued.
+    queued. `status` are the words at the top of the page.
     """
     comparison, scoring = Comparison(playground), Scoring(playground.runner)
     handlers = CompareHandlers(comparison, scoring, playground.runner.residency)
@@ -39,7 +41,7 @@ def add_compare(
     columns = CompareView(elem_id="compare-columns", server_functions=functions)
     surprise = SurpriseView(elem_id="surprise")
     figures = FiguresView(elem_id="figures")
-    views = [columns, surprise, figures]
+    views = [columns, surprise, figures, status]
     writing: dict[str, Any] = {**runs, **_QUIET, "trigger_mode": "multiple"}
     gr.on(
         [controls.compare.click, controls.prompt.submit],

@@ -54,7 +54,7 @@ def test_a_comparison_may_take_as_long_as_a_run_may() -> None:
     for outputs in shown(list(comparison.frames(wish(300), threading.Event()))):
         assert outputs[-1]["state"] == "stopped"
         assert 0 < outputs[-1]["stats"]["new"] < 200
-        assert outputs[-1]["note"].startswith("This took as long as one comparison may take")
+        assert outputs[-1]["note"].startswith("The time limit for one comparison is reached")
 
 
 def test_closing_early_ends_the_run_too() -> None:

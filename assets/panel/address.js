@@ -1,0 +1,85 @@
+// The address bar holds the link to what is shown. A finished text and a chosen tab are steps of the
+// browser's history; a map or row that is looked at changes the step one is at.
+
+import { forgetText, keepOwn } from "./kept.js";
+import { hashOf, parsedLink } from "./link.js";
+import { BUSY } from "./status_line.js";
+
+const SOON = 250; // ms after the last change
+const TABS = { write: "Write", compare: "Compare" }; // names in the address, and on the page
+
+let tab = "write";
+let leaving = false; // the page is about to be loaded anew: nothing more is written
+
+export function keepAddress(runs) {
+  const begun = new Set(); // texts that this page has seen being written
+  let [timer, writing, step] = [null, 0, { text: "", tab }];
+  const soon = () => {
+    clearTimeout(timer);
+    timer = setTimeout(write, SOON);
+  };
+  const write = async () => {
+    const { run } = runs;
+    if (leaving || !run || runs.running || BUSY.includes(run.status?.state)) return;
+    if (!run.status && !runs.chosen && !runs.pick && tab === "write" && !location.hash) return;
+    const turn = (writing += 1);
+    const hash = await hashOf(runs, tab === "write" ? "" : tab);
+    if (leaving || turn !== writing) return;
+    if (hash === location.hash) return keepOwn(hash); // a text that the address has put back
+    const text = begun.has(run.id) ? `${run.id} ${run.tokenCount}` : step.text; // else it was put back
+    const isStep = text !== step.text || tab !== step.tab;
+    history[isStep ? "pushState" : "replaceState"](history.state, "", hash);
+    step = { text, tab };
+    keepOwn(hash);
+  };
+  runs.subscribe((kind) => {
+    if (runs.running) begun.add(runs.run.id);
+    if (["status", "view", "look", "selection", "rows"].includes(kind) && !runs.hover) soon();
+  });
+  addEventListener("hashchange", () => goTo(runs));
+  watchTabs((chosen) => {
+    tab = chosen;
+    soon();
+  });
+  const arrived = parsedLink();
+  if (arrived && !runs.chosen && !runs.run) runs.start(arrived);
+  if (arrived?.tab) showTab(arrived.tab);
+}
+
+// Back, forward, or a link pasted where the page is open already.
+function goTo(runs) {
+  const wanted = parsedLink(location.hash);
+  if (wanted === null) {
+    if (location.hash !== "" || !runs.run?.status) return;
+    forgetText(); // back to where nothing was written yet
+    return reload();
+  }
+  const shown = parsedLink(keepOwn());
+  if (shown?.text !== wanted.text) return reload();
+  keepOwn(location.hash);
+  showTab(wanted.tab || "write");
+  runs.show(wanted);
+}
+
+function reload() {
+  leaving = true;
+  location.reload();
+}
+
+function tabButtons() {
+  return [...document.querySelectorAll("#tabs [role=tab]")];
+}
+
+function showTab(name) {
+  tab = name in TABS ? name : "write";
+  const button = tabButtons().find((one) => one.textContent.trim() === TABS[tab]);
+  if (button?.getAttribute("aria-selected") === "false") button.click();
+}
+
+function watchTabs(tell) {
+  document.getElementById("tabs")?.addEventListener("click", (event) => {
+    const words = event.target.closest?.("[role=tab]")?.textContent.trim();
+    const name = Object.keys(TABS).find((one) => TABS[one] === words);
+    if (name && name !== tab) tell(name);
+  });
+}

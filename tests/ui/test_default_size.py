@@ -1,0 +1,60 @@
+"""The size a page begins with: the best that is here and quick enough, never a toy by choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gpt2.ui import default_size as module
+from gpt2.ui.default_size import default_size, memory_bytes_per_second
+from gpt2.ui.sizes import size_hint
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv(module.DEFAULT_SIZE_VARIABLE, raising=False)
+    monkeypatch.setenv("GPT2_PRECISION", "float32")
+    default_size.cache_clear()
+    yield
+    default_size.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("cached", "rate", "expected"),
+    [
+        ([], 1e10, "mini"),  # offline
+        (["small"], 1e10, "small"),  # 20 tokens a second
+        (["small"], 7e9, "mini"),  # 14
+        (["distil", "small"], 7e9, "distil"),
+        (["small", "medium"], 1e10, "small"),
+        (["small", "medium"], 1e11, "medium"),
+    ],
+)
+def test_the_best_that_is_here_and_quick_enough(
+    monkeypatch: pytest.MonkeyPatch, cached: list[str], rate: float, expected: str
+) -> None:
+    here = ["tiny", "mini", *cached]
+    monkeypatch.setattr(module, "is_cached", lambda source: source.name in here)
+    monkeypatch.setattr(module, "memory_bytes_per_second", lambda: rate)
+    assert default_size() == expected
+
+
+def test_the_owner_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(module.DEFAULT_SIZE_VARIABLE, "tiny")
+    assert default_size() == "tiny"
+    default_size.cache_clear()
+    monkeypatch.setenv(module.DEFAULT_SIZE_VARIABLE, "huge")
+    with pytest.raises(ValueError, match="Model size must be one of tiny"):
+        default_size()
+
+
+def test_memory_is_measured() -> None:
+    assert 1e8 < memory_bytes_per_second() < 1e13
+
+
+def test_a_toy_is_called_one() -> None:
+    assert size_hint("mini") == (
+        "4.3 M parameters, trained here on children's stories; for real GPT-2 choose Small"
+    )
+    assert size_hint("small") == "124 M parameters, GPT-2 as OpenAI released it in 2019"

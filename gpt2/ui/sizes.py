@@ -224,7 +224,10 @@ def label(name: str) -> str:
 
 def size_hint(name: str) -> str:
     """One line on what this size is: a toy, GPT-2, or somebody's own."""
-    parameters = f"{_parameters(config_of(name))} parameters"
+    try:
+        parameters = f"{_parameters(config_of(name))} parameters"
+    except CheckpointError as error:  # an own model that is moved away or half written
+        return str(error)
     if name not in SIZES:
         return f"{parameters}, offered by whoever runs this page"
     if SIZES[name].built_in:

@@ -52,7 +52,13 @@ LEAST = f4(1e-30)
 call1, call3, call6, call12 = call_of(1), call_of(3), call_of(6), call_of(12)
 
 
-kernel: Any = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_OPTIONS: Any = {
+    "error_model": "numpy",
+    "nogil": True,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+kernel: Any = njit(**_OPTIONS)
 
 
 # ---- work and waiting: stage n of a pass has two counters, what is taken and what is done
@@ -142,12 +148,19 @@ def quantise(x: Any, groups: Any, columns: Any, apart: Any, whole: Any, sums: An
     return most / f4(32767)
 
 
-@kernel
-def softmax(plan: Any, score: Any, count: Any, padded: Any, scale: Any, parameters: Any) -> Any:
-    """In place over `count` scores; up to `padded`, a multiple of 32, weights of zero follow."""
+# Of numbers that are none of them NaN the largest is the same in any order, eight at a time too.
+@njit(fastmath={"nnan", "nsz"}, **_OPTIONS)
+def largest_of(score: Any, count: Any) -> Any:
     largest = score[0]
     for i in range(count):
         largest = max(largest, score[i])
+    return largest
+
+
+@kernel
+def softmax(plan: Any, score: Any, count: Any, padded: Any, scale: Any, parameters: Any) -> Any:
+    """In place over `count` scores; up to `padded`, a multiple of 32, weights of zero follow."""
+    largest = largest_of(score, count)
     for i in range(count, padded):
         score[i] = largest
     parameters[0] = largest

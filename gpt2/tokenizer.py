@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import tiktoken
 
@@ -34,10 +36,11 @@ class Tokenizer:
             raise ValueError(f"vocab_size must be from 257 to {GPT2_VOCAB_SIZE}, not {vocab_size}")
         self.vocab_size = vocab_size
         self.end_of_text = vocab_size - 1
+        self._ranks = _ranks(vocab_size - 257)
         self._encoding = tiktoken.Encoding(
             f"gpt2-{vocab_size}",
             pat_str=_PATTERN,
-            mergeable_ranks=_ranks(vocab_size - 257),
+            mergeable_ranks=self._ranks,
             special_tokens={END_OF_TEXT: self.end_of_text},
         )
 
@@ -55,12 +58,53 @@ class Tokenizer:
             raise ValueError(f"token id {token} is not in a vocabulary of {self.vocab_size}")
         return self._encoding.decode_single_token_bytes(token)
 
+    def merges(self, token: int) -> Merge:
+        """How byte-pair encoding puts a token together, as a tree.
+
+        `<|endoftext|>` was never merged and has no parts. Raises ValueError for an id outside the
+        vocabulary.
+        """
+        data = self.token_bytes(token)
+        if token == self.end_of_text:
+            return Merge(token, data, 0)
+        parts = [Merge(self._ranks[data[i : i + 1]], data[i : i + 1], 0) for i in range(len(data))]
+        while len(parts) > 1:
+            ranks = [self._ranks.get(a.data + b.data, self.vocab_size) for a, b in pairwise(parts)]
+            best = min(ranks)
+            at = ranks.index(best)
+            left, right = parts[at : at + 2]
+            parts[at : at + 2] = [Merge(best, left.data + right.data, best - 255, left, right)]
+        return parts[0]
+
     def token_of(self, data: bytes) -> int:
         """The token with exactly these bytes. Raises ValueError where there is none."""
         try:
             return self._encoding.encode_single_token(data)
         except KeyError:
             raise ValueError(f"no token has the bytes {data[:40]!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A token and the two it was merged from, down to single bytes, which have none.
+
+    `token` is its id, `data` its bytes. `number` counts the merges that were learned, from 1, most
+    frequent pair first; 0 for a single byte.
+    """
+
+    token: int
+    data: bytes
+    number: int
+    left: Merge | None = None
+    right: Merge | None = None
+
+    def steps(self) -> list[Merge]:
+        """The merges that make this token, in the order in which they are applied."""
+        if self.left is None or self.right is None:
+            return []
+        # The lowest number first, as the algorithm does; among equals, from the left.
+        below = self.left.steps() + self.right.steps()
+        return [*sorted(below, key=lambda merge: merge.number), self]
 
 
 class TextStream:

@@ -30,8 +30,8 @@ class Attribution:
     head wrote, the constant share of its value bias included (every head's weights sum to 1, so it
     is always there); `attention_biases` (L,) the bias of each output projection; `mlps` (L,) each
     MLP with its biases; `final_bias` what ln_f's bias adds, whatever the text. `rounding` is what
-    was written and is none of these: zero but for the last digits in float32, and the price of packed
-    weights in other precisions, where parts are worked out with the float32 matrices.
+    was written and is none of these: zero but for the last digits in float32, and the price of
+    packed weights in other precisions, where parts are worked out with the float32 matrices.
 
     All of them sum to `total`, and `total - true` is `error`. `accumulated` (2 L + 1,) is the same
     measure of the whole stream at each stage, embeddings first, without `final_bias`. `scale` is

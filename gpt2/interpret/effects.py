@@ -99,9 +99,8 @@ def effects(
 ) -> Effects:
     """`Engine.effects`. A true `stopped()` ends it: what was measured by then is returned."""
     if instead not in get_args(Instead):
-        raise ValueError(
-            f"A head can be replaced by {', '.join(get_args(Instead))}: not {instead}."
-        )
+        names = ", ".join(get_args(Instead))
+        raise ValueError(f"What stands in for a head is one of {names}, not {instead}.")
     config = source.config
     position = check_position(position, len(ids))
     ids = tuple(ids[: position + 1])

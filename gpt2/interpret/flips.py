@@ -41,8 +41,9 @@ class FlipRange:
     `below` and `above` are temperatures: just above `above`, `token_above` is drawn, just below
     `below`, `token_below`; 0 with None, and infinity with None, where nothing changes.
     `top_k_from` is the smallest top-k that keeps the token, and `top_k_to` the largest that lets
-    nobody in who beats it (None: any). All hold as long as the other options stay as they are, and for text that
-    was drawn with top-p off: with it, whom it keeps depends on the temperature, so ask `flips`.
+    nobody in who beats it (None: any). All hold as long as the other options stay as they are, and
+    for text that was drawn with top-p off: with it, whom it keeps depends on the temperature, so
+    ask `flips`.
     """
 
     place: int

@@ -166,6 +166,7 @@ def attribution_as_json(found: Attribution, tokenizer: Tokenizer) -> Json:
         "embedding": _number(found.embedding),
         "position_embedding": _number(found.position_embedding),
         "heads": _numbers(found.heads),
+        "constants": _numbers(found.constants),
         "attention_biases": _numbers(found.attention_biases),
         "mlps": _numbers(found.mlps),
         "final_bias": _number(found.final_bias),

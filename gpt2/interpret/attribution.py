@@ -27,13 +27,14 @@ class Attribution:
     """Shares of `true`, the logit of `token` minus that of `against` after `position`, in logits.
 
     `embedding` is the token's, `position_embedding` that of its place; `heads` (L, H) what each
-    head wrote, the constant share of its value bias included (every head's weights sum to 1, so it
-    is always there); `attention_biases` (L,) the bias of each output projection; `mlps` (L,) each
-    MLP with its biases; `final_bias` what ln_f's bias adds, whatever the text. `rounding` is what
-    was written and is none of these: zero but for the last digits in float32, and the price of
-    packed weights in other precisions, where parts are worked out with the float32 matrices.
+    head wrote, its value bias included, whose share alone is in `constants` (L, H): a head's
+    weights sum to 1, so that is the same whatever it attends to; `attention_biases` (L,) the bias
+    of each output projection; `mlps` (L,) each MLP with its biases; `final_bias` what ln_f's bias
+    adds, whatever the text. `rounding` is what was written and is none of these: zero but for the
+    last digits in float32, and the price of packed weights in other precisions, where parts are
+    worked out with the float32 matrices.
 
-    All of them sum to `total`, and `total - true` is `error`. `accumulated` (2 L + 1,) is the same
+    All of them but `constants` sum to `total`, and `total - true` is `error`. `accumulated` (2 L + 1,) is the same
     measure of the whole stream at each stage, embeddings first, without `final_bias`. `scale` is
     ln_f's sigma here: what everything was divided by.
     """
@@ -46,6 +47,7 @@ class Attribution:
     embedding: float
     position_embedding: float
     heads: Doubles
+    constants: Doubles
     attention_biases: Doubles
     mlps: Doubles
     final_bias: float
@@ -123,7 +125,9 @@ def attribution(
     stage = np.diff(shares)  # what each attention and MLP wrote
     attentions, mlps = stage[::2], stage[1::2]
     split = readout.projections.reshape(*readout.projections.shape[:2], found.shape[1], -1)
-    heads = np.einsum("c,lchd,lhd->lh", direction, split, found, optimize=True)
+    towards_heads = np.einsum("c,lchd->lhd", direction, split, optimize=True)
+    heads = (towards_heads * found).sum(axis=-1)
+    constants = (towards_heads * readout.value_biases).sum(axis=-1)
     biases = readout.projection_biases @ direction
     place = changes.positions.get(position, position)
     embedding = float(readout.embedding[ids[-1]] @ direction)
@@ -140,6 +144,7 @@ def attribution(
         embedding,
         position_embedding,
         heads,
+        constants,
         biases,
         mlps,
         final_bias,

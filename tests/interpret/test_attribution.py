@@ -52,6 +52,10 @@ def test_every_part_is_theirs_and_they_sum_to_the_difference(name: str, position
             rows = weight[number * width : (number + 1) * width]
             expected = share(mixed[layer, number] @ rows)
             assert found.heads[layer, number] == pytest.approx(expected, abs=1e-4)
+            start = 2 * own.config.embedding_dimension + number * width
+            value_bias = block.attn.c_attn.bias.numpy()[start : start + width]
+            constant = share(value_bias @ rows)
+            assert found.constants[layer, number] == pytest.approx(constant, abs=1e-5)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "int8", "int4"])

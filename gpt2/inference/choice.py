@@ -1,11 +1,11 @@
 """How likely a token was, and what else could have come: the numbers of one place of a text.
 
 They come from the logits that the pass has anyway, while text is written, so they may cost next to
-nothing: float32 throughout, and no sorting of the vocabulary. Two thresholds make that exact. The
-n-th largest of the maxima of 64 scores each is no larger than the n-th largest score, so only
-scores from there on are sorted for the list. And all tokens with a probability of at most
-(1 - top_p) / V have at most 1 - top_p together, so top-p cuts every one of them; only those above
-are sorted to find where it cuts.
+nothing: float32 throughout, and no sorting of the vocabulary. Two bounds make that exact. The n-th
+largest of the maxima of 64 scores each is no larger than the n-th largest score, so only scores
+from there on are sorted for the list. And all tokens with a probability of at most (1 - top_p) / V
+have at most 1 - top_p together, so top-p cuts every one of them; where it cuts is looked for among
+the others, from the likeliest on, and only the stretch in which it falls is sorted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from gpt2.sampling import Floats, SamplingOptions
 
-_HALVINGS = 5
+# Where top-p cuts is looked for among tokens above such a share, then among those above the next.
+_SHARES = (1e-3, 1e-4, 1e-5, 3e-6, 1e-6, 0.0)
 COUNT = 10  # likeliest tokens, where nothing else is asked for
 Cut = Literal["temperature", "top-k", "top-p"]
 REASONS: dict[Cut, str] = {
@@ -166,34 +167,32 @@ class _After:
         self.kept, self._total = len(kept), float(self._powers[kept].sum())
 
     def _keep_mass(self, mass: float) -> None:
-        floor = np.float32((1 - mass) / self._vocabulary * self._total)
-        possible = np.flatnonzero(self._powers > floor)
-        scores, powers = self._scores[possible], self._powers[possible]
+        scores, powers = self._scores, self._powers
         if self.kept < self._vocabulary:  # top-k has been there before
-            left = scores >= self._least
+            left = np.flatnonzero(scores >= self._least)
             scores, powers = scores[left], powers[left]
-        if not len(scores):  # all as likely as each other
-            return
-        # The place of the cut is first halved down to some hundred scores, which are then sorted.
-        low, high, above, certain = scores.min(), np.float32(np.inf), 0.0, 0
         target = mass * self._total
-        middle = low
-        for _ in range(_HALVINGS):
-            middle = (low + min(high, np.float32(0))) / 2
-            over = np.flatnonzero(scores >= middle)
-            here = float(powers[over].sum(dtype=np.float64))
-            if here < target:
-                high, above, certain = middle, here, len(over)
-            else:
-                low = middle
-        between = np.flatnonzero((scores >= low) & (scores < high))
-        order = between[np.argsort(-scores[between])]
-        before = above + np.cumsum(powers[order], dtype=np.float64) - powers[order]
+        floor = (1 - mass) / self._vocabulary * self._total
+        above, certain, most = 0.0, 0, np.inf  # what is surely kept, and the power from which on
+        for share in _SHARES:
+            least = max(floor, share * self._total)
+            likely = np.flatnonzero(powers > np.float32(least))
+            here = float(powers[likely].sum(dtype=np.float64))
+            if here >= target:
+                break
+            if least > floor:
+                above, certain, most = here, len(likely), least
+        between = likely[powers[likely] <= np.float32(most)]
+        if not len(between):  # all as likely as each other
+            return
+        ordered = np.sort(scores[between])[::-1]
+        weights = np.exp(ordered)
+        before = above + np.cumsum(weights, dtype=np.float64) - weights
         last = max(0, int(np.searchsorted(before, target)) - 1)
-        self._least = scores[order[last]]
-        tied = order[: np.searchsorted(-scores[order], -self._least, "right")]
-        self.kept = certain + len(tied)
-        self._total = above + float(powers[tied].sum(dtype=np.float64))
+        self._least = ordered[last]
+        tied = int(np.searchsorted(-ordered, -self._least, "right"))
+        self.kept = certain + tied
+        self._total = above + float(weights[:tied].sum(dtype=np.float64))
 
     def keep(self, token: int) -> None:
         """Whatever rounding says."""

@@ -34,9 +34,9 @@ class Attribution:
     last digits in float32, and the price of packed weights in other precisions, where parts are
     worked out with the float32 matrices.
 
-    All of them but `constants` sum to `total`, and `total - true` is `error`. `accumulated` (2 L + 1,) is the same
-    measure of the whole stream at each stage, embeddings first, without `final_bias`. `scale` is
-    ln_f's sigma here: what everything was divided by.
+    All of them but `constants` sum to `total`, and `total - true` is `error`. `accumulated`
+    (2 L + 1,) is the same measure of the whole stream at each stage, embeddings first, without
+    `final_bias`. `scale` is ln_f's sigma here: what everything was divided by.
     """
 
     ids: tuple[int, ...]

@@ -20,7 +20,7 @@ from gpt2.ui.requests import check_text, number, whole
 from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import address_of
 
-_COUNT = 100  # likeliest tokens of a place, at most
+_COUNT = 20  # likeliest tokens of a place, at most: a text has a thousand places
 
 
 class Measuring(TypedDict):
@@ -53,7 +53,7 @@ class InspectApi:
         start_token: bool = True,
         caller: gr.Request | None = None,
     ) -> dict[str, Any]:
-        """How likely each token of `text` was, and the `count` likeliest (1 to 100) in its place.
+        """How likely each token of `text` was, and the `count` likeliest (1 to 20) in its place.
 
         {units, start_token, precision, options, following, tokens: [{id, bytes, text, merges, band,
         probability, rank, surprisal, entropy, kept, rest_before, rest_after, likeliest: [{id,

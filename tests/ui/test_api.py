@@ -241,7 +241,7 @@ def test_effects_tell_how_far_they_are_and_then_what_they_found(
     [
         ("/tokens", {"text": None}, "Text must be text."),
         ("/tokens", {"text": "a b c " * 300}, "more than the 512"),
-        ("/tokens", {"text": "a", "count": 0}, "Count must be a whole number from 1 to 100"),
+        ("/tokens", {"text": "a", "count": 0}, "Count must be a whole number from 1 to 20"),
         ("/tokens", {"text": "a", "temperature": "hot"}, "Temperature must be a number"),
         ("/tokens", {"text": "a", "size": "../tiny"}, "Model size must be one of"),
         ("/lens", {"text": "a", "position": 9}, "Position must be from 0 to 1, not 9."),

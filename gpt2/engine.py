@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from gpt2.config import GPT2Config
+from gpt2.config import SIZES, GPT2Config
 from gpt2.inference.choice import COUNT, Choice
 from gpt2.inference.clock import Clock
 from gpt2.inference.executor import Executor, Head
@@ -26,10 +26,11 @@ from gpt2.interpret.lens import Lens, lens
 from gpt2.interpret.patching import Patching, patching
 from gpt2.interpret.probabilities import TextChoices, probabilities
 from gpt2.interpret.reading import Readout, known, read
+from gpt2.interpret.token_facts import TokenView, view
 from gpt2.layer_stack import stacked
 from gpt2.model import GPT2Model
 from gpt2.sampling import GREEDY, SamplingOptions
-from gpt2.tokenizer import TextStream, Tokenizer
+from gpt2.tokenizer import GPT2_VOCAB_SIZE, TextStream, Tokenizer
 
 Weights = npt.NDArray[np.float32]
 # Requests that one model advances together; more wait.
@@ -424,6 +425,17 @@ class Engine:
         ids = self.tokenizer.encode(text) if isinstance(text, str) else text
         end_of_text, options = self.tokenizer.end_of_text, options or SamplingOptions()
         return probabilities(self.source, ids, end_of_text, options, count, start_token)
+
+    def tokens(self, text: str, other_size: int | None = None) -> TokenView:
+        """Id, bytes and merges of each token of `text`, and the same text in another vocabulary.
+
+        `other_size` is that of the built-in sizes by default, or GPT-2's where that is this one's.
+        Raises ValueError for a vocabulary that cannot be had.
+        """
+        if other_size is None:
+            own, built_in = self.config.vocab_size, SIZES["tiny"].config.vocab_size
+            other_size = GPT2_VOCAB_SIZE if own == built_in else built_in
+        return view(self.tokenizer, text, other_size)
 
     def lens(
         self,

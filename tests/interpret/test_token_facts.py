@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpt2 import Tokenizer
+from gpt2 import Tokenizer, load
 from gpt2.interpret.token_facts import facts, view
 
 GPT2 = Tokenizer()
@@ -59,3 +59,12 @@ def test_the_same_vocabulary_cuts_alike() -> None:
     found = view(Tokenizer(8192), "a king and a queen", 8192)
     assert found.tokens == found.other
     assert [len(mine) for _, mine, _ in found.pieces] == [1] * len(found.tokens)
+
+
+def test_an_engine_shows_its_own_vocabulary_beside_the_other() -> None:
+    tiny = load("tiny")
+    found = tiny.tokens("a king's tokenization")
+    assert (found.vocab_size, found.other_size) == (8192, 50257)
+    assert [each.token for each in found.tokens] == tiny.encode("a king's tokenization")
+    assert [each.token for each in found.other] == GPT2.encode("a king's tokenization")
+    assert tiny.tokens("a king", 300).other_size == 300

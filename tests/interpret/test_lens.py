@@ -35,8 +35,11 @@ def test_every_stage_is_theirs(name: str) -> None:
     final = np.broadcast_to(found.guess[:, -1:], found.guess.shape)
     of_final = np.take_along_axis(exact, final[..., None], -1)[..., 0]
     np.testing.assert_allclose(found.final_probability, of_final, atol=1e-5)
-    ranks = 1 + (exact > of_final[..., None] + 1e-12).sum(-1)
-    assert (found.rank == ranks).mean() > 0.98  # rounding may swap neighbours
+    # Rounding may swap those that are nearly as likely.
+    final_logit = np.take_along_axis(logits, final[..., None], -1)
+    near = 1e-5 * np.abs(logits).max()
+    assert (found.rank >= 1 + (logits > final_logit + near).sum(-1)).all()
+    assert (found.rank <= (logits >= final_logit - near).sum(-1)).all()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,11 +1,19 @@
-"""The two calls for scripts: /generate and /attention, typed, through gradio_client or HTTP."""
+"""The calls for scripts and agents, typed and described: /generate and /attention are here.
+
+`add_call` makes a call of a method. What its docstring says below `Args:` is shown on the API page,
+by `gradio_client`, in openapi.json and to agents.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypedDict, TypeVar
+from inspect import cleandoc
+from typing import Any, TypedDict, TypeVar, cast
 
 import gradio as gr
+from gradio.components import Component
+from gradio.events import api as gradio_api  # gr.api, under the name that type checkers see
+from gradio.utils import get_function_description
 
 from gpt2.sampling import USUAL
 from gpt2.ui.playground import TOLD, Playground
@@ -26,14 +34,48 @@ class Seen(TypedDict):
 def shown_as(item: object) -> Callable[[F], F]:
     """The type of one answer, as clients and the API page show it.
 
-    Gradio reads it from the annotation, and makes nothing of a string or of an Iterator.
+    Gradio reads it from the annotation, and makes nothing of a string or of an Iterator. Of what
+    the docstring says of a parameter it takes the first line, so each is made one.
     """
 
     def mark(call: F) -> F:
         call.__annotations__["return"] = item
+        call.__doc__ = _unfolded(call.__doc__ or "")
         return call
 
     return mark
+
+
+def _unfolded(docstring: str) -> str:
+    """`docstring` with each entry below `Args:` and `Returns:` in one line."""
+    lines: list[str] = []
+    for line in cleandoc(docstring).split("\n"):
+        if line.startswith(" " * 8):
+            lines[-1] += f" {line.strip()}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def add_call(page: gr.Blocks, call: Callable[..., Any], name: str, **how: Any) -> None:
+    """Offer `call` as /`name` on `page`, which is being built; `how` it is queued is Gradio's.
+
+    Gradio itself makes of a docstring only the description of the whole, but for agents.
+    """
+    made = cast(Any, gradio_api)(call, api_name=name, **how)
+    fn = page.fns[made["id"]]
+    _, described, answers = get_function_description(call)
+    for component, (parameter, about) in zip(fn.inputs, described.items(), strict=False):
+        # The page reads the one key, openapi.json the other.
+        _describe(component, parameter, description=about, additional_description=about)
+    for component in fn.outputs:
+        _describe(component, "answer", description=" ".join(answers))
+
+
+def _describe(component: Component, label: str, **words: str) -> None:
+    api: Any = component
+    api.label = label
+    api._api_info = {**api._api_info, **words}
 
 
 class Api:
@@ -55,12 +97,26 @@ class Api:
         draft_with: str = OFF,
         caller: gr.Request | None = None,
     ) -> Iterator[str]:
-        """Stream the text GPT-2 writes after `prompt`: every item is the text so far.
+        """Let a GPT-2 go on from a text, and stream what it writes.
 
-        `size` is a name of Model size, `temperature` 0 (greedy) to 2, `new_tokens` 1 up to the
-        context, `top_k` 0 (off) up, `top_p` above 0 to 1 (off), `seed` 0 to 2^63 - 1. `draft_with`
-        names a smaller size of the same vocabulary that guesses ahead: the same text, token for
-        token, sooner where `size` is large.
+        The same seed and settings write the same text, whoever else is using the server.
+
+        Args:
+            prompt: The text to go on from; may be empty, at most 100,000 characters.
+            size: Which model writes: tiny, mini, distil, small, medium, large or xl. Default: tiny.
+            temperature: Randomness, from 0 (always the likeliest token) to 2. Default: 0.85.
+            new_tokens: Tokens to write at most, from 1 to the context less 1 (511 for tiny and
+                mini, else 1,023). Default: 120.
+            top_k: How many of the likeliest tokens may be drawn, from 0 up; 0 allows all. Default:
+                0.
+            top_p: Probability that the likeliest tokens allowed have together, above 0 to 1, which
+                allows all. Default: 0.98.
+            seed: Which random draws, a whole number from 0 to 2^63 - 1. Default: 0.
+            draft_with: A smaller size of the same vocabulary that guesses ahead: the same text,
+                sooner where size is large; or off. Default: off.
+
+        Returns:
+            The text so far, without the prompt, again and again; the last one is whole.
         """
         try:
             request = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed, draft_with)
@@ -70,9 +126,20 @@ class Api:
 
     @shown_as(Seen)
     def attention(self, size: str, text: str, layer: int, head: int) -> Seen:
-        """What one head reads: {tokens: [T], weights: [[1], [2], ... [T]]}, lower triangle.
+        """Show how much each token of a text reads from the ones before it, in one attention head.
 
-        `layer` and `head` count from 0; row i says how much token i read from tokens 0 to i.
+        Args:
+            size: Which model reads: tiny, mini, distil, small, medium, large or xl.
+            text: The text to read, from 1 token to the context (512 tokens for tiny and mini, else
+                1,024).
+            layer: The layer, counted from 0: up to 5 for tiny, mini and distil, 11 small, 23
+                medium, 35 large, 47 xl.
+            head: The head in that layer, counted from 0: up to 3 for tiny, 5 mini, 11 distil and
+                small, 15 medium, 19 large, 24 xl.
+
+        Returns:
+            The tokens, and a row of weights for each: how much it reads from the tokens up to
+                itself, as shares that sum to 1.
         """
         try:
             text = check_text(text, "Text")

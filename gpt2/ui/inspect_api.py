@@ -53,13 +53,27 @@ class InspectApi:
         start_token: bool = True,
         caller: gr.Request | None = None,
     ) -> dict[str, Any]:
-        """How likely each token of `text` was, and the `count` likeliest (1 to 20) in its place.
+        """Show how likely each token of a text was, and the likeliest ones in its place.
 
-        {units, start_token, precision, options, following, tokens: [{id, bytes, text, merges, band,
-        probability, rank, surprisal, entropy, kept, rest_before, rest_after, likeliest: [{id,
-        bytes, text, before, after, rank, cut}]}]}: probabilities before temperature, top-k and
-        top-p and after them. `start_token` puts `<|endoftext|>` before the text, which changes what
-        the model answers; without it the first token has no probability.
+        Args:
+            text: The text to read, at most the context (512 tokens for tiny and mini, else 1,024).
+            size: Which model reads: tiny, mini, distil, small, medium, large or xl. Default: tiny.
+            temperature: Randomness, from 0 (always the likeliest token) to 2. Default: 1.0.
+            top_k: How many of the likeliest tokens may be drawn, from 0 up; 0 allows all.
+                Default: 0.
+            top_p: Probability that the likeliest tokens allowed have together, above 0 to 1, which
+                allows all. Default: 1.0.
+            count: How many of the likeliest tokens to list at each place, from 1 to 20.
+                Default: 10.
+            start_token: Whether `<|endoftext|>` is put before the text, which changes what the
+                model answers. Default: True.
+
+        Returns:
+            {units, start_token, precision, options, following, tokens: [{id, bytes, text, merges,
+                band, probability, rank, surprisal, entropy, kept, rest_before, rest_after,
+                likeliest: [{id, bytes, text, before, after, rank, cut}]}]}, with probabilities
+                before temperature, top-k and top-p and after them. Without `start_token` the first
+                token has none.
         """
 
         def measure(
@@ -95,12 +109,21 @@ class InspectApi:
         start_token: bool = True,
         caller: gr.Request | None = None,
     ) -> Iterator[Measuring]:
-        """What the model would say after a token if it ended at each layer: the logit lens.
+        """Show what the model would say after a token if it ended at each layer (the logit lens).
 
-        Every record is {done, of, result}, and the last one's result {units, warning, precision,
-        stages, deviation, positions: [{position, token, guess, probability, rank,
-        final_probability, settled}]}. `position` counts from 0, or from the end where negative;
-        `whole_text` looks after every token. With `start_token`, position 0 is `<|endoftext|>`.
+        Args:
+            text: The text to read, at most the context (512 tokens for tiny and mini, else 1,024).
+            size: Which model reads: tiny, mini, distil, small, medium, large or xl. Default: tiny.
+            position: After which token, counted from 0, or from the end where negative. With
+                `start_token`, 0 is `<|endoftext|>`. Default: -1.
+            whole_text: Whether to look after every token instead of one. Default: False.
+            start_token: Whether `<|endoftext|>` is put before the text, which changes what the
+                model answers. Default: True.
+
+        Returns:
+            {done, of, result}, again and again; the last one's result is {units, warning,
+                precision, stages, deviation, positions: [{position, token, guess, probability,
+                rank, final_probability, settled}]}.
         """
 
         def measure(
@@ -131,15 +154,27 @@ class InspectApi:
         start_token: bool = True,
         caller: gr.Request | None = None,
     ) -> Iterator[Measuring]:
-        """What each head does for the next token after `text`, measured by switching it off.
+        """Measure what each head does for the next token after a text, by switching it off.
 
-        Every record is {done, of, result}, and the last one's result {units, precision, token,
-        against, logit, probability, logits, probabilities, joint_logit, joint_logits,
-        sum_of_logits, control, measured}, arrays as [layer][head] from 0, null where the time ended
-        before a head was measured. `token` is the text of exactly one token, empty for the
-        likeliest; `against` another whose logit is taken away. `instead` is what stands in for a
-        head: zero, mean (over this text) or bias. `everywhere` is off at all tokens, otherwise at
-        the last alone.
+        Args:
+            text: The text to read, at most the context (512 tokens for tiny and mini, else 1,024).
+            size: Which model reads: tiny, mini, distil, small, medium, large or xl. Default: tiny.
+            token: The text of exactly one token to measure; empty for the likeliest.
+                Default: empty.
+            against: The text of exactly one token whose logit is taken away; empty for none.
+                Default: empty.
+            instead: What stands in for a head, one of zero, mean (over this text) and bias.
+                Default: zero.
+            everywhere: Whether a head is off at all tokens, otherwise at the last alone.
+                Default: True.
+            start_token: Whether `<|endoftext|>` is put before the text, which changes what the
+                model answers. Default: True.
+
+        Returns:
+            {done, of, result}, again and again; the last one's result is {units, precision, token,
+                against, logit, probability, logits, probabilities, joint_logit, joint_logits,
+                sum_of_logits, control, measured}, arrays as [layer][head] from 0, null where the
+                time ended before a head was measured.
         """
 
         def measure(

@@ -13,7 +13,6 @@ import gradio as gr
 import uvicorn
 from gradio import http_server
 from gradio.events import Dependency
-from gradio.events import api as api_endpoint  # gr.api, under the name that type checkers see
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
@@ -24,7 +23,7 @@ from gpt2.serving.engines import engine_loader, home_device
 from gpt2.serving.framing import frame_ancestors
 from gpt2.ui.about import about_line, about_routes
 from gpt2.ui.admission import Admission, Readers
-from gpt2.ui.api import Api
+from gpt2.ui.api import Api, add_call
 from gpt2.ui.assets import panel_route, panel_text
 from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
@@ -88,11 +87,11 @@ def build_page(where: str = "local") -> gr.Blocks:
         handlers.wire(page, controls, output, attention, status)
         restored = wire_restoring(page, handlers, controls, output, attention)
         _show_example_after(restored, handlers, asked, attention, status)
-        api_endpoint(api.generate, api_name="generate", **RUNS)
-        api_endpoint(api.attention, api_name="attention", concurrency_limit=2)
-        api_endpoint(inspect_api.tokens, api_name="tokens", **RUNS)
-        api_endpoint(inspect_api.lens, api_name="lens", **RUNS)
-        api_endpoint(inspect_api.effects, api_name="effects", **RUNS)
+        add_call(page, api.generate, "generate", **RUNS)
+        add_call(page, api.attention, "attention", concurrency_limit=2)
+        add_call(page, inspect_api.tokens, "tokens", **RUNS)
+        add_call(page, inspect_api.lens, "lens", **RUNS)
+        add_call(page, inspect_api.effects, "effects", **RUNS)
     # On a Space Gradio would put a header over our own, with fonts and pictures from other hosts.
     page.space_id = None
     _routes[page] = [panel_route(), *about_routes(), *operations(runner)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +18,9 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from gpt2 import Engine, load
+from gpt2.config import SIZES
 from gpt2.sampling import USUAL
+from gpt2.ui.api import Api
 from gpt2.ui.assets import PANEL
 
 PROMPT = "Once upon a time"
@@ -67,6 +71,40 @@ def test_the_calls_are_typed_with_their_defaults(client: Client) -> None:
         ("draft_with", "str", "off"),
     ]
     assert [name for name, _, _ in parameters["/attention"]] == ["size", "text", "layer", "head"]
+
+
+def test_every_parameter_of_every_call_is_described(client: Client, url: str) -> None:
+    """On the API page and by clients; in openapi.json, for programs; each with its default."""
+    described = client.view_api(return_format="dict")["named_endpoints"]
+    with urllib.request.urlopen(f"{url}gradio_api/openapi.json") as answer:
+        paths = json.load(answer)["paths"]
+    for call, entry in described.items():
+        assert entry["description"].endswith(".") and ":" not in entry["description"]
+        body = paths[f"/gradio_api/call/v2{call}"]["post"]["requestBody"]["content"]
+        properties = body["application/json"]["schema"]["properties"]
+        for parameter in entry["parameters"]:
+            words = parameter["python_type"]["description"]
+            name = parameter["parameter_name"]
+            assert len(words) > 30 and words.endswith("."), f"{call}: {name}: {words!r}"
+            assert properties[name]["description"] == words
+            assert parameter["label"] == name
+            if parameter["parameter_has_default"]:
+                # Agents are not told of a default that is 0.
+                default = parameter["parameter_default"]
+                assert words.endswith(f"Default: {'empty' if default == '' else default}."), name
+        (answered,) = entry["returns"]
+        assert len(answered["python_type"]["description"]) > 30, call
+
+
+def test_what_is_said_of_the_sizes_is_so() -> None:
+    words = " ".join(f"{call.__doc__}" for call in (Api.generate, Api.attention))
+    size, heads = words.split("up to 5 for tiny, mini and distil", 1)[1], words
+    assert "512 tokens for tiny and mini, else 1,024" in words
+    for name, known in SIZES.items():
+        config, short = known.config, name in ("tiny", "mini")
+        assert config.max_seq_len == (512 if short else 1024)
+        assert f"{config.num_blocks - 1}" in ("5" if short or name == "distil" else size)
+        assert f"{config.num_heads - 1}" in heads.split("head: ", 1)[1]
 
 
 def test_the_text_streams_and_grows_to_the_engine_s_own(client: Client, engine: Engine) -> None:

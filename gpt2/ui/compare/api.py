@@ -37,11 +37,27 @@ class CompareApi:
         seed: int = 0,
         caller: gr.Request | None = None,
     ) -> Iterator[CompareStep]:
-        """Let two to four sizes write side by side with the same noise, token by token.
+        """Let two to four sizes of GPT-2 write side by side with the same random draws.
 
-        Every record is one step: {step, sizes: {name: {token, text, seconds, tokens_per_second,
-        finish}}}; a size that failed has {error}, and in the last record each has {bits_per_byte}
-        of the prompt. Seconds count a size's own turns. The other fields are those of /generate.
+        Streams a record a step.
+
+        Args:
+            prompt: The text to go on from; may be empty, at most 100,000 characters.
+            sizes: Two to four models: tiny, mini, distil, small, medium, large or xl.
+            temperature: Randomness, from 0 (always the likeliest token) to 2. Default: 0.85.
+            new_tokens: Tokens that each size writes at most, from 1 up; a size stops where its
+                context (512 tokens for tiny and mini, else 1,024) is full. Default: 120.
+            top_k: How many of the likeliest tokens may be drawn, from 0 up; 0 allows all. Default:
+                0.
+            top_p: Probability that the likeliest tokens allowed have together, above 0 to 1, which
+                allows all. Default: 0.98.
+            seed: Which random draws, a whole number from 0 to 2^63 - 1. Default: 0.
+
+        Returns:
+            {step, sizes: {name: {token, text, seconds, tokens_per_second, finish}}}, what one step
+                brought each size; seconds count its own turns. The last record is for whoever reads
+                no other: of each size {written, bits_per_byte}, its whole text and how surprised it
+                is by the prompt, or {error}.
         """
         try:
             wish = compared(prompt, sizes, temperature, new_tokens, top_k, top_p, seed)
@@ -51,9 +67,16 @@ class CompareApi:
 
     @shown_as(list[ScoreRecord])
     def score(self, text: str, sizes: list[str]) -> list[ScoreRecord]:
-        """How surprised one to four sizes are by `text`: bits (-log2 p) of each of its tokens.
+        """Measure how surprised one to four sizes of GPT-2 are by a text, token by token.
 
-        [{size, tokens: [T], bits: [T], total_bits, bytes, bits_per_byte}], or {size, error}.
+        Args:
+            text: The text to score; not empty, at most as many tokens as the context (512 for tiny
+                and mini, else 1,024).
+            sizes: One to four models: tiny, mini, distil, small, medium, large or xl.
+
+        Returns:
+            For each size its tokens, bits (-log2 of each token's probability), total_bits, bytes of
+                the text and bits_per_byte; or {size, error}.
         """
         try:
             text, names = check_text(text, "Text"), checked_sizes(sizes)

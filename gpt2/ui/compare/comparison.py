@@ -11,7 +11,7 @@ from gpt2.engine import Engine
 from gpt2.scoring import Score
 from gpt2.serving.journal import Entry
 from gpt2.ui.compare.columns import Column, described
-from gpt2.ui.compare.records import CompareStep, SizeNews, size_news
+from gpt2.ui.compare.records import CompareStep, SizeNews, size_news, summed_up
 from gpt2.ui.compare.surprise import surprise_value
 from gpt2.ui.compare.wish import needs
 from gpt2.ui.compare.work import ColumnNews, CompareNews, CompareWork, Failed, RoundEnd
@@ -67,22 +67,25 @@ class Comparison:
         """What a script gets: a record for every round.
 
         While nothing happens, a record without sizes comes again and again: that is how a script
-        that has left is noticed. `visitor` is whose texts these are, for `gpt2.ui.line`.
+        that has left is noticed. The last sums up, for agents, who are shown no other. `visitor` is
+        whose texts these are, for `gpt2.ui.line`.
         """
         step, sizes = 0, dict[str, SizeNews]()
+        ended: dict[str, SizeNews] = {request.size: {"written": ""} for request in requests}
         stop = threading.Event()
         for batch in self._news(requests, stop, new_run, visitor):
             for news in batch:
                 if isinstance(news, ColumnNews) and (found := size_news(news.news)):
-                    sizes[requests[news.column].size] = found
+                    size = requests[news.column].size
+                    sizes[size] = found
+                    ended[size] = summed_up(ended[size], found)
                 if isinstance(news, RoundEnd):
                     step += 1
                     yield {"step": step, "sizes": sizes}
                     sizes = {}
             if not batch:
                 yield {"step": step, "sizes": {}}
-        if sizes:
-            yield {"step": step + 1, "sizes": sizes}
+        yield {"step": step + 1, "sizes": ended}
 
     def _news(
         self,

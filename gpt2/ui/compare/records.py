@@ -13,7 +13,10 @@ from gpt2.ui.sizes import tokenizer_of
 
 
 class SizeNews(TypedDict, total=False):
-    """What one step brought one size; a size that failed has `error` alone."""
+    """What one step brought one size; a size that failed has `error` alone.
+
+    `written`, in the last record, is all of its text.
+    """
 
     token: int | None
     text: str
@@ -22,6 +25,7 @@ class SizeNews(TypedDict, total=False):
     finish: str | None
     error: str
     bits_per_byte: float
+    written: str
 
 
 class CompareStep(TypedDict):
@@ -58,6 +62,16 @@ def size_news(news: object) -> SizeNews | None:
     if isinstance(news, Score):
         return {"bits_per_byte": news.bits_per_byte}
     return None
+
+
+def summed_up(so_far: SizeNews, news: SizeNews) -> SizeNews:
+    """What the last record says of a size: `written` and `bits_per_byte`, or `error`."""
+    if "error" in news or "error" in so_far:
+        return {"error": news.get("error", so_far.get("error", ""))}
+    found: SizeNews = {**so_far, "written": so_far["written"] + news.get("text", "")}
+    if "bits_per_byte" in news:
+        found["bits_per_byte"] = news["bits_per_byte"]
+    return found
 
 
 def score_record(size: str, found: Score | Exception) -> ScoreRecord:

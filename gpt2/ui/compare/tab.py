@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from gradio.events import api as api_endpoint  # gr.api, under the name that type checkers see
 
+from gpt2.ui.api import add_call
 from gpt2.ui.compare.api import CompareApi
 from gpt2.ui.compare.comparison import Comparison
 from gpt2.ui.compare.controls import CompareControls
@@ -59,8 +59,8 @@ def add_compare(
     )
     _wire_surprise(surprise, controls, handlers)
     api = CompareApi(comparison, scoring)
-    api_endpoint(api.compare, api_name="compare", **runs)
-    api_endpoint(api.score, api_name="score", concurrency_limit=2)
+    add_call(page, api.compare, "compare", **runs)
+    add_call(page, api.score, "score", concurrency_limit=2)
 
 
 def _wire_surprise(

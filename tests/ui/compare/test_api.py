@@ -78,7 +78,7 @@ def test_the_calls_are_typed_with_their_defaults(client: Client) -> None:
         "/compare": [
             "dict(step: int, sizes: dict(str, dict(token: None | int, text: str, seconds: float, "
             "tokens_per_second: None | float, finish: None | str, error: str, "
-            "bits_per_byte: float)))"
+            "bits_per_byte: float, written: str)))"
         ],
         "/score": [
             "list[dict(size: str, tokens: list[str], bits: list[float], total_bits: float, "
@@ -101,13 +101,14 @@ def test_every_step_brings_each_size_its_own_next_token(
         assert steps[-1]["sizes"][name]["finish"] in ("tokens", "end of text")
         expected = score(engine, PROMPT).bits_per_byte
         assert found[-1]["sizes"][name]["bits_per_byte"] == pytest.approx(expected, abs=1e-6)
+        assert found[-1]["sizes"][name]["written"] == text
 
 
 def test_a_size_that_fails_says_so_and_the_other_goes_on(client: Client) -> None:
     """The second model reads 320 tokens, Tiny 512."""
     found = records(client, prompt="a b " * 200, new_tokens=3)
     errors = [r["sizes"]["second"] for r in found if "second" in r["sizes"]]
-    assert len(errors) == 1
+    assert len(errors) == 2 and errors[0] == errors[1], "when it fails, and at the end"
     assert "this model reads at most" in errors[0]["error"]
     assert [r["sizes"]["tiny"]["finish"] for r in found if "finish" in r["sizes"].get("tiny", {})][
         -1

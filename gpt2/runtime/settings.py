@@ -178,6 +178,14 @@ def _yes_or_no(text: str) -> bool:
     return small in ("1", "true", "yes", "on")
 
 
+def _mcp(text: str) -> bool:
+    if _yes_or_no(text) and find_spec("mcp") is None:
+        raise SettingError(
+            "0, since agents need a package that is not installed (pip install 'mcp>=1.21,<2')"
+        )
+    return _yes_or_no(text)
+
+
 def _openmp(text: str) -> int:
     """OpenMP allows a number for each level of nesting: `4,2`. The first is ours."""
     first, *_ = [_whole(1, MOST_THREADS)(level.strip()) for level in text.split(",")]
@@ -350,6 +358,14 @@ FRAMED_BY = Setting(
 )
 METRICS = Setting(
     "GPT2_METRICS", _SWITCH, "opens /metrics, to anybody, for Prometheus", False, _yes_or_no, True
+)
+MCP = Setting(
+    "GPT2_MCP",
+    _SWITCH,
+    "opens /gradio_api/mcp/, where agents find the calls for scripts as tools",
+    False,
+    _mcp,
+    page=True,
 )
 LOG = Setting("GPT2_LOG", _SWITCH, "logs one JSON line a run", False, _yes_or_no, True)
 RAY_REPLICAS = Setting(

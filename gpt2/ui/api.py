@@ -11,7 +11,6 @@ from inspect import cleandoc
 from typing import Any, TypedDict, TypeVar, cast
 
 import gradio as gr
-from gradio.components import Component
 from gradio.events import api as gradio_api  # gr.api, under the name that type checkers see
 from gradio.utils import get_function_description
 
@@ -72,7 +71,7 @@ def add_call(page: gr.Blocks, call: Callable[..., Any], name: str, **how: Any) -
         _describe(component, "answer", description=" ".join(answers))
 
 
-def _describe(component: Component, label: str, **words: str) -> None:
+def _describe(component: object, label: str, **words: str) -> None:
     api: Any = component
     api.label = label
     api._api_info = {**api._api_info, **words}

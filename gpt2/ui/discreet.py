@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TextIO
 
@@ -76,6 +77,8 @@ def discreet_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record.exc_text = _once(trace_of(record.exc_info[1])).rstrip()
     if record.name == "asyncio":  # a task is written with what it has raised
         record.msg, record.args = record.getMessage().partition("\n")[0], ()
+    if "mcp" in Path(record.pathname).parts:  # it quotes whatever it cannot read
+        record.msg, record.args = f"mcp/{record.filename}:{record.lineno}", ()
     return record
 
 

@@ -26,6 +26,7 @@ from gpt2.serving.addresses import believed, counted_as
 from gpt2.serving.framing import frame_ancestors
 from gpt2.serving.incoming import MOST_BYTES, Refused, check_session, checked_body
 from gpt2.ui.admission import Readers
+from gpt2.ui.agents import Callers, is_agents
 from gpt2.ui.attention_requests import BUSY
 from gpt2.ui.first_scripts import with_first_scripts
 
@@ -64,7 +65,7 @@ class Guard:
     """ASGI middleware; innermost, so that it sees pages before they are compressed.
 
     `readers` is told who is connected for answers, and `calls` names those that scripts may ask
-    for; None stands for any.
+    for; None stands for any. `agents` says whether the way for agents (MCP) is open.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Guard:
         app: ASGIApp,
         readers: Readers | None = None,
         calls: frozenset[str] | None = None,
+        agents: bool = False,
     ) -> None:
         self._app = app
+        self._agents = Callers() if agents else None
         self._calls = calls
         self._readers = readers or Readers()
         self._pages = asyncio.Semaphore(_PAGES_AT_ONCE)
@@ -92,11 +95,13 @@ class Guard:
         said = ",".join(headers.getlist("x-forwarded-for"))
         if self._any_proxy and (visitor := believed(said)):
             scope["client"] = (visitor, 0)
+        if self._agents:
+            self._agents.settle(scope)
         # Gradio compresses what has an ending; its page, the longest text of all, has none.
         zips = "gzip" in headers.get("accept-encoding", "") and "." not in scope["path"]
         answer = _Answer(send, zips)
         try:
-            check_request(scope["method"], scope["path"], headers)
+            check_request(scope["method"], scope["path"], headers, bool(self._agents))
             check_session(name := _read_by(scope) or None)
             called = _CALL.match(scope["path"])
             if called and self._calls is not None and called[1] not in self._calls:
@@ -117,8 +122,8 @@ class Guard:
             await self._page(scope, receive, send)
         elif scope["path"].startswith("/gradio_api/component_server"):
             await self._ask(scope, receive, send)
-        elif name:
-            await self._stream(scope, receive, send, name)
+        elif name or is_agents(scope["path"]):
+            await self._stream(scope, receive, send, name or scope["path"])
         else:
             await self._app(scope, receive, send)
 
@@ -196,9 +201,9 @@ class Guard:
             _less(self._asking, address, 1)
 
 
-def check_request(method: str, path: str, headers: Headers) -> None:
+def check_request(method: str, path: str, headers: Headers, agents: bool = False) -> None:
     """What can be told before the body is read. Raises Refused."""
-    if not _OPEN.fullmatch(path):
+    if not (_OPEN.fullmatch(path) or (agents and is_agents(path))):
         raise Refused(404, "Not found")
     if method not in _WITH_BODY:
         return

@@ -164,7 +164,8 @@ def launch(
         http_server.LOCALHOST_NAME = "127.0.0.1"
     keep_texts_out_of_logs(page)
     _bound_connections()
-    guard = Middleware(Guard, readers=_readers[page], calls=_calls_of(page))
+    agents = settings.MCP.get()
+    guard = Middleware(Guard, readers=_readers[page], calls=_calls_of(page), agents=agents)
     middleware = [Middleware(SubPath, prefix=settings.prefix()), guard]
     try:
         served = _launched(page, limits, middleware, options)
@@ -192,6 +193,7 @@ def _launched(
         run_history=False,
         enable_monitoring=False,
         pwa=False,
+        mcp_server=settings.MCP.get(),
         root_path=settings.ROOT_PATH.get(),
         num_workers=0,  # they would serve the files beside the guard
         state_session_capacity=MOST_VISITORS,

@@ -41,6 +41,7 @@ CASES: dict[str, tuple[dict[str, object], list[str]]] = {
     "GPT2_PER_VISITOR": ({"1": 1}, ["0"]),
     "GPT2_SECONDS": ({"86400": 86400}, ["86401", "1e3"]),
     "GPT2_METRICS": ({"1": True, "Yes": True, "off": False}, ["maybe", "2"]),
+    "GPT2_MCP": ({"0": False}, ["maybe"]),
     "GPT2_LOG": ({"TRUE": True, "0": False}, ["json"]),
     "GPT2_RAY_REPLICAS": ({"4": 4}, ["four"]),
     "GRADIO_SERVER_NAME": (
@@ -123,6 +124,15 @@ def test_a_proxy_s_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(SettingError, match="HTTPS_PROXY must be an address") as told:
         check(page=False)
     assert "secret" not in str(told.value)
+
+
+def test_agents_without_their_package_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPT2_MCP", "1")
+    monkeypatch.setattr(settings, "find_spec", lambda name: None)
+    with pytest.raises(SettingError, match=r"^GPT2_MCP must be 0, .* \(pip install 'mcp>=1"):
+        check(page=True)
+    monkeypatch.setattr(settings, "find_spec", lambda name: object())
+    assert settings.MCP.get()
 
 
 def test_a_socks_proxy_without_its_package_says_what_to_install(

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from gpt2 import Engine, SamplingOptions, load
+from gpt2.config import SIZES
 from gpt2.serving import zero_gpu
+from gpt2.serving.remote import FarRequest
 from gpt2.serving.zero_gpu import NoGpu, lent_engine
 
 STANDIN = Path(__file__).parent / "standin"
@@ -42,8 +44,31 @@ def test_a_lent_gpu_writes_what_this_process_would(engine: Engine, spaces: Any) 
     for ours, theirs in zip(here, there, strict=True):
         for layer, rows in ours.attention.items():
             np.testing.assert_allclose(theirs.attention[layer], rows, atol=1e-5)
-    assert spaces.calls == [21]
+    assert spaces.calls == [6], "seconds"
     assert not zero_gpu._engine.cache_info().currsize, "the model was loaded in this process"
+
+
+def asked(name: str, prompt: int = 32, new_tokens: int = 120, draft: str | None = None) -> int:
+    options = SamplingOptions()
+    request = FarRequest([1] * prompt, new_tokens, options, (), draft, None, False, {}, {})
+    return zero_gpu.seconds(name, request)
+
+
+def test_a_gpu_is_asked_for_as_long_as_this_run_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = {name: size.config for name, size in SIZES.items()}
+    monkeypatch.setattr(zero_gpu, "_shapes", shapes)
+    by_size = [asked(name) for name in ("tiny", "small", "medium", "large", "xl")]
+    assert by_size == sorted(by_size) and by_size[0] < by_size[2] < by_size[4]
+    assert asked("xl", new_tokens=20) < asked("xl", new_tokens=120) < asked("xl", new_tokens=900)
+    assert asked("xl", prompt=32) < asked("xl", prompt=1000, new_tokens=120) <= 60
+    assert asked("xl", draft="small") > asked("xl")
+    assert 120 // asked("small") >= 10, "texts a day for somebody without an account"
+    assert asked("somebody/unknown") == asked("xl")
+    assert asked("xl", new_tokens=10_000) == 120, "the platform's most"
+
+
+def test_a_model_s_shape_is_known_once_it_is_loaded(engine: Engine) -> None:
+    assert asked("tiny") < asked("somebody/unknown")
 
 
 def process_of(spaces: Any) -> Iterator[int]:

@@ -40,6 +40,7 @@ def test_the_readme_says_all_that_a_space_asks() -> None:
     assert 0 < len(front["short_description"]) <= 60
     assert front["license"] == "mit" and (ROOT / "LICENSE").is_file()
     assert set(front["models"]) == {size.repo for size in SIZES.values() if size.repo}
+    assert front["header"] == "mini", "the page has a head of its own"
     assert front["tags"] and front["preload_from_hub"] and front["startup_duration_timeout"]
 
 

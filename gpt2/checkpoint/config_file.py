@@ -136,13 +136,17 @@ def check_config(folder: Path) -> Stored:
 
 
 def config_text(config: GPT2Config) -> str:
-    """`config.json` as the hub writes it; the last id of the vocabulary ends a text."""
+    """`config.json` as the hub writes it; the last id of the vocabulary ends a text.
+
+    Weights may be stored in 16 bits. Without a word on it `transformers` would compute in them too.
+    """
     wide = config.hidden_dimension_factor
     keys: dict[str, object] = {
         "activation_function": "gelu_new",
         "architectures": ["GPT2LMHeadModel"],
         "attn_pdrop": config.dropout_rate,
         "bos_token_id": config.vocab_size - 1,
+        "dtype": "float32",
         "embd_pdrop": config.dropout_rate,
         "eos_token_id": config.vocab_size - 1,
         "initializer_range": 0.02,

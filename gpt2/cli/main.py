@@ -11,6 +11,7 @@ from gpt2.checkpoint import CheckpointError, Progress, fetch, find_source
 from gpt2.cli.compare import compare
 from gpt2.cli.heads import add_heads
 from gpt2.cli.inside import add_inside
+from gpt2.cli.publish import add_publish
 from gpt2.config import SIZES
 from gpt2.loading import load
 from gpt2.precision import ALL_PRECISIONS, AUTO
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     download = commands.add_parser("download", help="fetch a model into the cache (HF_HOME)")
     download.add_argument("--size", required=True, help=_SIZE_HELP)
     download.set_defaults(run=fetch_model)
+    add_publish(commands)
     add_heads(commands, _SIZE_HELP)
     add_inside(commands, _SIZE_HELP)
     add_bench(commands, _SIZE_HELP)

@@ -8,6 +8,7 @@ from gpt2.tokenizer.tokenizer import (
     OwnTokenizer,
     TextStream,
     Tokenizer,
+    library_files,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "OwnTokenizer",
     "TextStream",
     "Tokenizer",
+    "library_files",
 ]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import regex
 import tiktoken
@@ -212,9 +213,14 @@ class OwnTokenizer(Tokenizer):
         self._normalize = vocabulary.normalize
         self._steps = [regex.compile(step) for step in vocabulary.steps]
         self._merge = _merging(vocabulary)
-        self._as_gpt2 = _gpt2(GPT2_VOCAB_SIZE) if _is_gpt2(vocabulary) else None
+        size = _size_as_gpt2(vocabulary)
+        self._as_gpt2 = _gpt2(size) if size else None
+        if size == self.vocab_size and self._token_of.get(END_OF_TEXT.encode()) == size - 1:
+            self.name = f"gpt2-{size}"
 
     def encode(self, text: str) -> list[int]:
+        if self._as_gpt2 is not None and self._pattern is None:
+            return self._as_gpt2.encode_ordinary(text)
         return [token for token, _ in self._tokens(text)]
 
     def cuts(self, text: str) -> list[int]:
@@ -390,19 +396,22 @@ def _merging(vocabulary: Vocabulary) -> Merging:
     return Merging(bytes_here, merges, whole, unknown)
 
 
-def _is_gpt2(vocabulary: Vocabulary) -> bool:
-    """Whether ordinary text has the ids that it has for GPT-2, which tiktoken finds sooner."""
+def _size_as_gpt2(vocabulary: Vocabulary) -> int | None:
+    """Whether ordinary text has the ids that it has for GPT-2, which tiktoken finds sooner.
+
+    How many tokens of GPT-2's list that are, its end included: all, or the first ones.
+    """
     plain = not (vocabulary.add_prefix_space or vocabulary.normalize or vocabulary.ignore_merges)
     if not plain or any(step not in OPENAI_STEPS for step in vocabulary.steps):
-        return False
-    lines = VOCABULARY_FILE.read_text(encoding="utf-8").split("\n")[1:]
-    merges = [tuple(line.split()) for line in lines if line]
-    if len(vocabulary.steps) != 1 or vocabulary.merges != merges:
-        return False
+        return None
+    count = len(vocabulary.merges)
+    size = count + 257
+    if len(vocabulary.steps) != 1 or vocabulary.merges != merges_of_gpt2()[:count]:
+        return None
     tokens = vocabulary.tokens
     first = (tokens.get(CHARACTER_OF[byte]) for byte in BYTES)
-    rest = (tokens.get(left + right) for left, right in merges)
-    return [*first, *rest] == list(range(GPT2_VOCAB_SIZE - 1))
+    rest = (tokens.get(left + right) for left, right in vocabulary.merges)
+    return size if [*first, *rest] == list(range(size - 1)) else None
 
 
 def _fingerprint(vocabulary: Vocabulary, rows: int) -> str:
@@ -469,13 +478,58 @@ class TextStream:
         return self._decoder.decode(b"", final=True)
 
 
+def merges_of_gpt2() -> list[tuple[str, str]]:
+    """Its pairs, the first first, a visible character for each byte."""
+    lines = VOCABULARY_FILE.read_text(encoding="utf-8").split("\n")
+    pairs = (line.split() for line in lines[1:] if line)
+    return [(left, right) for left, right in pairs]
+
+
+def library_files(vocab_size: int, context: int) -> dict[str, dict[str, Any]]:
+    """What other programs read `Tokenizer(vocab_size)` from, file by file.
+
+    They are those of the `tokenizers` and `transformers` libraries. There a typed `<|endoftext|>`
+    ends a text, as always there; all else has the same ids.
+    """
+    merges = merges_of_gpt2()[: vocab_size - 257]
+    visible = [*(CHARACTER_OF[byte] for byte in BYTES), *(left + right for left, right in merges)]
+    end = {"id": vocab_size - 1, "content": END_OF_TEXT, "special": True, "normalized": False}
+    byte_level = {"type": "ByteLevel", "trim_offsets": True, "use_regex": True}
+    whole = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [{**end, "single_word": False, "lstrip": False, "rstrip": False}],
+        "normalizer": None,
+        "pre_tokenizer": {**byte_level, "add_prefix_space": False},
+        "post_processor": {**byte_level, "add_prefix_space": True, "trim_offsets": False},
+        "decoder": {**byte_level, "add_prefix_space": True},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": "",
+            "end_of_word_suffix": "",
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "vocab": {token: i for i, token in enumerate([*visible, END_OF_TEXT])},
+            "merges": [f"{left} {right}" for left, right in merges],
+        },
+    }
+    about = {
+        "tokenizer_class": "GPT2Tokenizer",
+        "model_max_length": context,
+        "add_prefix_space": False,
+        **dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT),
+    }
+    return {"tokenizer.json": whole, "tokenizer_config.json": about}
+
+
 @lru_cache(maxsize=4)  # the built-in sizes' and GPT-2's
 def _gpt2(vocab_size: int) -> tiktoken.Encoding:
     ranks = {bytes([b]): rank for rank, b in enumerate(BYTES)}
-    lines = VOCABULARY_FILE.read_text(encoding="utf-8").split("\n")
-    for line in lines[1 : vocab_size - 256]:
-        left, right = (bytes(BYTE_OF[c] for c in part) for part in line.split())
-        ranks[left + right] = len(ranks)
+    for left, right in merges_of_gpt2()[: vocab_size - 257]:
+        ranks[bytes_of(left + right)] = len(ranks)
     return tiktoken.Encoding(
         f"gpt2-{vocab_size}",
         pat_str=OPENAI_PATTERN,

@@ -76,6 +76,7 @@ def test_there_and_back(tmp_path: Path, config: GPT2Config) -> None:
 def test_written_keys_are_the_hub_s_own() -> None:
     keys = json.loads(config_text(GPT2Config()))
     assert keys.pop("n_inner") is None
+    assert keys.pop("dtype") == "float32", "newer than OpenAI's files"
     assert {key: HUB[key] for key in keys} == keys
 
 

@@ -18,6 +18,7 @@ from gpt2.ui.agents import Callers
 from tests.browser.server import App, serve
 from tests.small import until
 
+TOOLS = {"generate", "attention", "compare", "score", "tokens", "lens", "effects"}
 CANARY = "Rumpelstiltskin's gold"
 
 
@@ -65,7 +66,7 @@ def test_the_tools_are_the_calls_for_scripts_with_every_parameter_described(app:
         return (await connected.list_tools()).tools
 
     tools = {tool.name: tool for tool in session(app, use)}
-    assert set(tools) == {"generate", "attention", "compare", "score"}
+    assert set(tools) == TOOLS
     for tool in tools.values():
         assert len(tool.description) > 60
         for name, schema in tool.inputSchema["properties"].items():
@@ -138,7 +139,7 @@ def test_only_the_newer_protocol_is_open(app: App, path: str) -> None:
 @pytest.mark.mcp
 def test_the_schema_that_the_hub_reads_is_there(app: App) -> None:
     names = {tool["name"] for tool in httpx.get(f"{app.url}gradio_api/mcp/schema").json()}
-    assert names == {"generate", "attention", "compare", "score"}
+    assert names == TOOLS
 
 
 def test_by_itself_the_way_is_closed(url: str) -> None:

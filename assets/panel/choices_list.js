@@ -55,7 +55,7 @@ export class ChoicesList {
     this.at = at;
     const tokens = run?.tokens.items ?? [];
     setText(parts.nexttitle, at < 0 ? "Next token" : `${quotedOf(tokens, at)} ${placeOf(tokens, at)}`);
-    if (at < 0 || at >= (run?.tokens.ready ?? 0)) return this.blank("");
+    if (at < 0 || at >= (run?.tokens.ready ?? 0)) return this.blank(at < 0 ? "Choose a token, or wait until the text is written." : "");
     const choice = inspected.choiceAt(at, this.before);
     if (choice === undefined) return this.blank(inspected.failed || "…");
     const { sampling, vocabulary, starts } = inspected.facts;

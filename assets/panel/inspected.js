@@ -3,7 +3,8 @@
 
 const BLOCK = 64; // places of one answer
 const NO_ANSWER = "The server did not answer. Choose the token again.";
-const BUSY_WAIT = 500; // ms
+const WAIT = 500; // ms before a refused question is asked again, longer each time
+const TRIES = 5;
 
 /** @typedef {{token: any, id: number, shares: number[], rank: number, cut: string|null, chosen: boolean}} Candidate */
 /** @typedef {{likeliest: Candidate[], rest: number[], bits: number, entropy: number, kept: number}} Choice */
@@ -12,7 +13,9 @@ export class Inspected {
   constructor(runs) {
     this.runs = runs;
     this.busy = false;
-    this.waiting = null;
+    this.asked = ""; // what must not be asked at the moment
+    this.refused = "";
+    this.tries = 0;
     this.reset();
   }
 
@@ -78,12 +81,20 @@ export class Inspected {
     const answer = await server.inspect({ run: run.id, ...request }).catch(() => null);
     if (this.runs.run === run) this.take(request, answer ?? { error: NO_ANSWER });
     this.busy = false;
-    // A refusal is not asked for again by itself: whoever chooses a token asks anew.
-    const again = () => { this.asked = ""; };
-    if (answer?.error) setTimeout(again, BUSY_WAIT);
-    else again();
+    if (this.failed) this.askAgain(this.asked);
+    else this.asked = "";
     if (this.runs.run === run) this.runs.tell("inspected");
     this.ask();
+  }
+
+  // Of a server that is busy; one that goes on refusing is asked when a token is chosen next.
+  askAgain(question) {
+    this.tries = this.refused === question ? this.tries + 1 : 1;
+    this.refused = question;
+    setTimeout(() => {
+      if (this.asked === question) this.asked = "";
+      if (this.tries < TRIES) this.runs.tell("inspected");
+    }, WAIT * this.tries);
   }
 
   take(request, answer) {

@@ -17,7 +17,9 @@ export class LayersList {
     const tokens = run?.tokens.items ?? [];
     setText(parts.layerstitle, at < 0 ? "Layer by layer" : `${quotedOf(tokens, at)} ${placeOf(tokens, at)}`);
     const found = at < 0 || at >= (run?.tokens.ready ?? 0) ? null : inspected.layersAt(at);
-    if (!found || found.stages.length === 0) return this.blank(found ? "Nothing stands before the first token." : found === null ? "" : inspected.failed || "…");
+    if (found === null) return this.blank(at < 0 ? "Choose a token, or wait until the text is written." : "");
+    if (found === undefined) return this.blank(inspected.failed || "…");
+    if (found.stages.length === 0) return this.blank("Nothing stands before the first token, so there is nothing to guess from.");
     const { stages, guesses, shares, ranks, settled, early } = found;
     const last = stages.length - 1;
     setText(parts.settles, `${settledWords(settled, last)} ${hitWords(guesses[last], tokens[at])}`);

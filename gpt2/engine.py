@@ -317,8 +317,13 @@ class Engine:
         tokens = [self.tokenizer.token_bytes(i).decode("utf-8", "backslashreplace") for i in ids]
         return AttentionMap(tokens, self.attention_rows(ids, layer)[head])
 
-    def read(self, ids: Sequence[int], see: Callable[[int, int, Weights, Weights], None]) -> None:
-        """`ids` piece by piece, as a run reads its prompt.
+    def read(
+        self,
+        ids: Sequence[int],
+        see: Callable[[int, int, Weights, Weights], None],
+        off: Off = (),
+    ) -> None:
+        """`ids` piece by piece, as a run reads its prompt; `off` is as in `stream`.
 
         `see(layer, first, rows, norms)` gets of each piece, layer after layer, the rows (H, fed, S)
         of the tokens from `first` on and, as in `Event`, (H, fed). Raises ValueError when the text
@@ -327,14 +332,15 @@ class Engine:
         layers = range(self.config.num_blocks)
         norms_of = self._norms_of()
         first = 0
-        for step in self.source.steps(Request(ids, watched=lambda: layers)):
+        request = Request(ids, watched=lambda: layers, heads_off=_heads_off(off))
+        for step in self.source.steps(request):
             norms = norms_of(layers, stacked(step.values))
             for layer, rows in step.attention.items():
                 see(layer, first, rows, norms[layer])
             first += step.fed
 
-    def attention_rows(self, ids: Sequence[int], layer: int) -> Weights:
-        """All heads of one layer over `ids`: (H, T, T).
+    def attention_rows(self, ids: Sequence[int], layer: int, off: Off = ()) -> Weights:
+        """All heads of one layer over `ids`: (H, T, T); `off` is as in `stream`.
 
         Raises ValueError when there is no such layer, or the text is empty or too long.
         """
@@ -342,7 +348,8 @@ class Engine:
             raise ValueError(f"Layer must be from 0 to {self.config.num_blocks - 1}, not {layer}.")
         rows = np.zeros((self.config.num_heads, len(ids), len(ids)), np.float32)
         first = 0
-        for step in self.source.steps(Request(ids, watched=lambda: (layer,))):
+        request = Request(ids, watched=lambda: (layer,), heads_off=_heads_off(off))
+        for step in self.source.steps(request):
             end = first + step.fed
             rows[:, first:end, :end] = step.attention[layer]
             first = end
@@ -355,9 +362,11 @@ class Engine:
         """
         return np.concatenate(list(self.logits_by_piece(ids)))
 
-    def logits_by_piece(self, ids: Sequence[int], start: int = 0) -> Iterator[Weights]:
-        """`logits` of the tokens from `start` on, some megabytes at a time."""
-        for step in self.source.steps(Request(ids, logits_from=start)):
+    def logits_by_piece(
+        self, ids: Sequence[int], start: int = 0, off: Off = ()
+    ) -> Iterator[Weights]:
+        """`logits` of the tokens from `start` on, some megabytes at a time; `off`: see `stream`."""
+        for step in self.source.steps(Request(ids, logits_from=start, heads_off=_heads_off(off))):
             assert step.logits is not None
             yield step.logits
 
@@ -416,17 +425,20 @@ class Engine:
         options: SamplingOptions | None = None,
         count: int = COUNT,
         start_token: bool = True,
+        off: Off = (),
     ) -> TextChoices:
         """How likely every token of `text` was, and the `count` likeliest beside it.
 
         Before and after what `options` make of the probabilities (nothing, by default). With
         `start_token`, `<|endoftext|>` stands before the text, as before every text GPT-2 learned
         from: it gives the first token a probability, and changes all others. An empty text tells
-        what may begin one. Raises ValueError for a text that is too long.
+        what may begin one. `off` is as in `stream`. Raises ValueError for a text that is too long.
         """
         ids = self.tokenizer.encode(text) if isinstance(text, str) else text
         end_of_text, options = self.tokenizer.end_of_text, options or SamplingOptions()
-        return probabilities(self.source, ids, end_of_text, options, count, start_token)
+        return probabilities(
+            self.source, ids, end_of_text, options, count, start_token, _heads_off(off)
+        )
 
     def tokens(self, text: str, other_size: int | None = None) -> TokenView:
         """Id, bytes and merges of each token of `text`, and the same text in another vocabulary.
@@ -446,16 +458,19 @@ class Engine:
         halves: bool = True,
         stopped: Callable[[], bool] = lambda: False,
         progress: Callable[[int, int], None] = lambda done, of: None,
+        off: Off = (),
     ) -> Lens:
         """What the model would say after each token if it ended at each layer: the logit lens.
 
         `positions` are the tokens to look at, all by default; `halves` looks after each attention
-        too, not after whole layers alone. `progress(done, all)` counts positions. Raises ValueError
+        too, not after whole layers alone. `progress(done, all)` counts positions; `off` is as in
+        `stream`. Raises ValueError
         for a text that is too long or a position outside it, `interpret.reading.Stopped` once
         `stopped()` is true.
         """
         ids = self._ids(text)
-        return lens(self.source, self.readout, ids, positions, halves, stopped, progress)
+        heads_off = _heads_off(off)
+        return lens(self.source, self.readout, ids, positions, halves, stopped, progress, heads_off)
 
     def attribution(
         self,

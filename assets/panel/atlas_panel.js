@@ -31,7 +31,7 @@ export class AtlasPanel {
     this.plan = atlasPlan(this.width, run.layers, run.heads);
     this.picture.draw({
       plan: this.plan, atlas: run.atlas, split: runs.apart, scale: runs.scale, look,
-      used: needsHead(look.mode), pointed: this.pointed, dim: this.dim, roles: runs.roles.text,
+      off: runs.off, used: needsHead(look.mode), pointed: this.pointed, dim: this.dim, roles: runs.roles.text,
       ratio: Math.max(1, devicePixelRatio), ...theme,
     });
   }
@@ -118,6 +118,10 @@ export class AtlasPanel {
 
   key(event) {
     const { run, look } = this.runs;
+    if (event.key.toLowerCase() === "x" && run?.status && this.runs.inspected.able && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      event.preventDefault();
+      return this.runs.toggleHead(look);
+    }
     if (!run?.layers || event.ctrlKey || event.metaKey || event.altKey) return;
     const { layer, head } = look;
     const next = {

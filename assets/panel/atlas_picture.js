@@ -52,6 +52,7 @@ export class AtlasPicture {
     c.clearRect(plan.left - FRAME, plan.top - FRAME, plan.width, plan.height);
     if (atlas.count > 0) this.drawCells(view);
     this.drawMarks(view);
+    this.drawOff(view);
     this.drawFrame(view);
   }
 
@@ -138,6 +139,26 @@ export class AtlasPicture {
       c.fillStyle = colors.ink;
       c.fillText(mark, x + plan.cell - high / 2, y + high / 2 + 0.5);
     });
+  }
+
+  // A head that is off is crossed out.
+  drawOff({ plan, off, colors }) {
+    const { context: c } = this;
+    for (const [layer, head] of off ?? []) {
+      const { x, y } = corner(plan, layer * plan.heads + head);
+      c.globalAlpha = 0.78;
+      c.fillStyle = colors.card;
+      c.fillRect(x, y, plan.cell, plan.cell);
+      c.globalAlpha = 1;
+      c.strokeStyle = colors.warm;
+      c.lineWidth = 2;
+      c.beginPath();
+      c.moveTo(x, y);
+      c.lineTo(x + plan.cell, y + plan.cell);
+      c.moveTo(x + plan.cell, y);
+      c.lineTo(x, y + plan.cell);
+      c.stroke();
+    }
   }
 
   drawFrame({ plan, look, used, pointed, colors }) {

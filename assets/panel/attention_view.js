@@ -1,11 +1,13 @@
 // The Attention panel: one map large, what the selected token reads in numbers, all heads small.
 
+import { asked } from "./asked.js";
 import { AtlasPanel } from "./atlas_panel.js";
 import {
   afterEachFrame, linkLabels, onWidth, partsOf, perFrame, setHidden, setText, whenIdle, whileMounted,
 } from "./dom.js";
 import { offerFullScreen } from "./full_screen.js";
 import { writeHelp } from "./help.js";
+import { Inspector } from "./inspector.js";
 import { Legend } from "./legend.js";
 import { linkedLook } from "./link.js";
 import { MapPanel } from "./map_panel.js";
@@ -22,12 +24,13 @@ import { messageOf } from "./wire.js";
 const EMPTY = "What each token reads from is drawn here, one row per token.";
 
 /** props.channel tells stores apart; props.compact leaves out all heads and everything below. */
-export function mount(element, props, watch, server) {
+export function mount(element, props, watch, server, trigger) {
   const runs = runsOf(props.channel);
   const linked = linkedLook();
   if (linked && !runs.chosen) runs.start(linked);
   runs.connect(server);
   linkLabels(element);
+  if (server?.inspect && trigger && !props.channel && !props.compact) runs.connectWriting(asked, trigger);
   const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
   if (props.headed) view.parts.title.classList.add("unseen"); // there is a heading over it
   whileMounted(element, runs, (kind) => view.hear(kind));
@@ -52,6 +55,7 @@ export class AttentionView {
     this.shown = {};
     parts.atlaspart.hidden = parts.more.hidden = compact;
     this.atlas = compact ? null : new AtlasPanel(parts, runs);
+    this.inspector = compact ? null : new Inspector(parts, runs);
     if (!compact) {
       writeHelp(parts.help);
       offerSaving(parts.ways, parts.said, runs, () => this.theme);
@@ -66,6 +70,9 @@ export class AttentionView {
     if (kind === "trouble") return setText(this.parts.trouble, this.runs.trouble);
     if (kind === "atlas") return this.atlas?.growSoon();
     if (kind === "told") return this.tell();
+    if (kind === "inspected") return this.inspector?.showSoon();
+    if (kind !== "rows") this.inspector?.hear(kind);
+    if (kind === "off") return this.atlas?.drawSoon();
     this.drawSoon();
     if (this.atlas && ["rows", "status", "roles", "view"].includes(kind)) this.openClearest();
     if (["rows", "tokens", "status"].includes(kind)) return;

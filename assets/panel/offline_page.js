@@ -7,8 +7,8 @@ const MOST_BYTES = 8_000_000; // of rows in the file; beyond that only some maps
 // Where each style holds, as on the page: both panels have names of their own for the same words.
 const STYLES = {
   ":root": ["tokens.css", "popover.css"],
-  "#output": ["output_view.css", "output_draft.css"],
-  "#attention": ["attention_view.css", "attention_map.css", "attention_side.css", "attention_atlas.css"],
+  "#output": ["output_view.css", "output_draft.css", "output_shade.css"],
+  "#attention": ["attention_view.css", "attention_map.css", "attention_side.css", "inspector.css", "attention_atlas.css"],
 };
 const IMPORTS = /(from\s+|import\s+)"\.\/([\w.]+)"/g;
 

@@ -2,6 +2,7 @@
 
 import { keepAddress } from "./address.js";
 import { answered, speakThrough } from "./asked.js";
+import { Breadcrumb } from "./breadcrumb.js";
 import {
   afterEachFrame, linkLabels, partsOf, perFrame, setHidden, setText, whileMounted,
 } from "./dom.js";
@@ -16,6 +17,7 @@ import { runsOf } from "./runs.js";
 import { StatusLine } from "./status_line.js";
 import { TextFlow } from "./text_flow.js";
 import { explainTerms } from "./terms.js";
+import { LEGENDS, TextShade } from "./text_shade.js";
 import { TextMarks } from "./text_marks.js";
 import { DraftMarks } from "./draft_marks.js";
 import { plainText } from "./token_label.js";
@@ -64,6 +66,8 @@ export class OutputView {
     this.flow = new TextFlow(parts.text, parts.caret);
     this.marks = new TextMarks(this.flow);
     this.guesses = new DraftMarks(this.flow, parts);
+    this.shade = new TextShade(this.flow);
+    this.breadcrumb = new Breadcrumb(parts, runs);
     this.status = new StatusLine(parts);
     this.prompt = 0;
     this.atEnd = true; // the end of the text is in sight
@@ -76,12 +80,14 @@ export class OutputView {
     if (kind === "run") {
       this.flow.clear();
       this.guesses.clear();
+      this.shade.clear();
       this.marks.marked.clear();
       this.prompt = 0;
       this.atEnd = true;
       this.drawSoon();
     } else if (kind === "tokens" || kind === "status") this.drawSoon();
     else if (kind === "told") this.tell();
+    else if (kind === "inspected") this.shadeText();
     else if (kind === "selection" || kind === "look") this.markLater();
   }
 
@@ -108,6 +114,9 @@ export class OutputView {
     const blank = this.flow.stable === 0 && this.flow.spans.length === 0;
     setHidden(empty, !blank || this.runs.running);
     setHidden(caret, !this.runs.running);
+    setHidden(this.parts.shade, !this.runs.inspected.able || !status);
+    this.breadcrumb.show();
+    if (this.shade.kind !== "attention") this.shadeText();
     this.parts.copy.disabled = this.parts.save.disabled = blank;
     if (this.atEnd) text.scrollTop = text.scrollHeight;
   }
@@ -116,12 +125,39 @@ export class OutputView {
     const { runs } = this;
     if (!runs.run?.status && !runs.run?.example) return;
     const { selection } = runs;
+    const plain = this.shade.kind !== "attention"; // one tint at a time
     if (selection.follows && runs.running && still()) this.marks.clear();
+    else if (plain) this.marks.show(selection, null, () => null, 0);
     else this.marks.show(selection, runs.shownRow(selection.query), (i) => runs.row(i), runs.drawable);
   }
 
+  // By surprise or rank, once they are known; the server is asked when the text is written.
+  shadeText() {
+    if (this.shade.kind === "attention") return;
+    const shade = this.runs.inspected.shades();
+    if (shade !== this.shaded || this.shade.shaded.length === 0) this.shade.show(shade);
+    this.shaded = shade;
+  }
+
+  shadeBy(kind) {
+    const { attentionkeys, shadekeys } = this.parts;
+    this.shade.kind = kind;
+    this.shade.clear();
+    setHidden(attentionkeys, kind !== "attention");
+    setHidden(shadekeys, kind === "attention");
+    shadekeys.replaceChildren(...(LEGENDS[kind] ?? []).map(([name, words]) => {
+      const swatch = document.createElement("span");
+      swatch.className = `swatch ${name}`;
+      swatch.textContent = words;
+      return swatch;
+    }));
+    this.shadeText();
+    this.mark();
+  }
+
   listen() {
-    const { text, copy, save } = this.parts;
+    const { text, copy, save, shadeby } = this.parts;
+    shadeby.addEventListener("change", () => this.shadeBy(shadeby.value));
     text.addEventListener("pointermove", (event) => {
       if (event.pointerType === "mouse") this.runs.point(this.pickAt(event));
     });

@@ -2,7 +2,9 @@
 // Views subscribe and read; only messages of the server and the reader's choices change it.
 
 import { SCALES } from "./color.js";
+import { Branches } from "./branches.js";
 import { Healer } from "./healer.js";
+import { Inspected } from "./inspected.js";
 import { isPlain, keyOf } from "./map_view.js";
 import { AT_FIRST, Pace } from "./pace.js";
 import { restOf } from "./reading.js";
@@ -29,6 +31,10 @@ export class Runs {
     this.listeners = new Set();
     this.told = new Told(this);
     this.roles = new RolesFeed(this);
+    this.inspected = new Inspected(this);
+    this.branches = new Branches();
+    this.off = []; // heads that are switched off, [layer, head] in order
+    this.rewrite = null; // asks for another end of a text, where the page can
     this.pace = new Pace(() => this.run && this.follow());
     this.healer = new Healer({
       need: () => this.missing(),
@@ -38,7 +44,8 @@ export class Runs {
     });
   }
 
-  /** listener(kind): run, tokens, rows, atlas, roles, status, view, look, selection, told or trouble */
+  /** listener(kind): run, tokens, rows, atlas, roles, status, view, look, selection, told, inspected,
+   * off, branch or trouble */
   subscribe(listener) {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -57,13 +64,22 @@ export class Runs {
   takeOutput(value) {
     if (!this.enter(value?.run)) return;
     const { tokens = [], start = 0, n = 0, prompt = 0, state, note = "", stats = null, size } = value;
-    this.run.status = { n, prompt, state, note, stats, size, full: Boolean(value.full) };
+    const { sampling = null, off = [], branch = null } = value;
+    const first = !this.run.status;
+    this.run.status = { n, prompt, state, note, stats, size, full: Boolean(value.full), sampling, off, branch };
+    if (first) this.beginBranch(off, branch);
     this.run.tokenCount = Math.max(this.run.tokenCount, n);
     this.run.draft = value.draft ?? null;
     this.run.guesses.put(start, value.guesses ?? []);
     if (this.run.tokens.put(start, tokens)) this.tell("tokens");
     this.tell("status");
     this.healer.poke();
+  }
+
+  beginBranch(off, branch) {
+    this.branches.enter(this.run.id, { off, branch }, this.run.tokens.items);
+    this.tell("branch");
+    this.switchOff(off);
   }
 
   /** No more of the text will come: the server is gone. */
@@ -111,6 +127,7 @@ export class Runs {
     this.hover = this.suggested = null;
     this.pick = this.starting?.pick ?? null;
     this.roles.reset();
+    this.inspected.reset();
     this.tell("run");
     return true;
   }
@@ -157,6 +174,40 @@ export class Runs {
     this.server?.watch?.(request)?.catch?.(() => {
       run.asked = null; // the next message asks again
     });
+  }
+
+  // --- other ends -----------------------------------------------------------------------------
+
+  /** How other ends are asked for: `asked` tells the page, `trigger` the server. */
+  connectWriting(asked, trigger) {
+    this.rewrite = (wanted, pick = null) => {
+      this.starting = { pick: pick === null ? null : { query: pick, key: null }, window: null };
+      asked();
+      trigger("rewrite", wanted);
+    };
+    this.revisit = (id) => {
+      const { branch } = this.branches.texts.get(this.branches.id) ?? {};
+      const pick = branch?.of === id && branch.token !== null ? branch.at : this.branches.texts.get(id)?.branch?.at;
+      this.seen.delete(id);
+      this.starting = { pick: pick === undefined ? null : { query: pick, key: null }, window: null };
+      trigger("show", { run: id });
+    };
+  }
+
+  isOff({ layer, head }) {
+    return this.off.some((one) => one[0] === layer && one[1] === head);
+  }
+
+  toggleHead(head) {
+    const others = this.off.filter((one) => one[0] !== head.layer || one[1] !== head.head);
+    const more = this.isOff(head) ? others : [...others, [head.layer, head.head]];
+    this.switchOff(more.sort((a, b) => a[0] - b[0] || a[1] - b[1]));
+  }
+
+  /** @param {number[][]} off */
+  switchOff(off) {
+    this.off = off;
+    this.tell("off");
   }
 
   complain(sentence) {

@@ -11,12 +11,12 @@ towards frequent tokens and are brittle (Belrose et al. 2023, arXiv 2303.08112).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from gpt2.inference.executor import Floats
+from gpt2.inference.executor import Floats, Head
 from gpt2.inference.steps import Request, StepSource
 from gpt2.interpret.reading import Ints, Readout, Stopped, known
 
@@ -73,6 +73,7 @@ def lens(
     halves: bool = True,
     stopped: Callable[[], bool] = lambda: False,
     progress: Callable[[int, int], None] = lambda done, of: None,
+    heads_off: Mapping[Head, Floats | None] | None = None,
 ) -> Lens:
     """`Engine.lens`: the stages after each of `positions` of `ids`, after every token by default.
 
@@ -86,7 +87,13 @@ def lens(
     places = sorted(set(places))
     if not places:
         raise ValueError("There is no position to look at.")
-    request = Request(ids, residual=True, logits_from=places[0], stopped=stopped)
+    request = Request(
+        ids,
+        residual=True,
+        logits_from=places[0],
+        stopped=stopped,
+        heads_off=heads_off or {},
+    )
     rows: list[tuple[Ints, Floats, Ints, Floats]] = []
     deviation, first = 0.0, 0
     for step in source.steps(request):

@@ -16,6 +16,7 @@ from gpt2.ui.atlas import bins_for, pack_nibbles, pooled_map
 from gpt2.ui.default_size import default_size
 from gpt2.ui.frames import Value, attention_value
 from gpt2.ui.guesses import wire_guesses
+from gpt2.ui.inspect_requests import InspectRequests
 from gpt2.ui.maps import LAYER_MODES, MapView, clamped, layer_rows, map_rows
 from gpt2.ui.playground import SORRY, TOLD, Playground
 from gpt2.ui.role_requests import RoleRequests
@@ -54,6 +55,7 @@ class AttentionRequests:
         self._example: Run | None = None
         self._row = 0  # of it, that shows something
         self._roles = RoleRequests(self._rebuild)
+        self._inspect = InspectRequests()
 
     def warm_up(self) -> None:
         """Load in the background what the first visitor sees and what he begins with."""
@@ -72,7 +74,10 @@ class AttentionRequests:
         def roles(request: Any) -> Value:
             return self.roles(request)
 
-        return [pull, watch, roles]
+        def inspect(request: Any) -> Value:
+            return self.inspect(request)
+
+        return [pull, watch, roles, inspect]
 
     def pull(self, request: Any) -> Value:
         """Rows of a map from `start` on, tokens from `tokens_from` on, the atlas; or {error}."""
@@ -81,6 +86,10 @@ class AttentionRequests:
     def roles(self, request: Any) -> Value:
         """Every head's roles, on the text or on the probe; or {error}."""
         return self._answer(self._measure, request)
+
+    def inspect(self, request: Any) -> Value:
+        """What the inspector shows of one token, or of the text; or {error}."""
+        return self._answer(self._inspected, request)
 
     def watch(self, request: Any) -> Value:
         """From now on push this map's rows for this run: `on`, with all heads small: `atlas`."""
@@ -144,7 +153,9 @@ class AttentionRequests:
         if not alone or run.capture.rows(0, read) is not None:
             return None
         with self._engine(run) as engine:
-            weights = self._slow.submit(engine.attention_rows, run.ids[:read], view.layer).result()
+            weights = self._slow.submit(
+                engine.attention_rows, run.ids[:read], view.layer, run.off
+            ).result()
         self._slow.submit(self._rebuild_meanwhile, run, read)
         return layer_rows(weights, view, start, _last_row(start, read))
 
@@ -180,6 +191,10 @@ class AttentionRequests:
                 return self._slow.submit(self._roles.on_probe, engine, run).result()
         return self._quick.submit(self._roles.on_text, run).result()
 
+    def _inspected(self, run: Run, request: Any) -> Value:
+        with self._engine(run) as engine:
+            return self._slow.submit(self._inspect.answer, engine, run, request).result()
+
     def _rebuild(self, run: Run, read: int) -> None:
         """All heads' rows by one forward pass, unless somebody was quicker."""
         with self._engine(run) as engine:
@@ -201,7 +216,7 @@ class AttentionRequests:
 def _rebuilt(run: Run, engine: Engine, read: int) -> None:
     capture = run.capture
     if capture.rows(0, read) is None or capture.norms(read, 0, 0) is None:
-        capture.rebuild(engine, run.ids[:read])
+        capture.rebuild(engine, run.ids[:read], run.off)
 
 
 def _example_run(engine: Engine) -> Run:

@@ -11,6 +11,7 @@ _STYLES = (
     "attention_view.css",
     "attention_map.css",
     "attention_side.css",
+    "inspector.css",
     "attention_atlas.css",
 )
 
@@ -29,4 +30,5 @@ class AttentionView(PanelView):
     """Its value is one message of `gpt2.ui.frames`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__("attention_view.js", template(), style(), **kwargs)
+        events = ("rewrite", "show")
+        super().__init__("attention_view.js", template(), style(), events, **kwargs)

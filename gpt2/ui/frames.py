@@ -7,6 +7,7 @@ from typing import Any
 
 from gpt2.checkpoint import ATTEMPTS, Progress
 from gpt2.engine import Event, Finish
+from gpt2.sampling import SamplingOptions
 from gpt2.tokenizer import Tokenizer
 from gpt2.ui.atlas import bins_for, packed_rows
 from gpt2.ui.guesses import draft_numbers, wire_guesses
@@ -127,6 +128,7 @@ class Frames:
             "n": len(run.ids),
             "prompt": run.prompt,
             "full": len(run.ids) >= self._context,
+            **making_value(run, self._tokenizer),
             "state": state,
             "note": sentence,
             "stats": {
@@ -137,6 +139,46 @@ class Frames:
                 "seed": str(run.options.seed),  # a number of JavaScript's ends at 2^53
             },
         }
+
+
+def sampling_value(options: SamplingOptions) -> Value:
+    """What made a choice out of probabilities, apart from the seed."""
+    return {
+        "temperature": options.temperature,
+        "top_k": options.top_k,
+        "top_p": options.top_p,
+    }
+
+
+def making_value(run: Run, tokenizer: Tokenizer) -> Value:
+    """How a text was made: its sampling, heads that were off, and which text it is a branch of."""
+    branch = None
+    if run.branch is not None:
+        of, at, token = run.branch.of, run.branch.at, run.branch.token
+        put = None if token is None else wire_tokens(tokenizer, [token])[0]
+        branch = {"of": of, "at": at, "token": put}
+    off = [list(head) for head in run.off]
+    return {"sampling": sampling_value(run.options), "off": off, "branch": branch}
+
+
+def whole_text(run: Run, tokenizer: Tokenizer, context: int, done: bool, sentence: str) -> Value:
+    """The Output value that shows a text which nobody is writing."""
+    stats = {"new": len(run.ids) - run.prompt, "limit": None, "speed": None, "first": None}
+    return {
+        "run": run.id,
+        "size": run.size,
+        "start": 0,
+        "tokens": wire_tokens(tokenizer, run.ids),
+        "guesses": wire_guesses(tokenizer, run, 0),
+        "draft": draft_numbers(run),
+        "n": len(run.ids),
+        "prompt": run.prompt,
+        "full": len(run.ids) >= context,
+        **making_value(run, tokenizer),
+        "state": "done" if done else "stopped",
+        "note": sentence,
+        "stats": stats | {"seed": str(run.options.seed)},
+    }
 
 
 def attention_value(run: Run, view: MapView, start: int, packed: bytes) -> Value:

@@ -14,9 +14,10 @@ from gpt2.config import SIZES
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import complaint
+from gpt2.ui.inspect_requests import heads_of
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
-from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens
+from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens, whole
 from gpt2.ui.runs import Run
 from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
 from gpt2.ui.text_line import TextLine
@@ -62,11 +63,13 @@ class Handlers:
             gr.on([controls.generate.click, controls.prompt.submit], self.generate,
                   controls.request, views, api_name="click_generate", **runs),
             controls.more.click(self.go_on, controls.request, views, **runs),
+            attention.rewrite(self.rewrite, None, views, **runs),
         ):  # fmt: skip
             # A size that was downloaded is "already here" from now on.
             after = [controls.size, controls.new_tokens]
             event.then(self.downloaded, controls.size, after, **quiet)
             event.then(None, js=_said("answered()"), **quiet)
+        attention.show(self.show, None, views, queue=False, **quiet)
         page.load(self.arrive, controls.size, [controls.size, status], **quiet)
         controls.stop.click(self.stop, queue=False, **quiet)
         self._follow_size(controls, status, quiet)
@@ -138,6 +141,34 @@ class Handlers:
             return
         frames = self._playground.go_on(wish, visitor, run, address_of(request))
         yield from map(_shown, frames)
+
+    def rewrite(self, request: gr.Request, event: gr.EventData) -> Iterator[Shown]:
+        """A text from a place on, otherwise: what the event says (`Playground.rewrite`)."""
+        try:
+            run = self._run_of(event)
+            at = whole("Place must be a whole number", getattr(event, "at", None))
+            token = getattr(event, "token", None)
+            token = token if token is None else whole("Token must be a whole number", token)
+            off = heads_of(getattr(event, "off", None), run)
+            visitor, address = self._visitors.of(request), address_of(request)
+            frames = self._playground.rewrite(visitor, run, at, token, off, address)
+        except TOLD as error:
+            yield _complaint(error)
+            return
+        yield from map(_shown, frames)
+
+    def show(self, request: gr.Request, event: gr.EventData) -> Shown:
+        """A text that this page has shown before."""
+        try:
+            return _shown(self._playground.show(self._visitors.of(request), self._run_of(event)))
+        except TOLD as error:
+            return _complaint(error)
+
+    def _run_of(self, event: gr.EventData) -> Run:
+        run = self._playground.runs.get(getattr(event, "run", None))
+        if run is None or run.example:
+            raise ValueError("This text is no longer on the server. Generate it again.")
+        return run
 
     def downloaded(self, size: str) -> tuple[Any, Any]:
         """The list anew, and New tokens up to what a repository turned out to read."""

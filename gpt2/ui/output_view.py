@@ -15,7 +15,7 @@ def template() -> str:
 
 def style() -> str:
     """Its style, which belongs inside an element of its own."""
-    return panel_text("output_view.css") + panel_text("output_draft.css")
+    return "".join(map(panel_text, ("output_view.css", "output_draft.css", "output_shade.css")))
 
 
 class OutputView(PanelView):

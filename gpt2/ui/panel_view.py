@@ -23,13 +23,16 @@ class PanelView(gr.HTML):
     As templates, Gradio would compile both at every message and write the style sheet anew, and the
     browser would then style the whole page again: on a slow machine that takes longer than drawing.
     For the same reason a message travels as text: an object is copied and compared part by part.
+    `events` are those the view sends.
     """
 
-    def __init__(self, module: str, markup: str, style: str, **kwargs: Any) -> None:
+    def __init__(
+        self, module: str, markup: str, style: str, events: tuple[str, ...] = (), **kwargs: Any
+    ) -> None:
         super().__init__(
             html_template="",
             js_on_load=_PUT_UP.format(markup=json.dumps(markup), style=json.dumps(style))
-            + mount_script(module),
+            + mount_script(module, *events),
             apply_default_css=False,
             **kwargs,
         )

@@ -9,15 +9,24 @@ from dataclasses import dataclass, field
 
 from gpt2.checkpoint import Cancelled, CheckpointError, Progress, is_cached
 from gpt2.engine import Engine, Event
+from gpt2.inference.executor import Head
 from gpt2.inference.steps import NotFinite
 from gpt2.residency import OutOfMemory
 from gpt2.serving.remote import Lost
-from gpt2.ui.frames import Frames, Value, complaint, loading_sentence, note
+from gpt2.ui.frames import (
+    Frames,
+    Value,
+    attention_value,
+    complaint,
+    loading_sentence,
+    note,
+    whole_text,
+)
 from gpt2.ui.line import FullHouse, in_words, pages_at
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import News, Runner, Started, Stopping, Waiting
-from gpt2.ui.runs import Run, RunStore
-from gpt2.ui.sizes import precision_of, problem_of, source_of
+from gpt2.ui.runs import Branch, Run, RunStore
+from gpt2.ui.sizes import config_of, precision_of, problem_of, source_of, tokenizer_of
 
 # Errors whose message is a sentence for visitors.
 TOLD = (ValueError, CheckpointError, OutOfMemory, FullHouse, NotFinite, Lost, Stopping)
@@ -78,10 +87,58 @@ class Playground:
             if not same or max(run.ids, default=0) >= config.vocab_size:
                 raise ValueError("The model's files have changed since. Generate a new text.")
             run.options, run.speed_up = request.options, None
+            run.most = len(run.ids) + request.new_tokens
             run.draft = _title_of(request.draft) or run.draft
             return run
 
         return self._frames(request, visitor, start, address)
+
+    def rewrite(
+        self,
+        visitor: Visitor,
+        run: Run,
+        at: int,
+        token: int | None,
+        off: tuple[Head, ...],
+        address: str = "",
+    ) -> Iterator[Frame]:
+        """`run` from place `at` on once more, `token` put there if it is one, without `off`.
+
+        Settings and seed stay, and noise belongs to its place: what differs comes from the change.
+        The ids before are kept as they are. Raises ValueError for what cannot be put there.
+        """
+        if not 1 <= at <= len(run.ids):
+            raise ValueError("Nothing stands before that token, so it cannot be chosen anew.")
+        ids = run.ids[:at] + ([] if token is None else [token])
+        left = max(1, max(run.most, len(run.ids)) - len(ids))
+
+        def start(engine: Engine) -> Run:
+            tokenizer = engine.tokenizer
+            if token is not None and not 0 <= token < tokenizer.vocab_size:
+                raise ValueError("The page names a token that this model does not have. Reload it.")
+            if token in tokenizer.ends:
+                raise ValueError("That token ends the text: nothing follows it.")
+            if len(ids) >= engine.config.max_seq_len:
+                raise ValueError("The context is full: nothing fits after that token.")
+            made = Run(
+                run.size, run.options, ids, min(run.prompt, at), run.layers, run.heads, off=off
+            )
+            made.branch, made.most = Branch(run.id, at, token), len(ids) + left
+            made.look_as(run)
+            self.runs.add(made)
+            return made
+
+        return self._frames(Request("", run.size, left, run.options), visitor, start, address)
+
+    def show(self, visitor: Visitor, run: Run) -> Frame:
+        """A text that was left behind; it is the visitor's again, to be continued."""
+        visitor.begin()
+        with visitor.lock:
+            visitor.run = run
+        tokenizer, context = tokenizer_of(run.size), config_of(run.size).max_seq_len
+        ended = run.ids[-1] in tokenizer.ends or len(run.ids) >= (run.most or context)
+        output = whole_text(run, tokenizer, context, ended, "")
+        return output, attention_value(run, run.view, 0, b""), self.status(run.size)
 
     def status(self, size: str) -> str:
         """The words at the top right of the page while nothing runs."""
@@ -158,6 +215,7 @@ def new_run(engine: Engine, request: Request) -> Run:
     layers, heads = engine.config.num_blocks, engine.config.num_heads
     run = Run(request.size, request.options, ids, len(ids), layers, heads, layers // 2)
     run.draft = _title_of(request.draft)
+    run.most = len(ids) + request.new_tokens
     return run
 
 

@@ -7,6 +7,7 @@ killed, slept or moved. What comes back is read like anything else a stranger se
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -17,13 +18,14 @@ from gpt2.sampling import SamplingOptions
 from gpt2.serving.incoming import MOST_BYTES, cleaned
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
-from gpt2.ui.frames import Value, attention_value
+from gpt2.ui.frames import Value, attention_value, whole_text
 from gpt2.ui.handlers import Handlers
+from gpt2.ui.inspect_requests import heads_of
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.requests import MOST_CHARACTERS, checked
 from gpt2.ui.runs import Run
 from gpt2.ui.sizes import config_of, source_of, tokenizer_of
-from gpt2.ui.wire import token_ids, wire_tokens
+from gpt2.ui.wire import token_ids
 
 RELOADED = "You reloaded while this was being written. Press Continue to resume."
 _PARTS = ("text", "controls")
@@ -86,7 +88,7 @@ def _run_of(text: dict[str, Any]) -> Run | None:
     try:
         size, tokens, prompt = source_of(text.get("size")).name, text["tokens"], text["prompt"]
         config = config_of(size)
-        options = SamplingOptions(seed=int(text["seed"]))
+        options = _options_of(text)
         ids = token_ids(tokenizer_of(size), tokens[: config.max_seq_len])
         if not (isinstance(prompt, int) and 0 < prompt <= len(ids)):
             return None
@@ -94,25 +96,30 @@ def _run_of(text: dict[str, Any]) -> Run | None:
         return None
     layers, heads = config.num_blocks, config.num_heads
     read = len(ids) - 1 if len(ids) > prompt else 0  # the newest token was never fed
-    return Run(size, options, ids, prompt, layers, heads, layers // 2, read)
+    run = Run(size, options, ids, prompt, layers, heads, layers // 2, read)
+    with suppress(ValueError):
+        run.off = heads_of(text.get("off"), run)
+    return run
+
+
+def _options_of(text: dict[str, Any]) -> SamplingOptions:
+    """What the text was written with; the defaults where an older page has not kept it."""
+    seed, kept = int(text["seed"]), text.get("sampling")
+    if not isinstance(kept, dict):
+        return SamplingOptions(seed=seed)
+    return SamplingOptions(
+        temperature=float(kept["temperature"]),
+        top_k=int(kept["top_k"]),
+        top_p=float(kept["top_p"]),
+        seed=seed,
+    )
 
 
 def _shown(run: Run, text: dict[str, Any]) -> tuple[Value, Value]:
     """The Output and Attention values that show the whole run; its rows are pulled."""
-    done = text.get("state") == "done"
-    stats = {"new": len(run.ids) - run.prompt, "limit": None, "speed": None, "first": None}
-    output = {
-        "run": run.id,
-        "size": run.size,
-        "start": 0,
-        "tokens": wire_tokens(tokenizer_of(run.size), run.ids),
-        "n": len(run.ids),
-        "prompt": run.prompt,
-        "full": len(run.ids) >= config_of(run.size).max_seq_len,
-        "state": "done" if done else "stopped",
-        "note": RELOADED if text.get("state") == "running" else "",
-        "stats": stats | {"seed": str(run.options.seed)},
-    }
+    tokenizer, context = tokenizer_of(run.size), config_of(run.size).max_seq_len
+    sentence = RELOADED if text.get("state") == "running" else ""
+    output = whole_text(run, tokenizer, context, text.get("state") == "done", sentence)
     return output, attention_value(run, run.view, 0, b"")
 
 

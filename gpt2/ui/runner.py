@@ -258,6 +258,7 @@ class Runner:
             attention=run.wanted,
             stopped=lambda: stop.is_set() or time.monotonic() > end,
             draft=draft,
+            off=run.off,
         ):
             place.written += event.token is not None
             if event.finish == "stopped" and not stop.is_set():

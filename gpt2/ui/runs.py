@@ -7,12 +7,22 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from gpt2.inference.executor import Head
 from gpt2.sampling import SamplingOptions
 from gpt2.ui.capture import Capture
 from gpt2.ui.capture_budget import SERVER_BUDGET
 from gpt2.ui.maps import MapView, Mode
 
 _MOST_RUNS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Where a text was rewritten: at place `at` of the run `of`, where `token` was put, if any."""
+
+    of: str
+    at: int
+    token: int | None
 
 
 @dataclass(slots=True)
@@ -33,6 +43,9 @@ class Run:
     heads: int
     layer: int = 0
     read: int = 0
+    off: tuple[Head, ...] = ()  # heads that are switched off
+    branch: Branch | None = None  # of which text this one is another end
+    most: int = 0  # tokens it was to reach at most
     example: bool = False
     draft: str = ""  # who guessed ahead, by the name people read
     guesses: dict[int, int] = field(default_factory=dict)  # place -> what the draft guessed there

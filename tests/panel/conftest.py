@@ -38,10 +38,11 @@ const server = {
   roles: (request) => window.roles(request),
   watch: async (request) => { calls.push(["watch", request]); },
 };
-window.output = await load("output_view", ["output_view.css"], server);
+window.output = await load("output_view", ["output_view.css", "output_shade.css"], server);
 window.attention = await load(
   "attention_view",
-  ["attention_view.css", "attention_map.css", "attention_side.css", "attention_atlas.css"], server);
+  ["attention_view.css", "attention_map.css", "attention_side.css", "inspector.css",
+   "attention_atlas.css"], server);
 window.runs = (await import("/runs.js")).runsOf();
 window.runs.pace.note = () => {};  // how quick this machine is must change no test
 window.ready = true;

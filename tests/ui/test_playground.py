@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
 
+import numpy as np
 import pytest
 
 from gpt2 import Engine, SamplingOptions
 from gpt2.checkpoint import Cancelled, CheckpointError, Progress
+from gpt2.levels import to_levels
 from gpt2.residency import OutOfMemory, Residency
 from gpt2.ui import runner
+from gpt2.ui.capture import Capture
 from gpt2.ui.playground import SORRY, Frame, Playground, Visitor
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import Runner
@@ -382,3 +385,73 @@ def test_the_words_at_the_top_say_what_really_computes() -> None:
     assert playground.status(size) == f"{title}. {engine.note}"
     engine.note = ""
     assert playground.status(size) == title
+
+
+def test_the_original_token_gives_the_original_text_again() -> None:
+    engine = small_engine()
+    visitor, playground = Visitor(), playground_of(engine)
+    list(playground.generate(wish(20), visitor))
+    original = visitor.run or pytest.fail("there is no run")
+    at = original.prompt + 5
+    list(playground.rewrite(visitor, original, at, original.ids[at], ()))
+    again = visitor.run or pytest.fail("there is no run")
+    assert again is not original
+    assert (again.ids, again.prompt) == (original.ids, original.prompt)
+
+
+def test_another_token_rewrites_what_follows_it_and_nothing_before() -> None:
+    engine = small_engine()
+    visitor, playground = Visitor(), playground_of(engine)
+    list(playground.generate(wish(20), visitor))
+    original = visitor.run or pytest.fail("there is no run")
+    ids, at = list(original.ids), original.prompt + 5
+    other = (ids[at] + 1) % (CONFIG.vocab_size - 1)
+    frames = list(playground.rewrite(visitor, original, at, other, ()))
+    made = visitor.run or pytest.fail("there is no run")
+    assert original.ids == ids  # kept as it was
+    assert made.ids[: at + 1] == [*ids[:at], other]
+    assert made.ids[at + 1 :] == engine.generate_ids([*ids[:at], other], len(ids) - at - 1, WARM)
+    branch = outputs(frames)[-1]["branch"]
+    assert (branch["of"], branch["at"]) == (original.id, at)
+    [(*_, status)] = [playground.show(visitor, original)]
+    assert status.startswith("Tiny")
+    assert visitor.run is original
+
+
+def test_a_text_is_rewritten_and_continued_with_its_heads_off() -> None:
+    engine = small_engine()
+    visitor, playground = Visitor(), playground_of(engine)
+    list(playground.generate(wish(12), visitor))
+    original = visitor.run or pytest.fail("there is no run")
+    off = ((0, 1), (1, 2))
+    frames = list(playground.rewrite(visitor, original, original.prompt, None, off))
+    made = visitor.run or pytest.fail("there is no run")
+    prompt = original.ids[: original.prompt]
+    assert made.ids == prompt + engine.generate_ids(prompt, 12, WARM, off=off)
+    assert made.ids != original.ids
+    assert outputs(frames)[-1]["off"] == [[0, 1], [1, 2]]
+    list(playground.go_on(wish(4), visitor, made))
+    assert made.ids == prompt + engine.generate_ids(prompt, 16, WARM, off=off)
+    # What is shown of it is what it was written with.
+    made.capture = Capture(made.layers, made.heads)
+    made.capture.rebuild(engine, made.ids, made.off)
+    rows = made.capture.rows(0, len(made.ids)) or pytest.fail("there are no rows")
+    expected = to_levels(engine.attention_rows(made.ids, 1, off)[:, -1])
+    np.testing.assert_array_equal(rows[-1][1], expected)
+
+
+@pytest.mark.parametrize(
+    ("at", "token", "words"),
+    [(0, 5, "Nothing stands before"), (3, 10**6, "does not have"), (3, -1, "does not have")],
+)
+def test_what_cannot_be_put_there_is_refused(at: int, token: int, words: str) -> None:
+    visitor, playground = Visitor(), playground_of(small_engine())
+    list(playground.generate(wish(5), visitor))
+    original = visitor.run or pytest.fail("there is no run")
+    said = ""
+    try:
+        said = outputs(list(playground.rewrite(visitor, original, at, token, ())))[-1]["note"]
+    except ValueError as error:
+        said = str(error)
+    assert words in said
+    assert visitor.run is original

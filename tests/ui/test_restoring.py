@@ -56,6 +56,17 @@ def test_a_text_comes_back_to_be_read_and_continued() -> None:
     assert (attention["n"], attention["rows"], attention["example"]) == (run.read, "", False)
 
 
+def test_a_text_comes_back_with_what_it_was_written_with() -> None:
+    made = {"temperature": 0.7, "top_k": 40, "top_p": 0.9}
+    run = _run_of(_parsed(json.dumps({"text": kept(sampling=made, off=[[5, 1], [0, 2]])}))[0])
+    assert run
+    assert run.options == SamplingOptions(0.7, 40, 0.9, 2**60)
+    assert run.off == ((0, 2), (5, 1))
+    plain = _run_of(_parsed(json.dumps({"text": kept(off=[[6, 0]])}))[0])
+    assert plain
+    assert plain.off == ()
+
+
 def test_a_text_with_nul_comes_back() -> None:
     ids = TINY.encode("a\x00\x00b")
     run = _run_of(_parsed(json.dumps({"text": kept(tokens=wire_tokens(TINY, ids))}))[0])

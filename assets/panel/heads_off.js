@@ -1,0 +1,79 @@
+// Heads that are switched off: which, what that does to the selected token, and the bar that says so.
+
+import { percent } from "./comparison.js";
+import { setHidden, setText } from "./dom.js";
+import { quotedOf } from "./token_label.js";
+
+export class HeadsOff {
+  constructor(parts, runs) {
+    this.parts = parts;
+    this.runs = runs;
+    parts.switch.addEventListener("click", () => runs.toggleHead(runs.look));
+    parts.rewrite.addEventListener("click", () => this.rewrite());
+    parts.restore.addEventListener("click", () => this.restore());
+    parts.offlist.addEventListener("click", ({ target }) => {
+      const button = target.closest("button");
+      if (button) runs.toggleHead({ layer: Number(button.dataset.layer), head: Number(button.dataset.head) });
+    });
+  }
+
+  /** The Heads tab, for the token at `at`. */
+  show() {
+    const { runs, parts } = this;
+    if (!runs.run?.layers) return;
+    const { look, off } = runs;
+    const isOff = runs.isOff(look);
+    setText(parts.headstitle, `Layer ${look.layer + 1}, head ${look.head + 1}`);
+    setText(parts.switch, isOff ? "Switch on" : "Switch off");
+    parts.switch.setAttribute("aria-pressed", String(isOff));
+    setText(parts.offhint, off.length ? "Off now, in the order of layers:" : "No head is off. Choose a head in the atlas below; X there switches it off or on.");
+    const wanted = JSON.stringify(off);
+    if (parts.offlist.dataset.shown === wanted) return;
+    parts.offlist.dataset.shown = wanted;
+    parts.offlist.replaceChildren(...off.map(([layer, head]) => {
+      const item = document.createElement("li");
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "plain";
+      Object.assign(button.dataset, { layer, head });
+      button.textContent = "switch on";
+      button.setAttribute("aria-label", `switch on layer ${layer + 1}, head ${head + 1}`);
+      item.append(`layer ${layer + 1}, head ${head + 1} `, button);
+      return item;
+    }));
+  }
+
+  /** There only while heads are off, or were when the text was written. */
+  bar() {
+    const { runs, parts } = this;
+    const { run, off } = runs;
+    const made = run?.status?.off ?? [];
+    const changed = JSON.stringify(off) !== JSON.stringify(made);
+    setHidden(parts.offbar, !run?.status || (!off.length && !changed));
+    if (parts.offbar.hidden) return;
+    const count = `${off.length} ${off.length === 1 ? "head" : "heads"} off`;
+    setText(parts.offcount, changed ? count : `${count} in this text`);
+    const at = runs.pick?.query ?? run.tokens.ready - 1;
+    const found = changed && at > 0 && !runs.running ? runs.inspected.withoutAt(at, off) : null;
+    const effect = found ? `${quotedOf(run.tokens.items, at)} ${percent(found.shares[0])} → ${percent(found.shares[1])}` : "";
+    setText(parts.offeffect, effect || (changed && !runs.running ? runs.inspected.failed || "…" : ""));
+    parts.rewrite.setAttribute("aria-disabled", String(!changed || runs.running));
+  }
+
+  rewrite() {
+    const { runs, parts } = this;
+    if (parts.rewrite.getAttribute("aria-disabled") === "true") return;
+    const { run, off } = runs;
+    runs.rewrite?.({ run: run.id, at: run.status.prompt, token: null, off });
+  }
+
+  // As the text was written; of one that was written so, back to the one before.
+  restore() {
+    const { runs } = this;
+    const made = runs.run?.status?.off ?? [];
+    if (JSON.stringify(runs.off) !== JSON.stringify(made)) return runs.switchOff(made);
+    const before = runs.run.status.branch?.of;
+    if (before && runs.branches.texts.has(before)) runs.revisit(before);
+    else runs.switchOff([]);
+  }
+}

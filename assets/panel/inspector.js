@@ -1,0 +1,100 @@
+// The column beside the map: one tab for each question about the selected token.
+
+import { ChoicesList } from "./choices_list.js";
+import { setHidden, whenIdle } from "./dom.js";
+import { HeadsOff } from "./heads_off.js";
+import { LayersList } from "./layers_list.js";
+
+const TABS = ["reads", "next", "layers", "heads"];
+const PASSING = 120; // ms a pointer rests on a token before the server is asked about it
+
+export class Inspector {
+  constructor(parts, runs) {
+    this.parts = parts;
+    this.runs = runs;
+    this.tab = "reads";
+    this.choices = new ChoicesList(parts, runs, (at, { id }) => this.fork(at, id));
+    this.layers = new LayersList(parts, runs);
+    this.heads = new HeadsOff(parts, runs);
+    this.timer = null;
+    this.showSoon = whenIdle(() => this.show());
+    this.name();
+    this.listen();
+  }
+
+  // Ids and roles of what the template leaves plain for a page without a server.
+  name() {
+    const { tabs } = this.parts;
+    tabs.setAttribute("role", "tablist");
+    tabs.setAttribute("aria-label", "About the selected token");
+    for (const name of TABS) {
+      const [tab, panel] = [this.parts[`tab_${name}`], this.parts[`panel_${name}`]];
+      panel.id ||= `${this.parts.map.id || "inspector"}-${name}-${(named += 1)}`;
+      tab.id = `${panel.id}-tab`;
+      tab.setAttribute("role", "tab");
+      tab.setAttribute("aria-controls", panel.id);
+      tab.addEventListener("click", () => this.open(name));
+    }
+  }
+
+  // As long as nobody has chosen a token there is the list alone, as ever.
+  begin() {
+    const { tabs } = this.parts;
+    if (!this.runs.inspected.able || tabs.classList.contains("begun") || !this.runs.pick) return;
+    tabs.classList.add("begun");
+    for (const name of TABS) {
+      this.parts[`panel_${name}`].setAttribute("role", "tabpanel");
+      this.parts[`panel_${name}`].setAttribute("aria-labelledby", this.parts[`tab_${name}`].id);
+    }
+    this.open(this.tab);
+  }
+
+  open(name) {
+    this.tab = name;
+    for (const each of TABS) {
+      const tab = this.parts[`tab_${each}`];
+      tab.setAttribute("aria-selected", String(each === name));
+      tab.tabIndex = each === name ? 0 : -1;
+      this.parts[`panel_${each}`].classList.toggle("open", each === name);
+    }
+    this.show();
+  }
+
+  hear(kind) {
+    this.begin();
+    if (kind === "run") this.choices.show(-1);
+    if (kind !== "selection" || !this.runs.hover) return this.showSoon();
+    clearTimeout(this.timer); // what only passes under the pointer is not asked about
+    this.timer = setTimeout(() => this.show(), PASSING);
+  }
+
+  show() {
+    clearTimeout(this.timer);
+    this.heads.bar();
+    if (!this.parts.tabs.classList.contains("begun")) return;
+    const { selection, running } = this.runs;
+    const at = selection.follows && running ? -1 : selection.query;
+    if (this.tab === "next") this.choices.show(at);
+    else if (this.tab === "layers") this.layers.show(at);
+    else if (this.tab === "heads") this.heads.show();
+  }
+
+  fork(at, token) {
+    const { runs } = this;
+    runs.rewrite?.({ run: runs.run.id, at, token, off: runs.off }, at);
+  }
+
+  listen() {
+    const { tabs } = this.parts;
+    tabs.addEventListener("keydown", (event) => {
+      const at = TABS.indexOf(this.tab);
+      const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: TABS.length - 1 }[event.key];
+      if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      this.open(TABS.at(to % TABS.length));
+      this.parts[`tab_${this.tab}`].focus();
+    });
+  }
+}
+
+let named = 0;

@@ -4,7 +4,7 @@ import { AtlasPanel } from "./atlas_panel.js";
 import {
   afterEachFrame, linkLabels, onWidth, partsOf, perFrame, setHidden, setText, whenIdle, whileMounted,
 } from "./dom.js";
-import { offerFullScreen } from "./full_screen.js";
+import { offerFullScreen, screenOf } from "./full_screen.js";
 import { writeHelp } from "./help.js";
 import { Legend } from "./legend.js";
 import { linkedLook } from "./link.js";
@@ -179,7 +179,7 @@ export class AttentionView {
 
   listen() {
     const { figure, full, stage, scroll } = this.parts;
-    offerFullScreen(figure, full, () => this.drawSoon());
+    offerFullScreen(screenOf(figure), full, () => this.drawSoon());
     onWidth(stage, (width) => {
       this.map.width = width;
       this.drawSoon();

@@ -28,6 +28,10 @@ _CUT = f"(prompt, size) => [prompt.slice(0, {MOST_CHARACTERS + 1}), size]"
 # In the browser, where New tokens has what was typed while the server was asked.
 _FIT = "(tokens, most) => [tokens > most ? most : tokens]"
 
+# A reader who wants one token at a time asks for one.
+_PACED = """async (...values) =>
+  (await import(new URL("panel/writing_pace.js", document.baseURI))).paced(values)"""
+
 # Runs wait in a line of our own (`gpt2.ui.line`), each holding one of Gradio's threads; it is also
 # our line that tells whom it cannot take.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": None}
@@ -60,8 +64,8 @@ class Handlers:
         for event in (
             # Named, or it would take the name of the public /generate.
             gr.on([controls.generate.click, controls.prompt.submit], self.generate,
-                  controls.request, views, api_name="click_generate", **runs),
-            controls.more.click(self.go_on, controls.request, views, **runs),
+                  controls.request, views, js=_PACED, api_name="click_generate", **runs),
+            controls.more.click(self.go_on, controls.request, views, js=_PACED, **runs),
         ):  # fmt: skip
             # A size that was downloaded is "already here" from now on.
             after = [controls.size, controls.new_tokens]

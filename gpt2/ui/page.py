@@ -34,6 +34,7 @@ from gpt2.ui.discreet import keep_texts_out_of_hooks, keep_texts_out_of_logs
 from gpt2.ui.ending import serve_until_told
 from gpt2.ui.guard import Guard
 from gpt2.ui.handlers import RUNS, Handlers
+from gpt2.ui.learn_bar import LearnBar
 from gpt2.ui.limits import MOST_VISITORS, Limits
 from gpt2.ui.operations import operations
 from gpt2.ui.output_view import OutputView
@@ -51,7 +52,15 @@ WHAT = (
     "each word, and see which earlier words it looks at."
 )
 
-_STYLES = ("tokens.css", "app.css", "controls.css", "compare.css", "popover.css")
+_STYLES = (
+    "tokens.css",
+    "app.css",
+    "controls.css",
+    "compare.css",
+    "popover.css",
+    "guide.css",
+    "projector.css",
+)
 _MOST_IN_CLUSTER = 24  # each holds one of this process's threads
 # Every run in line holds a thread; beside them the page itself needs some.
 _SPARE_THREADS = 40
@@ -76,6 +85,7 @@ def build_page(where: str = "local") -> gr.Blocks:
     with page:
         with gr.Row(elem_id="top"):
             gr.HTML(f"<h1>{TITLE}</h1><p>{WHAT}</p>", apply_default_css=False)
+            LearnBar(elem_id="learn")
             status = TextLine(elem_id="status")
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Write"):

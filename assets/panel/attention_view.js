@@ -29,7 +29,7 @@ export function mount(element, props, watch, server) {
   runs.connect(server);
   linkLabels(element);
   const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
-  if (props.headed) view.parts.title.classList.add("unseen"); // there is a heading over it
+  if (props.headed) view.parts.title.hidden = true; // there is a heading over it
   whileMounted(element, runs, (kind) => view.hear(kind));
   const take = () => runs.takeAttention(messageOf(props.value));
   watch("value", take);

@@ -44,7 +44,7 @@ async function allModules(first) {
   const add = async (name) => {
     if (found.has(name)) return;
     found.set(name, "");
-    const source = await textOf(name);
+    const source = await textOf(`source/${name}`);
     found.set(name, source.replace(IMPORTS, '$1"panel/$2"'));
     await Promise.all(Array.from(source.matchAll(IMPORTS), ([, , next]) => add(next)));
   };

@@ -11,6 +11,7 @@ import gradio as gr
 
 from gpt2.checkpoint import CheckpointError
 from gpt2.config import SIZES
+from gpt2.ui.assets import panel_module
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import complaint
@@ -29,8 +30,7 @@ _CUT = f"(prompt, size) => [prompt.slice(0, {MOST_CHARACTERS + 1}), size]"
 _FIT = "(tokens, most) => [tokens > most ? most : tokens]"
 
 # A reader who wants one token at a time asks for one.
-_PACED = """async (...values) =>
-  (await import(new URL("panel/writing_pace.js", document.baseURI))).paced(values)"""
+_PACED = f"async (...values) => (await {panel_module('writing_pace.js')}).paced(values)"
 
 # Runs wait in a line of our own (`gpt2.ui.line`), each holding one of Gradio's threads; it is also
 # our line that tells whom it cannot take.
@@ -208,7 +208,7 @@ def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:
 
 def _said(what: str) -> str:
     """JavaScript that tells the page itself what was done, without the server."""
-    module = 'import(new URL("panel/asked.js", document.baseURI))'
+    module = panel_module("asked.js")
     return f"(value) => {module}.then((said) => {{ said.{what}; return []; }})"
 
 

@@ -25,7 +25,7 @@ from gpt2.serving.framing import frame_ancestors
 from gpt2.ui.about import about_line, about_routes
 from gpt2.ui.admission import Admission, Readers
 from gpt2.ui.api import Api
-from gpt2.ui.assets import panel_route, panel_text
+from gpt2.ui.assets import panel_text
 from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.compare.tab import add_compare
@@ -38,6 +38,7 @@ from gpt2.ui.learn_bar import LearnBar
 from gpt2.ui.limits import MOST_VISITORS, Limits
 from gpt2.ui.operations import operations
 from gpt2.ui.output_view import OutputView
+from gpt2.ui.panel_bundle import panel_routes
 from gpt2.ui.playground import Playground
 from gpt2.ui.resting import let_rest
 from gpt2.ui.restoring import wire_restoring
@@ -101,7 +102,7 @@ def build_page(where: str = "local") -> gr.Blocks:
         api_endpoint(api.attention, api_name="attention", concurrency_limit=2)
     # On a Space Gradio would put a header over our own, with fonts and pictures from other hosts.
     page.space_id = None
-    _routes[page] = [panel_route(), *about_routes(), *operations(runner)]
+    _routes[page] = [*panel_routes(), *about_routes(), *operations(runner)]
     # The first visitor should find the built-in model loaded.
     asked.warm_up()
     # Closed: routes that bypass the queue, where nobody counts who calls.

@@ -15,6 +15,7 @@ from gradio.events import Dependency
 from gpt2.checkpoint import CheckpointError
 from gpt2.sampling import SamplingOptions
 from gpt2.serving.incoming import MOST_BYTES, cleaned
+from gpt2.ui.assets import panel_module
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import Value, attention_value
@@ -28,11 +29,11 @@ from gpt2.ui.wire import token_ids, wire_tokens
 RELOADED = "You reloaded while this was being written. Press Continue to resume."
 _PARTS = ("text", "controls")
 
-_KEEP = """(...values) => {
-  import(new URL("panel/kept.js", document.baseURI)).then((kept) => kept.keepControls(values));
+_KEEP = f"""(...values) => {{
+  {panel_module("kept.js")}.then((kept) => kept.keepControls(values));
   return [];
-}"""
-_READ = 'async () => [await (await import(new URL("panel/link.js", document.baseURI))).read()]'
+}}"""
+_READ = f"async () => [await (await {panel_module('link.js')}).read()]"
 
 
 def wire_restoring(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import expect
@@ -37,8 +38,8 @@ def test_a_slow_text_is_the_same_text(visit: Visit) -> None:
           });
         })"""
     )
-    assert all(later[0] - sooner[0] == 1 for sooner, later in zip(steps, steps[1:], strict=False))
-    assert all(later[1] - sooner[1] > 500 for sooner, later in zip(steps, steps[1:], strict=False))
+    assert all(later[0] - sooner[0] == 1 for sooner, later in pairwise(steps))
+    assert all(later[1] - sooner[1] > 500 for sooner, later in pairwise(steps))
     visit.until(WHOLE, prompt_tokens(visit) + 5)
     assert visit.finished() == text_of(11, 5)
 

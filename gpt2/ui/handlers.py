@@ -75,7 +75,7 @@ class Handlers:
         controls.stop.click(self.stop, queue=False, **quiet)
         self._follow_size(controls, status, quiet)
         gr.on(
-            [page.load, controls.prompt.change, controls.size.change],
+            [controls.prompt.change, controls.size.change],
             count_tokens,
             js=_CUT,
             trigger_mode="always_last",

@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 import gradio as gr
 import uvicorn
 from gradio import http_server
-from gradio.events import Dependency
 from gradio.events import api as api_endpoint  # gr.api, under the name that type checkers see
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
@@ -96,8 +95,7 @@ def build_page(where: str = "local") -> gr.Blocks:
         gr.HTML(about_line(), elem_id="about", apply_default_css=False)
         handlers = Handlers(playground)
         handlers.wire(page, controls, output, attention, status)
-        restored = wire_restoring(page, handlers, controls, output, attention)
-        _show_example_after(restored, handlers, asked, attention, status)
+        wire_restoring(page, handlers, controls, output, attention, asked.example)
         api_endpoint(api.generate, api_name="generate", **RUNS)
         api_endpoint(api.attention, api_name="attention", concurrency_limit=2)
     # On a Space Gradio would put a header over our own, with fonts and pictures from other hosts.
@@ -112,29 +110,6 @@ def build_page(where: str = "local") -> gr.Blocks:
     _runners[page] = runner
     Admission(page, runner.limits, _readers[page], lambda: runner.closing)
     return page
-
-
-def _show_example_after(
-    restored: Dependency,
-    handlers: Handlers,
-    asked: AttentionRequests,
-    attention: AttentionView,
-    status: TextLine,
-) -> None:
-    """Where no text was put back. Not beside it: of two values for one view a page that is still
-    loading sees the last alone.
-    """
-
-    def example(request: gr.Request) -> Any:
-        return gr.skip() if handlers.has_text(request) else asked.example()
-
-    restored.then(
-        example,
-        outputs=attention,
-        show_progress="hidden",
-        show_progress_on=status,
-        api_visibility="private",
-    )
 
 
 def build_runner(where: str) -> Runner:

@@ -7,10 +7,10 @@ killed, slept or moved. What comes back is read like anything else a stranger se
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
 
 from gpt2.checkpoint import CheckpointError
 from gpt2.sampling import SamplingOptions
@@ -42,24 +42,29 @@ def wire_restoring(
     controls: Controls,
     output: OutputView,
     attention: AttentionView,
-) -> Dependency:
+    example: Callable[[], Value],
+) -> None:
     """Keep the controls in the browser as they change; put them and the text back on load.
 
-    What comes back is the load, for what should follow it.
+    A page without a text shows `example`: in the same answer, which saves a trip, and because of
+    two values for one view a page that is still loading sees the last alone.
     """
 
     def restore(kept: str, request: gr.Request) -> list[Any]:
         text, values = _parsed(kept)
         run = handlers.adopt(_run_of(text), request)
-        views = _shown(run, text) if run else (gr.skip(), gr.skip())
+        views = _shown(run, text) if run else (gr.skip(), example_for(request))
         return [*_controls_of(values, controls), *views]
+
+    def example_for(request: gr.Request) -> Any:
+        return gr.skip() if handlers.has_text(request) else example()
 
     kept = gr.Textbox(visible=False)
     fields: list[Any] = [*controls.request]  # Gradio adds `change` to them where no checker sees it
     for control in fields:
         # In the browser alone, so that it works while the server is busy.
         control.change(None, controls.request, js=_KEEP, api_visibility="private")
-    restored: Dependency = page.load(
+    page.load(
         restore,
         kept,
         [*controls.request, output, attention],
@@ -68,7 +73,6 @@ def wire_restoring(
         show_progress_on=controls.prompt,
         api_visibility="private",
     )
-    return restored
 
 
 def _parsed(kept: object) -> tuple[dict[str, Any], list[Any]]:

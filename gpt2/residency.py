@@ -116,8 +116,12 @@ class Residency:
 
     def is_loaded(self, name: str) -> bool:
         """Whether a run could start at once."""
+        return self.in_memory(name) is not None
+
+    def in_memory(self, name: str) -> Engine | None:
+        """The engine, if it is loaded; it may be dropped at any time."""
         resident = self._residents.get(name)
-        return resident is not None and resident.engine is not None
+        return None if resident is None else resident.engine
 
     def drop(self, name: str) -> bool:
         """Forget an engine that nobody uses; whether there is none of this name now."""

@@ -292,3 +292,126 @@ def test_a_draft_with_another_tokenizer_of_as_many_ids_is_refused(tmp_path: Path
     other.tokenizer = Tokenizer.for_folder(tmp_path, 2000)
     with pytest.raises(ValueError, match="another tokenizer"):
         engine.stream("a", draft=other)
+
+
+@pytest.mark.parametrize("options", [WARM, GREEDY, SamplingOptions(0.7, 30, 0.9, 3)])
+@pytest.mark.parametrize("prompt", [PROMPT, LONG])
+def test_a_fork_with_the_original_token_is_the_original(
+    prompt: str, options: SamplingOptions
+) -> None:
+    start = len(ENGINE.encode(prompt))
+    ids = ENGINE.encode(prompt) + ENGINE.generate_ids(ENGINE.encode(prompt), 30, options)
+    for at in (start, start + 1, start + 12, start + 29):
+        left = len(ids) - at - 1
+        events = list(ENGINE.fork(ids, at, ids[at], options, left, prompt_length=start))
+        assert ids_of(events) == ids[start:]
+        assert ids_of(list(ENGINE.fork(ids, at, ids[at], options, left))) == ids[at:]
+
+
+def test_a_fork_keeps_what_was_before_and_goes_on_from_the_forced_token() -> None:
+    ids = ENGINE.encode(PROMPT) + ENGINE.generate_ids(ENGINE.encode(PROMPT), 30, WARM)
+    at = len(ids) - 20
+    other = (ids[at] + 1) % CONFIG.vocab_size
+    events = list(ENGINE.fork(ids, at, other, WARM, 10, numbers=5))
+    assert ids_of(events)[0] == other
+    assert ids_of(events)[1:] == ENGINE.generate_ids([*ids[:at], other], 10, WARM)
+    # The noise is that of the place: what differs comes from the model.
+    forced = next(event.choice for event in events if event.token is not None)
+    assert forced is not None and forced.chosen is not None
+    assert forced.chosen.token == other
+    assert events[-1].finish == "tokens"
+
+
+@pytest.mark.parametrize(
+    ("at", "token", "prompt_length", "message"),
+    [
+        (0, 1, None, "places 1 to 5"),
+        (6, 1, None, "places 1 to 5"),
+        (3, CONFIG.vocab_size, None, "not in a vocabulary"),
+        (3, 1, 4, "from 1 to 3 tokens"),
+        (3, 1, 0, "from 1 to 3 tokens"),
+    ],
+)
+def test_a_fork_that_cannot_be_is_refused(
+    at: int, token: int, prompt_length: int | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        ENGINE.fork([1, 2, 3, 4, 5], at, token, prompt_length=prompt_length)
+
+
+def test_a_fork_fills_the_context_and_no_more() -> None:
+    ids = [5] * CONFIG.max_seq_len
+    events = list(ENGINE.fork(ids, CONFIG.max_seq_len - 3, 7, WARM, 10))
+    assert len(ids_of(events)) == 3
+    assert events[-1].finish == "context"
+    last = list(ENGINE.fork(ids, CONFIG.max_seq_len - 1, 7, WARM, 10))
+    assert ids_of(last) == [7]
+
+
+def test_heads_that_are_off_are_off_while_the_prompt_is_read() -> None:
+    off = [(0, 1), (1, 2)]
+    ids = ENGINE.encode(LONG)
+    found = ids_of(list(ENGINE.stream(LONG, WARM, 12, off=off)))
+    assert found == ENGINE.generate_ids(ids, 12, WARM, off=off)
+    assert found != ENGINE.generate_ids(ids, 12, WARM)
+    without = small_engine()
+    width = CONFIG.hidden_dimension
+    for layer, head in off:
+        weight = without.model.h[layer].attn.c_proj.weight
+        weight[:, head * width : (head + 1) * width] = 0
+    assert found == without.generate_ids(ids, 12, WARM)
+
+
+def test_heads_may_say_what_they_say_on_average() -> None:
+    ids = ENGINE.encode(PROMPT)
+    means = ENGINE.head_means(ids, [(0, 1), (1, 2)])
+    assert all(mean.shape == (CONFIG.hidden_dimension,) for mean in means.values())
+    found = ENGINE.generate_ids(ids, 12, WARM, off=means)
+    assert found == ids_of(list(ENGINE.stream(PROMPT, WARM, 12, off=means)))
+    assert found != ENGINE.generate_ids(ids, 12, WARM, off=list(means))
+
+
+def test_swapped_positions_are_swapped_embeddings() -> None:
+    ids = ENGINE.encode(PROMPT)
+    found = ENGINE.generate_ids(ids, 12, WARM, swapped=(0, 4))
+    assert found == ids_of(list(ENGINE.stream(PROMPT, WARM, 12, swapped=(0, 4))))
+    swapped = small_engine()
+    weight = swapped.model.wpe.weight
+    weight[[0, 4]] = weight[[4, 0]]
+    assert found == swapped.generate_ids(ids, 12, WARM)
+    assert found != ENGINE.generate_ids(ids, 12, WARM)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"off": [(2, 0)]}, "no head 2.0"),
+        ({"off": [(0, 3)]}, "no head 0.3"),
+        ({"off": [(-1, 0)]}, "no head -1.0"),
+        ({"swapped": (0, CONFIG.max_seq_len)}, "Position must be from 0"),
+    ],
+)
+def test_what_is_not_there_cannot_be_changed(changed: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ENGINE.stream(PROMPT, WARM, 5, **changed)
+
+
+def test_every_token_has_its_numbers_where_they_are_asked_for() -> None:
+    events = list(ENGINE.stream(PROMPT, WARM, 12, numbers=3))
+    for event in events:
+        assert (event.choice is None) == (event.token is None)
+        if event.choice is not None:
+            assert event.choice.chosen is not None
+            assert event.choice.chosen.token == event.token
+            assert 3 <= len(event.choice.likeliest) <= 4
+    assert all(event.choice is None for event in ENGINE.stream(PROMPT, WARM, 3))
+
+
+def test_measuring_reads_the_weights_once() -> None:
+    engine = small_engine()
+    assert engine.readout is engine.readout
+    assert np.shares_memory(engine.readout.embedding, engine.model.wte.weight.numpy())
+    assert engine.encode("a", start_token=True) == [
+        engine.tokenizer.end_of_text,
+        *engine.encode("a"),
+    ]

@@ -10,6 +10,7 @@ from gpt2.bench import add_bench, add_drafting_bench, add_visitors_bench
 from gpt2.checkpoint import CheckpointError, Progress, fetch, find_source
 from gpt2.cli.compare import compare
 from gpt2.cli.heads import add_heads
+from gpt2.cli.inside import add_inside
 from gpt2.config import SIZES
 from gpt2.loading import load
 from gpt2.precision import ALL_PRECISIONS, AUTO
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     download.add_argument("--size", required=True, help=_SIZE_HELP)
     download.set_defaults(run=fetch_model)
     add_heads(commands, _SIZE_HELP)
+    add_inside(commands, _SIZE_HELP)
     add_bench(commands, _SIZE_HELP)
     add_drafting_bench(commands, _SIZE_HELP)
     add_visitors_bench(commands, _SIZE_HELP)

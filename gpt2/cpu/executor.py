@@ -215,6 +215,7 @@ class CompiledExecutor:
             seen.attention,
             seen.values,
             seen.residual,
+            seen.heads,
         )
 
     def _logits(self, count: int) -> Floats:
@@ -268,10 +269,11 @@ class _Seen:
         self.attention: dict[int, Mapping[int, Floats]] = {}
         self.values: dict[int, Mapping[int, Floats]] = {}
         self.residual: Floats | None = None
+        self.heads: Floats | None = None
         self._kept: list[Any] = []
         self._plan = executor._plan
         plan, config = executor._plan, executor.config
-        for place in (at.SEEN, at.RESIDUAL, at.REPLACED):
+        for place in (at.SEEN, at.RESIDUAL, at.FOUND, at.REPLACED, at.REPLACED_STREAM):
             plan[place] = 0
         if watch is NOTHING:
             return
@@ -279,10 +281,16 @@ class _Seen:
             shape = (len(positions), 2 * config.num_blocks + 1, config.embedding_dimension)
             self.residual = np.empty(shape, np.float32)
             plan[at.RESIDUAL] = self.residual.ctypes.data
+        if watch.heads:
+            found = (config.num_blocks, config.num_heads, config.hidden_dimension)
+            self.heads = np.empty((len(positions), *found), np.float32)
+            plan[at.FOUND] = self.heads.ctypes.data
+        if any(watch.stream.values()):
+            self._stream(config, positions, slots, watch)
         if any(watch.attention.values()):
             self._attention(config, positions, slots, watch)
         if any(watch.heads_off.values()):
-            self._heads_off(config, slots, watch)
+            self._heads_off(config, positions, slots, watch)
         for slot, swapped in watch.positions.items():
             stand_ins = executor._held[str(at.STAND_INS)]
             for row in np.flatnonzero(slots == slot):
@@ -313,7 +321,17 @@ class _Seen:
         self._kept.append(table)
         self._plan[at.SEEN] = table.ctypes.data
 
-    def _heads_off(self, config: GPT2Config, slots: Ints, watch: Watch) -> None:
+    def _stream(self, config: GPT2Config, positions: Ints, slots: Ints, watch: Watch) -> None:
+        table = np.zeros((len(slots), config.num_blocks), np.int64)
+        self._kept.append(table)
+        for slot, replaced in watch.stream.items():
+            for (layer, position), instead in replaced.items():
+                vector = np.ascontiguousarray(instead, np.float32)
+                self._kept.append(vector)
+                table[(slots == slot) & (positions == position), layer] = vector.ctypes.data
+        self._plan[at.REPLACED_STREAM] = table.ctypes.data
+
+    def _heads_off(self, config: GPT2Config, positions: Ints, slots: Ints, watch: Watch) -> None:
         table = np.zeros((len(slots), config.num_blocks, config.num_heads), np.int64)
         nothing = np.zeros(config.hidden_dimension, np.float32)
         self._kept += [table, nothing]
@@ -322,7 +340,8 @@ class _Seen:
             for (layer, head), instead in off.items():
                 vector = nothing if instead is None else np.ascontiguousarray(instead, np.float32)
                 self._kept.append(vector)
-                table[rows, layer, head] = vector.ctypes.data
+                step = vector.strides[0] if vector.ndim == 2 else 0  # a row for each position
+                table[rows, layer, head] = vector.ctypes.data + step * positions[rows]
         self._plan[at.REPLACED] = table.ctypes.data
 
     def done(self) -> None:

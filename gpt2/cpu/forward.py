@@ -52,7 +52,13 @@ LEAST = f4(1e-30)
 call1, call3, call6, call12 = call_of(1), call_of(3), call_of(6), call_of(12)
 
 
-kernel: Any = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_OPTIONS: Any = {
+    "error_model": "numpy",
+    "nogil": True,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+kernel: Any = njit(**_OPTIONS)
 
 
 # ---- work and waiting: stage n of a pass has two counters, what is taken and what is done
@@ -142,12 +148,19 @@ def quantise(x: Any, groups: Any, columns: Any, apart: Any, whole: Any, sums: An
     return most / f4(32767)
 
 
-@kernel
-def softmax(plan: Any, score: Any, count: Any, padded: Any, scale: Any, parameters: Any) -> Any:
-    """In place over `count` scores; up to `padded`, a multiple of 32, weights of zero follow."""
+# Of numbers that are none of them NaN the largest is the same in any order, eight at a time too.
+@njit(fastmath={"nnan", "nsz"}, **_OPTIONS)
+def largest_of(score: Any, count: Any) -> Any:
     largest = score[0]
     for i in range(count):
         largest = max(largest, score[i])
+    return largest
+
+
+@kernel
+def softmax(plan: Any, score: Any, count: Any, padded: Any, scale: Any, parameters: Any) -> Any:
+    """In place over `count` scores; up to `padded`, a multiple of 32, weights of zero follow."""
+    largest = largest_of(score, count)
     for i in range(count, padded):
         score[i] = largest
     parameters[0] = largest
@@ -361,6 +374,13 @@ def attend(plan: Any, thread: Any, layer: Any, head: Any, row: Any, queries: Any
         filled = floats(out)
         for d in range(head_width):
             found[d] = filled[d]
+    if plan[FOUND]:
+        for n in range(queries):
+            at = (row + n) * plan[LAYERS] + layer
+            shown = floats(plan[FOUND] + (at * plan[WIDTH] + head * head_width) * 4)
+            found = floats(plan[MIXED] + ((row + n) * mixed_width + head * head_width) * 4)
+            for d in range(head_width):
+                shown[d] = found[d]
     if plan[REPLACED]:
         for n in range(queries):
             at = ((row + n) * plan[LAYERS] + layer) * plan[HEADS] + head
@@ -475,6 +495,25 @@ def show_residual(plan: Any, thread: Any, stage: Any, number: Any) -> Any:
 
 
 @kernel
+def replace_stream(plan: Any, stage: Any, layer: Any) -> Any:
+    """Put something else in place of the stream that enters a layer. Returns the next stage."""
+    if plan[REPLACED_STREAM]:
+        row = take(plan, stage)
+        while row < plan[ROWS]:
+            where = longs(plan[REPLACED_STREAM])[row * plan[LAYERS] + layer]
+            if where:
+                x = floats(plan[STREAM] + row * plan[PADDED_WIDTH] * 4)
+                instead = floats(where)
+                for i in range(plan[WIDTH]):
+                    x[i] = instead[i]
+            done(plan, stage)
+            row = take(plan, stage)
+        wait(plan, stage, plan[ROWS])
+        stage += 1
+    return stage
+
+
+@kernel
 def head_row(plan: Any, own: Any, n: Any) -> Any:
     """The last norm of the n-th wanted row, and its product with the head's mean row."""
     width, layers = plan[WIDTH], plan[LAYERS]
@@ -526,7 +565,8 @@ def blocks(plan: Any, thread: Any) -> Any:
         done(plan, stage)
         row = take(plan, stage)
     wait(plan, stage, rows)
-    stage = show_residual(plan, thread, 1, 0)
+    stage = replace_stream(plan, 1, 0)
+    stage = show_residual(plan, thread, stage, 0)
     for layer in range(layers):
         v, m = layer * 8, layer * 4
         stage = norm_rows(plan, thread, stage, v + NORM_1, m + ATTENTION_IN, own)
@@ -551,6 +591,8 @@ def blocks(plan: Any, thread: Any) -> Any:
             plan, thread, stage, m + PROJECT, own, rows, plan[HIDDEN], inner * 4,
             plan[STREAM], padded * 4, vectors[v + PROJECT_BIAS], ADD,
         )  # fmt: skip
+        if layer + 1 < layers:
+            stage = replace_stream(plan, stage, layer + 1)
         stage = show_residual(plan, thread, stage, 2 * layer + 2)
     if plan[WANTED] > 0:
         stage = head_rows(plan, stage, own)

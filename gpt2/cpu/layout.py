@@ -68,9 +68,11 @@ from __future__ import annotations
     # what somebody wants to see or change; 0 where nobody does
     SEEN,  # (rows, L, 4): where weights go, bytes from head to head, the same for values; or zeros
     RESIDUAL,  # (rows, 2 L + 1, C)
+    FOUND,  # (rows, L, C): what every head of every row found
     REPLACED,  # (rows, L, H) addresses of D floats that replace a head's output, or 0
+    REPLACED_STREAM,  # (rows, L) addresses of C floats that replace what enters a layer, or 0
     PLAN_SIZE,
-) = range(60)
+) = range(62)
 # fmt: on
 
 

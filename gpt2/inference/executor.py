@@ -23,6 +23,7 @@ from gpt2.config import GPT2Config
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Head = tuple[int, int]  # (layer, head)
+Place = tuple[int, int]  # (layer, position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,16 @@ class Watch:
     """By slot, the layers whose attention weights and values to hand out."""
     residual: bool = False
     """Hand out the residual stream of every row."""
+    heads: bool = False
+    """Hand out what every head of every row found."""
     heads_off: Mapping[int, Mapping[Head, Floats | None]] = field(default_factory=dict)
-    """By slot, what takes the place of a head's output: (D,), or None for zeros."""
+    """By slot, what takes the place of a head's output: (D,) at every position, or (positions, D)
+    with a row for each, or None for zeros."""
     positions: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
     """By slot, the position whose embedding stands in for another's."""
+    stream: Mapping[int, Mapping[Place, Floats]] = field(default_factory=dict)
+    """By slot, what takes the place of the residual stream (C,) that enters a layer at a
+    position."""
 
 
 NOTHING = Watch()
@@ -58,6 +65,9 @@ class Pass:
     """slot -> layer -> (H, rows of the slot, D), for the same slots and layers."""
     residual: Floats | None = None
     """(N, 2 L + 1, C): the embeddings, then the stream after each attention and each MLP."""
+    heads: Floats | None = None
+    """(N, L, H, D): weights times values, before the output projection. What stands in for a head
+    that is switched off is not shown: this is what the head itself found."""
 
 
 class Executor(Protocol):

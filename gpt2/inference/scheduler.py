@@ -1,9 +1,9 @@
 """The decode loop, and the only one: each pass advances every running request.
 
 Iteration-level scheduling (Yu et al. 2022, "Orca"): requests join and leave between passes. In a
-round one prompt is read on by a piece, in turn with the others that are still reading, and every
-text that is past its prompt gets its next token. All of it is one call of the executor, which gives
-a row the same bits in any company.
+round one prompt is read on by a piece, or several short ones, in turn with the others that are
+still reading, and every text that is past its prompt gets its next token. All of it is one call of
+the executor, which gives a row the same bits in any company.
 
 Drafting is speculative sampling (Leviathan et al. 2023; Chen et al. 2023) with the coupling of
 Daliri et al. (2024): draft and model share the same Gumbel noise at the same place, and a guess is
@@ -28,6 +28,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gpt2.config import GPT2Config
+from gpt2.inference.choice import Choice, choice_of
 from gpt2.inference.draft_length import MOST_DRAFTED, DraftLength, Round
 from gpt2.inference.executor import Executor, Floats, Pass, Watch
 from gpt2.inference.slots import Slots
@@ -187,20 +188,34 @@ class Scheduler:
             run.draft.leave()
 
     def _round(self, running: list[_Run]) -> None:
-        """A token for every text, and a piece for one prompt."""
+        """A token for every text, and a piece of a prompt, or several short prompts."""
         ready = [run for run in running if run.wanted]
         writing = [run for run in ready if not run.reading]
-        reader = next((run for run in ready if run.reading), None)
-        if reader is None:
+        readers = self._readers(ready)
+        if not readers:
             self._guess(writing)
             self._advance(writing, costs_known=True)
             return
         # To the back of the queue: a long prompt takes turns with short ones.
-        running.remove(reader)
-        running.append(reader)
+        for reader in readers:
+            running.remove(reader)
+            running.append(reader)
         for run in writing:  # a piece takes as long as many tokens
             run.hand_out()
-        self._advance([*writing, reader], costs_known=False)
+        self._advance([*writing, *readers], costs_known=False)
+
+    def _readers(self, ready: list[_Run]) -> list[_Run]:
+        """Whose prompts are read on in this round: those that together are no longer than a piece.
+
+        Short ones share a reading of the weights, which is most of what they cost.
+        """
+        found: list[_Run] = []
+        room = piece_length(self.config)
+        for run in ready:
+            if run.reading and (not found or run.next_piece <= room):
+                found.append(run)
+                room -= run.next_piece
+        return found
 
     def _advance(self, runs: list[_Run], costs_known: bool) -> None:
         """One pass. An error ends the run it belongs to, no other."""
@@ -238,6 +253,8 @@ class Scheduler:
         """Let the drafts of these runs guess ahead, those of one draft together."""
         by_draft: dict[Slots, list[_Run]] = {}
         for run in writing:
+            if run.forces:
+                continue
             if run.draft is not None and run.draft.begin_round(len(run.ids)):
                 by_draft.setdefault(run.draft.slots, []).append(run)
         for slots, runs in by_draft.items():
@@ -294,8 +311,14 @@ def _call(slots: Slots, feeds: Sequence[_Feed]) -> tuple[Pass, list[Floats], lis
     watch = Watch(
         {feed.slot: feed.layers for feed in feeds if feed.layers},
         any(request.residual for _, request in asked),
-        {slot: request.heads_off for slot, request in asked if request.heads_off},
+        any(request.heads for _, request in asked),
+        {
+            feed.slot: feed.request.heads_off
+            for feed in feeds
+            if feed.request and feed.request.heads_off and feed.first >= feed.request.off_from
+        },
         {slot: request.positions for slot, request in asked if request.positions},
+        {slot: request.stream for slot, request in asked if request.stream},
     )
     passed = slots.run(
         np.concatenate([np.asarray(feed.ids, np.int64) for feed in feeds]),
@@ -340,6 +363,19 @@ class _Run:
         """The prompt is not read to its end."""
         return self.read < self._prompt
 
+    @property
+    def next_piece(self) -> int:
+        """How much of a round its next piece takes up, in rows."""
+        wanted_from = self.request.logits_from
+        if wanted_from is not None and self._prompt - wanted_from > MOST_DRAFTED:
+            return self._piece  # rows of logits are wide: nobody else's beside them
+        return min(self._piece, self._prompt - self.read)
+
+    @property
+    def forces(self) -> bool:
+        """The next token is given."""
+        return len(self.ids) < self._prompt + len(self.request.forced)
+
     def goes_on(self) -> bool:
         """Whether there is a pass to do. Asks `stopped`."""
         if self.cancelled or not (self.reading or len(self.ids) < self.end):
@@ -355,9 +391,11 @@ class _Run:
                 raise ValueError(f"Layer must be from 0 to {self._num_blocks - 1}, not {layer}.")
         assert self.slot is not None
         if not self.reading:
-            ids = [self.ids[-1], *(self.draft.guesses if self.draft else ())]
+            ids = [self.ids[-1], *self._guesses()]
             return _Feed(self, self.slot, first, ids, 0, layers, self.request)
         end = min(first + self._piece, self._prompt)
+        if first < self.request.off_from:
+            end = min(end, self.request.off_from)
         wanted_from = self.request.logits_from
         if wanted_from is not None:
             end = min(end, max(first, wanted_from) + self._logits_at_once)
@@ -374,7 +412,9 @@ class _Run:
 
         `seconds` is how long it took, None where that says nothing about the usual cost.
         """
-        residual = None if passed.residual is None else passed.residual[rows]
+        residual, heads = (
+            None if each is None else each[rows] for each in (passed.residual, passed.heads)
+        )
         step = Step(
             None,
             len(feed.ids),
@@ -382,6 +422,7 @@ class _Run:
             values=passed.values.get(feed.slot, {}),
             logits=logits if self.reading and self.request.logits_from is not None else None,
             residual=residual if self.request.residual else None,
+            heads=heads if self.request.heads else None,
         )
         # Before anything is handed out: who follows may want the next step at once.
         self.wanted = not self.request.paced
@@ -392,16 +433,17 @@ class _Run:
 
     def _take_piece(self, step: Step, logits: Floats) -> None:
         self.read += step.fed
-        token = None
         if self.read == self._prompt < self.end:
             token = self._choose(logits[-1], self._prompt)
             self.ids.append(token)
+            step = replace(step, token=token, choice=self._numbers(logits[-1], token, self._prompt))
         self.hand_out()
-        self.handed_out.put(replace(step, token=token))
+        self.handed_out.put(step)
 
     def _take_tokens(self, step: Step, logits: Floats, seconds: float | None) -> None:
         """The model's own tokens, up to the first that was not guessed."""
-        guesses = self.draft.guesses if self.draft else []
+        guesses = self._guesses()
+        draft = None if self.forces else self.draft
         before = len(self.ids)
         tokens: list[int] = []
         for row, each in enumerate(logits):
@@ -412,13 +454,37 @@ class _Run:
                 break
         self.ids += tokens
         self.read += len(tokens)
-        speed_up = self.draft.end_round(before, len(tokens), seconds) if self.draft else None
+        speed_up = draft.end_round(before, len(tokens), seconds) if draft else None
         for i, token in enumerate(tokens):
             own = _one_row(step, i, before + i) if len(logits) > 1 else step
             guess = guesses[i] if i < len(guesses) else None
-            self._hold(replace(own, token=token, guess=guess, speed_up=speed_up))
+            own = replace(own, token=token, choice=self._numbers(logits[i], token, before + i))
+            if draft:
+                own = replace(own, guess=guess, speed_up=speed_up)
+            self._hold(own)
+
+    def _guesses(self) -> Sequence[int]:
+        """What is fed after the newest token: tokens to come that are forced, or what the draft
+        expects."""
+        length = len(self.ids)
+        # The last row of a pass chooses one token more.
+        ahead = self._forced(length, min(length + MOST_DRAFTED, self.end - 1))
+        return ahead or (self.draft.guesses if self.draft else ())
+
+    def _forced(self, first: int, end: int) -> Sequence[int]:
+        """Those of the forced tokens that stand from place `first` on."""
+        return self.request.forced[first - self._prompt : end - self._prompt]
+
+    def _numbers(self, logits: Floats, token: int, place: int) -> Choice | None:
+        count = self.request.numbers
+        if not count:
+            return None
+        drawn = place >= self._prompt + len(self.request.forced)
+        return choice_of(logits, token, self.request.options, count, drawn)
 
     def _choose(self, logits: Floats, place: int) -> int:
+        for forced in self._forced(place, place + 1):
+            return forced
         if not np.isfinite(logits.max()):
             raise NotFinite(
                 "The model computed something that is no number, so the text ends here. "
@@ -537,6 +603,7 @@ def _one_row(step: Step, i: int, seen: int) -> Step:
         attention=_each_layer(step.attention, np.s_[..., i : i + 1, :seen]),
         values=_each_layer(step.values, np.s_[..., i : i + 1, :]),
         residual=None if step.residual is None else step.residual[i : i + 1],
+        heads=None if step.heads is None else step.heads[i : i + 1],
     )
 
 

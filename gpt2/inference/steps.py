@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gpt2.config import GPT2Config
-from gpt2.inference.executor import Floats, Head
+from gpt2.inference.choice import Choice
+from gpt2.inference.executor import Floats, Head, Place
 from gpt2.sampling import GREEDY, SamplingOptions
 
 # Of a piece of a prompt, weights times tokens: a fifth of a second to a second of two cores.
@@ -33,7 +34,8 @@ class Step:
     i + 1, so the newest token of all has no row yet. Where a draft guessed this token, `guess` is
     what it guessed, right or wrong; `speed_up` is what drafting has brought so far. `values`
     (H, fed, D) is what the fed tokens offer to be read there; `logits` (K, V) are those of the fed
-    tokens from `Request.logits_from` on, `residual` (fed, 2 L + 1, C) is as in `executor.Pass`.
+    tokens from `Request.logits_from` on, `residual` (fed, 2 L + 1, C) and `heads` (fed, L, H, D)
+    are as in `executor.Pass`. `choice` says how likely `token` was, where `Request.numbers` asks.
     """
 
     token: int | None
@@ -44,6 +46,8 @@ class Step:
     values: Mapping[int, Floats] = field(default_factory=dict)
     logits: Floats | None = None
     residual: Floats | None = None
+    heads: Floats | None = None
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,11 @@ class Request:
     `watched()`, the layers whose attention to hand out, and `stopped()` are asked before every
     pass. A `paced` run advances only as its steps are taken. `draft` guesses ahead: the same text,
     sooner or later. `logits_from` is the first place of `ids` whose logits are handed out.
-    `residual`, `heads_off` and `positions` are as in `executor.Watch`, of this run alone.
+    `residual`, `heads`, `heads_off`, `positions` and `stream` are as in `executor.Watch`, of this
+    run alone. Heads are off from position `off_from` on, and a piece of the prompt ends before it.
+    `numbers` asks for the `Choice` of so many
+    likeliest tokens beside each new one; 0 asks for none. The first of the new tokens are `forced`:
+    taken as they are, in passes of the same bits as if they had been chosen.
     """
 
     ids: Sequence[int]
@@ -67,6 +75,11 @@ class Request:
     residual: bool = False
     heads_off: Mapping[Head, Floats | None] = field(default_factory=dict)
     positions: Mapping[int, int] = field(default_factory=dict)
+    heads: bool = False
+    stream: Mapping[Place, Floats] = field(default_factory=dict)
+    off_from: int = 0
+    numbers: int = 0
+    forced: Sequence[int] = ()
 
 
 class StepSource(Protocol):
@@ -108,8 +121,26 @@ def check_request(request: Request, config: GPT2Config) -> None:
             f"{count} tokens and {new_tokens} new ones are more than the {config.max_seq_len} "
             "this model can read."
         )
+    if len(request.forced) > new_tokens:
+        raise ValueError(f"There is no room for {len(request.forced)} forced tokens.")
+    for token in (*request.ids, *request.forced):
+        if not 0 <= token < config.vocab_size:
+            raise ValueError(f"Token id {token} is not in a vocabulary of {config.vocab_size:,}.")
+    _check_heads(request, config)
     if request.draft is not None:
         check_draft(config, request.draft.config)
+
+
+def _check_heads(request: Request, config: GPT2Config) -> None:
+    for layer, head in request.heads_off:
+        if not (0 <= layer < config.num_blocks and 0 <= head < config.num_heads):
+            raise ValueError(
+                f"There is no head {layer}.{head}: layers count from 0 to {config.num_blocks - 1}, "
+                f"heads from 0 to {config.num_heads - 1}."
+            )
+    for place in (*request.positions, *request.positions.values()):
+        if not 0 <= place < config.max_seq_len:
+            raise ValueError(f"Position must be from 0 to {config.max_seq_len - 1}, not {place}.")
 
 
 def check_draft(model: GPT2Config, draft: GPT2Config) -> None:

@@ -121,6 +121,18 @@ class TorchExecutor:
     def _recording(self, seen: _Seen, part: Sequence[int]) -> Iterator[None]:
         """What the layer norms read, one after the other, is the residual stream of a pass."""
         with ExitStack() as hooks:
+            for layer, rows in seen.replaced(part).items():
+
+                def replace(
+                    _: object, inputs: tuple[Tensor, ...], rows: dict[int, Tensor] = rows
+                ) -> tuple[Tensor, ...]:
+                    x = inputs[0].clone()
+                    for row, instead in rows.items():
+                        x[0, row] = instead.to(x)
+                    return x, *inputs[1:]
+
+                block = self._model.h[layer]
+                hooks.callback(block.register_forward_pre_hook(replace).remove)
             if seen.residual is not None:
                 norms = [m for m in self._model.modules() if isinstance(m, LayerNorm)]
                 for number, norm in enumerate(norms):
@@ -168,6 +180,11 @@ class _Seen:
         device: torch.device,
     ) -> None:
         self.watch = watch
+        self._positions, self._slots = positions, slots
+        self.heads: Tensor | None = None
+        if watch.heads:
+            found = (config.num_blocks, config.num_heads, config.hidden_dimension)
+            self.heads = torch.empty((len(slots), *found), device=device)
         self.residual: Tensor | None = None
         if watch.residual:
             shape = (len(slots), 2 * config.num_blocks + 1, config.embedding_dimension)
@@ -186,6 +203,17 @@ class _Seen:
             self.weights[slot] = torch.zeros((*rows, int(places[-1]) + 1), device=device)
             self.values[slot] = torch.empty((*rows, config.hidden_dimension), device=device)
 
+    def replaced(self, part: Sequence[int]) -> dict[int, dict[int, Tensor]]:
+        """By layer and row of `part`, the stream (C,) that enters there instead."""
+        found: dict[int, dict[int, Tensor]] = {}
+        for row, i in enumerate(part):
+            for (layer, position), instead in self.watch.stream.get(
+                int(self._slots[i]), {}
+            ).items():
+                if position == self._positions[i]:
+                    found.setdefault(layer, {})[row] = torch.from_numpy(np.array(instead))
+        return found
+
     def keep(self, slot: int, layer: int, q: Tensor, keys: Tensor, values: Tensor) -> None:
         """Rows q (H, n, D) that attend to keys and values (H, S, D)."""
         if layer not in self.layers.get(slot, ()):
@@ -197,13 +225,16 @@ class _Seen:
 
     def in_numpy(
         self,
-    ) -> tuple[dict[int, LayerStack], dict[int, LayerStack], Floats | None]:
-        """Weights and values by slot and layer, and the residual stream."""
+    ) -> tuple[dict[int, LayerStack], dict[int, LayerStack], Floats | None, Floats | None]:
+        """Weights and values by slot and layer, the residual stream, and what heads found."""
         weights, values = (
             {slot: LayerStack(self.layers[slot], t.cpu().numpy()) for slot, t in each.items()}
             for each in (self.weights, self.values)
         )
-        return weights, values, None if self.residual is None else self.residual.cpu().numpy()
+        residual, heads = (
+            None if each is None else each.cpu().numpy() for each in (self.residual, self.heads)
+        )
+        return weights, values, residual, heads
 
 
 class _Attend:
@@ -220,6 +251,8 @@ class _Attend:
         self._cache = cache
         self._seen = seen
         device = cache[0][0].device
+        self._part = list(part)
+        self._places = positions[part]
         self._count = len(part)
         self._slots = torch.from_numpy(slots[part]).to(device)
         self._positions = torch.from_numpy(positions[part]).to(device)
@@ -239,10 +272,17 @@ class _Attend:
             mine = q[0, :, rows]  # (H, n, D)
             y[0, :, rows] = causal_attention(mine[None], keys[None], values[None])[0]
             self._seen.keep(slot, layer, mine, keys, values)
+        if self._seen.heads is not None:
+            self._seen.heads[self._part, layer] = y[0, :, : self._count].transpose(0, 1).float()
         for slot, heads in self._seen.watch.heads_off.items():
             for (at, head), output in heads.items():
                 for own, rows, _ in self._groups if at == layer else ():
                     if own == slot:
-                        stands_in = 0.0 if output is None else torch.from_numpy(output).to(y)
-                        y[0, head, rows] = stands_in
+                        y[0, head, rows] = self._instead(output, rows).to(y)
         return y
+
+    def _instead(self, output: Floats | None, rows: slice) -> Tensor:
+        """What takes the place of a head's output in these rows: (D,) or (rows, D)."""
+        if output is None:
+            return torch.zeros(())
+        return torch.from_numpy(output if output.ndim == 1 else output[self._places[rows]])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gpt2.config import GPT2Config
-from gpt2.inference.executor import Floats, Head
+from gpt2.inference.executor import Floats, Head, Place
 from gpt2.inference.steps import Request, Step, StepSource, check_request
 from gpt2.sampling import SamplingOptions
 
@@ -34,6 +34,11 @@ class FarRequest:
     residual: bool
     heads_off: Mapping[Head, Floats | None]
     positions: Mapping[int, int]
+    heads: bool
+    stream: Mapping[Place, Floats]
+    off_from: int
+    numbers: int
+    forced: Sequence[int]
 
     def near(self, draft_named: Callable[[str], StepSource]) -> Request:
         """The request again, where its passes are made."""
@@ -47,6 +52,11 @@ class FarRequest:
             residual=self.residual,
             heads_off=self.heads_off,
             positions=self.positions,
+            heads=self.heads,
+            stream=self.stream,
+            off_from=self.off_from,
+            numbers=self.numbers,
+            forced=self.forced,
         )
 
 
@@ -108,6 +118,11 @@ class RemoteSource:
                 request.residual,
                 request.heads_off,
                 request.positions,
+                request.heads,
+                request.stream,
+                request.off_from,
+                request.numbers,
+                request.forced[len(ids) - len(request.ids) :],
             )
             try:
                 with closing(self._far(asked)) as steps:
@@ -145,4 +160,5 @@ def _without(step: Step, known: int) -> Step:
         values={layer: rows[:, known:] for layer, rows in step.values.items()},
         logits=None if step.logits is None else step.logits[max(0, len(step.logits) - fed) :],
         residual=None if step.residual is None else step.residual[known:],
+        heads=None if step.heads is None else step.heads[known:],
     )

@@ -32,7 +32,7 @@ class Merging:
         unknown: int | None = None,
     ) -> None:
         self._bytes_of = bytes_of
-        self._merges = merges
+        self.merges = merges
         self._whole = whole or {}
         self._unknown = unknown
         self._words: dict[bytes, Merged] = {}
@@ -72,7 +72,7 @@ class Merging:
         count = len(ids)
         after = list(range(1, count + 1))
         before = list(range(-1, count - 1))
-        merges = self._merges
+        merges = self.merges
         heap: list[tuple[int, int, int, int, int]] = []  # rank, place, new id, and the pair
 
         def consider(left: int, right: int) -> None:

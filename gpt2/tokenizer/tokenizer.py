@@ -11,7 +11,9 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import regex
@@ -40,6 +42,29 @@ _NOTHING = -1  # no token's id
 # Rows up to which a vocabulary without files is GPT-2's, padded: nanoGPT has 50,304, Megatron at
 # most 51,200. Above, somebody has forgotten his tokenizer.
 MOST_PADDED_ROWS = 51_200
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A token and the two it was merged from, down to single bytes, which have none.
+
+    `token` is its id, `data` its bytes. `number` counts the merges that were learned, from 1, most
+    frequent pair first; 0 for a single byte.
+    """
+
+    token: int
+    data: bytes
+    number: int
+    left: Merge | None = None
+    right: Merge | None = None
+
+    def steps(self) -> list[Merge]:
+        """The merges that make this token, in the order in which they are applied."""
+        if self.left is None or self.right is None:
+            return []
+        # The lowest number first, as the algorithm does; among equals, from the left.
+        below = self.left.steps() + self.right.steps()
+        return [*sorted(below, key=lambda merge: merge.number), self]
 
 
 class Tokenizer:
@@ -108,6 +133,36 @@ class Tokenizer:
         if not 0 <= token < self.vocab_size:
             raise ValueError(f"token id {token} is not in a vocabulary of {self.vocab_size}")
         return self._encoding.decode_single_token_bytes(token)
+
+    def merges(self, token: int) -> Merge:
+        """How byte-pair encoding puts a token together, as a tree.
+
+        `<|endoftext|>`, as every token that was added, was never merged and has no parts. Raises
+        ValueError for an id outside the vocabulary.
+        """
+        data = self.token_bytes(token)
+        if token == self.end_of_text or token in self.ends:
+            return Merge(token, data, 0)
+        parts = [self._byte(data[i : i + 1]) for i in range(len(data))]
+        while len(parts) > 1:
+            found = [self._merged(left, right) for left, right in pairwise(parts)]
+            numbers = [merge.number for merge in found if merge]
+            if not numbers:
+                return Merge(token, data, 0)
+            at = next(i for i, merge in enumerate(found) if merge and merge.number == min(numbers))
+            parts[at : at + 2] = [merge for merge in found[at : at + 1] if merge]
+        return parts[0] if parts and parts[0].token == token else Merge(token, data, 0)
+
+    def _byte(self, data: bytes) -> Merge:
+        return Merge(self._encoding.encode_single_token(data), data, 0)
+
+    def _merged(self, left: Merge, right: Merge) -> Merge | None:
+        """What two tokens that stand side by side become."""
+        ranks = self._encoding._mergeable_ranks
+        token = ranks.get(left.data + right.data)
+        if token is None:
+            return None
+        return Merge(token, left.data + right.data, token - 255, left, right)
 
     def token_of(self, data: bytes) -> int:
         """The token with exactly these bytes. Raises ValueError where there is none."""
@@ -179,6 +234,16 @@ class OwnTokenizer(Tokenizer):
             if found is None or found in self._bytes or found >= self.vocab_size:
                 raise ValueError(f"no token has the bytes {data[:40]!r}")
         return found
+
+    def _byte(self, data: bytes) -> Merge:
+        return Merge(self._token_of.get(data, _NOTHING), data, 0)
+
+    def _merged(self, left: Merge, right: Merge) -> Merge | None:
+        found = self._merge.merges.get((left.token, right.token))
+        if found is None:
+            return None
+        rank, token = found
+        return Merge(token, left.data + right.data, rank + 1, left, right)
 
     def _ends(
         self, vocabulary: Vocabulary, named: Mapping[str, int], ends: Collection[int] | None

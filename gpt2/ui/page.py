@@ -33,6 +33,7 @@ from gpt2.ui.discreet import keep_texts_out_of_hooks, keep_texts_out_of_logs
 from gpt2.ui.ending import serve_until_told
 from gpt2.ui.guard import Guard
 from gpt2.ui.handlers import RUNS, Handlers
+from gpt2.ui.inspect_api import InspectApi
 from gpt2.ui.learn_bar import LearnBar
 from gpt2.ui.limits import MOST_VISITORS, Limits
 from gpt2.ui.operations import operations
@@ -77,7 +78,7 @@ def build_page(where: str = "local") -> gr.Blocks:
     runner = build_runner(where)
     playground = Playground(runner)
     asked = AttentionRequests(playground)
-    api = Api(playground)
+    api, inspect_api = Api(playground), InspectApi(playground)
 
     functions = asked.server_functions()
 
@@ -98,6 +99,9 @@ def build_page(where: str = "local") -> gr.Blocks:
         wire_restoring(page, handlers, controls, output, attention, asked.example)
         api_endpoint(api.generate, api_name="generate", **RUNS)
         api_endpoint(api.attention, api_name="attention", concurrency_limit=2)
+        api_endpoint(inspect_api.tokens, api_name="tokens", **RUNS)
+        api_endpoint(inspect_api.lens, api_name="lens", **RUNS)
+        api_endpoint(inspect_api.effects, api_name="effects", **RUNS)
     # On a Space Gradio would put a header over our own, with fonts and pictures from other hosts.
     page.space_id = None
     _routes[page] = [*panel_routes(), *about_routes(), *operations(runner)]

@@ -88,9 +88,11 @@ class Playground:
         source = source_of(size)
         if (problem := problem_of(size)) is not None:
             return f"{source.title} · cannot be used: {problem}"
-        if self.runner.is_loaded(size):
-            state = "ready"
-        elif is_cached(source):
+        engine = self.runner.in_memory(size)
+        if engine is not None:  # which knows better what it computes in
+            note = f". {engine.note}" if engine.note else ""
+            return f"{source.title} · {engine.precision} · ready{note}"
+        if is_cached(source):
             state = "built in · ready" if source.folder else "downloaded"
         else:
             state = "downloaded on first use"

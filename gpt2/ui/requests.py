@@ -56,9 +56,9 @@ def checked(
     text = check_text(prompt, "Prompt")
     most = config_of(name).max_seq_len - 1
     options = SamplingOptions(
-        temperature=_number("Temperature must be a number from 0 to 2", temperature),
+        temperature=number("Temperature must be a number from 0 to 2", temperature),
         top_k=whole("Top-k must be a whole number from 0 (off) up", top_k),
-        top_p=_number("Top-p must be a number above 0 and at most 1", top_p),
+        top_p=number("Top-p must be a number above 0 and at most 1", top_p),
         seed=_seed(seed),
     )
     count = whole(f"New tokens must be a whole number from 1 to {most:,}", new_tokens)
@@ -115,10 +115,10 @@ def count_tokens(prompt: str, size: str) -> str:
 
 def whole(rule: str, value: object) -> int:
     """`value` as a whole number; 3.0 is one. Raises ValueError that begins with `rule`."""
-    number = value if isinstance(value, int) else _number(rule, value)
-    if isinstance(value, bool) or number != int(number):
+    found = value if isinstance(value, int) else number(rule, value)
+    if isinstance(value, bool) or found != int(found):
         raise ValueError(f"{rule}, not {shortened(value)}.")
-    return int(number)
+    return int(found)
 
 
 def _draft(value: object, size: str) -> str | None:
@@ -145,7 +145,8 @@ def _seed(value: object) -> int:
     return whole("Seed must be a whole number from 0 to 2^63 - 1", value)
 
 
-def _number(rule: str, value: object) -> float:
+def number(rule: str, value: object) -> float:
+    """`value` as a finite number. Raises ValueError that begins with `rule`."""
     # The bound keeps out infinity, NaN, and whole numbers that no float can hold.
     if isinstance(value, int | float) and abs(value) < 1e100 and not isinstance(value, bool):
         return float(value)

@@ -102,6 +102,10 @@ class Runner:
         """Whether a run of this size could start at once."""
         return self.residency.is_loaded(offered()[size])
 
+    def in_memory(self, size: str) -> Engine | None:
+        """The engine of this size, if it is loaded."""
+        return self.residency.in_memory(offered()[size])
+
     def is_here(self, size: str) -> bool:
         """Whether it could start without a download."""
         return self.is_loaded(size) or is_cached(source_of(size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -230,3 +231,92 @@ def test_slots_take_memory_only_as_texts_grow_into_them() -> None:
     before = resident_bytes("RssAnon")
     executor.run(np.array([1]), np.array([0]), np.array([7]), np.array([0]))
     assert resident_bytes("RssAnon") - before < 50_000_000
+
+
+def test_what_heads_found_is_what_the_projection_reads(executor: Executor) -> None:
+    feeds = [Feed(0, 3, 0, 30), Feed(1, 0, 0, 2)]
+    passed = passed_by(executor, feeds, Watch(heads=True))
+    assert passed.heads is not None
+    assert passed.heads.shape == (32, CONFIG.num_blocks, CONFIG.num_heads, CONFIG.hidden_dimension)
+    kept: list[torch.Tensor] = []
+    hooks = [
+        block.attn.c_proj.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0][0]))
+        for block in MODEL.h
+    ]
+    with torch.no_grad():
+        MODEL(TEXTS[:1, :30])
+    for hook in hooks:
+        hook.remove()
+    for layer, found in enumerate(kept):
+        mine = passed.heads[:30, layer].reshape(30, -1)
+        np.testing.assert_allclose(mine, found, atol=NEAR)
+
+
+@pytest.mark.parametrize("cuts", [[30], [1, 3, 20, 30]])
+def test_a_head_replaced_by_its_own_output_changes_no_bit(
+    executor: Executor, cuts: list[int]
+) -> None:
+    """The control of every experiment, with a row for each position."""
+    feeds = [Feed(0, 3, first, end) for first, end in pairwise([0, *cuts])]
+    passes = [passed_by(executor, [feed], Watch(heads=True)) for feed in feeds]
+    found = np.concatenate([each.heads for each in passes if each.heads is not None])
+    own: dict[tuple[int, int], Floats | None] = {
+        head: np.ascontiguousarray(found[:, head[0], head[1]])
+        for head in np.ndindex(CONFIG.num_blocks, CONFIG.num_heads)
+    }
+    again = [run(executor, [feed], Watch(heads_off={3: own}))[0] for feed in feeds]
+    assert np.array_equal(np.concatenate(again), np.concatenate([p.logits for p in passes]))
+    assert not np.array_equal(
+        run(executor, [Feed(0, 3, 0, 30)], Watch(heads_off={3: {(1, 1): None}}))[0],
+        run(executor, [Feed(0, 3, 0, 30)])[0],
+    )
+
+
+def test_what_stands_in_for_a_head_is_not_what_it_found(executor: Executor) -> None:
+    plain = passed_by(executor, [Feed(0, 3, 0, 30)], Watch(heads=True)).heads
+    off = Watch(heads=True, heads_off={3: {(0, 1): None}})
+    changed = passed_by(executor, [Feed(0, 3, 0, 30)], off).heads
+    assert plain is not None and changed is not None
+    assert np.array_equal(changed[:, 0], plain[:, 0])
+    assert not np.array_equal(changed[:, 1], plain[:, 1])
+
+
+def test_a_stream_put_in_place_of_another_is_read_on_from_there(executor: Executor) -> None:
+    clean = passed_by(executor, [Feed(1, 0, 0, 20)], Watch(residual=True)).residual
+    assert clean is not None
+    instead = {(2, 4): clean[4, 4], (0, 19): clean[19, 0]}
+    feeds = [Feed(0, 3, 0, 20), Feed(2, 1, 0, 20)]
+    found = run(executor, feeds, Watch(stream={3: instead}))
+
+    def change(_: object, inputs: tuple[torch.Tensor, ...], layer: int) -> tuple[object, ...]:
+        x = inputs[0].clone()
+        for (at, position), vector in instead.items():
+            if at == layer:
+                x[0, position] = torch.from_numpy(vector)
+        return (x, *inputs[1:])
+
+    hooks = [
+        block.register_forward_pre_hook(partial(change, layer=layer))
+        for layer, block in enumerate(MODEL.h)
+    ]
+    with torch.no_grad():
+        expected = MODEL(TEXTS[:1, :20])[0].numpy()
+    for hook in hooks:
+        hook.remove()
+    np.testing.assert_allclose(found[0], expected, atol=NEAR)
+    np.testing.assert_allclose(found[1], LOGITS[2, :20], atol=NEAR)  # nobody else's is touched
+
+
+def test_a_stream_put_in_place_of_itself_changes_no_bit(executor: Executor) -> None:
+    feed = Feed(1, 0, 0, 20)
+    plain = passed_by(executor, [feed], Watch(residual=True))
+    assert plain.residual is not None
+    own = {
+        (layer, at): plain.residual[at, 2 * layer]
+        for layer in range(CONFIG.num_blocks)
+        for at in range(20)
+    }
+    again = passed_by(executor, [feed], Watch(residual=True, stream={0: own}))
+    assert np.array_equal(again.logits, plain.logits)
+    assert again.residual is not None
+    assert np.array_equal(again.residual, plain.residual)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from hypothesis import strategies as st
 from gpt2 import SamplingOptions
 from gpt2.cpu import PRECISIONS
 from gpt2.inference import scheduler as module
-from gpt2.inference.executor import Floats
+from gpt2.inference.choice import choice_of
+from gpt2.inference.executor import Floats, Ints, Pass
 from gpt2.inference.scheduler import Scheduler
 from gpt2.inference.steps import NotFinite, Request, Step
 from gpt2.inference.torch_executor import TorchExecutor
@@ -192,6 +195,133 @@ def test_logits_are_handed_out_from_a_place_on(start: int, monkeypatch: pytest.M
     np.testing.assert_allclose(np.concatenate(found), expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 7, 25])
+@pytest.mark.parametrize("prompt", [3, 40, len(LONG)])
+def test_forced_tokens_have_the_bits_they_were_written_with(prompt: int, kept: int) -> None:
+    """A text that is taken up again in the middle goes on as it did, and is watched as it was."""
+    scheduler = SCHEDULERS["torch"](2)
+    whole = Request(LONG[:prompt], 40, WARM, lambda: EVERY_LAYER)
+    written = list(scheduler.steps(whole))
+    forced = tokens(written)[:kept]
+    again = list(scheduler.steps(replace(whole, forced=forced)))
+    assert same(again, written)
+
+
+def test_what_follows_a_forced_token_is_written_with_the_same_noise() -> None:
+    scheduler = SCHEDULERS["torch"](1)
+    written = tokens(scheduler.steps(Request(TEXT[:9], 20, WARM)))
+    other = (written[4] + 1) % CONFIG.vocab_size
+    forced = [*written[:4], other]
+    found = tokens(scheduler.steps(Request(TEXT[:9], 20, WARM, forced=forced)))
+    assert found[:5] == forced
+    assert found[5:] == tokens(scheduler.steps(Request([*TEXT[:9], *forced], 15, WARM)))
+
+
+@pytest.mark.parametrize("count", [0, 1, 13, 20])
+def test_a_draft_begins_where_nothing_is_forced_any_more(count: int) -> None:
+    scheduler, draft = SCHEDULERS["torch"](2), SCHEDULERS["torch"](2)
+    request = Request(TEXT[:9], 20, WARM, forced=TEXT[50 : 50 + count])
+    drafted = list(scheduler.steps(replace(request, draft=draft)))
+    assert tokens(drafted) == tokens(scheduler.steps(request))
+    assert all(step.guess is None for step in drafted[:count])
+
+
+def test_more_forced_than_new_tokens_are_refused() -> None:
+    with pytest.raises(ValueError, match="no room for 3 forced tokens"):
+        SCHEDULERS["torch"](1).steps(Request([1], 2, forced=[1, 2, 3]))
+
+
+def test_the_numbers_of_a_token_are_those_of_its_logits() -> None:
+    scheduler = SCHEDULERS["torch"](1)
+    forced = TEXT[90:93]
+    steps = list(scheduler.steps(Request(LONG, 20, WARM, numbers=4, forced=forced)))
+    ids = [*LONG, *tokens(steps)]
+    rows = np.concatenate(
+        [s.logits for s in scheduler.steps(Request(ids[:-1], logits_from=len(LONG) - 1)) if s.fed]
+    )
+    chosen = [step.choice for step in steps if step.token is not None]
+    assert len(chosen) == len(rows) == 20
+    for choice, row, token in zip(chosen, rows, tokens(steps), strict=True):
+        assert choice is not None and choice.chosen is not None
+        expected = choice_of(row, token, WARM, 4)
+        assert choice.chosen.token == token
+        assert choice.probability == pytest.approx(expected.probability, rel=1e-3)
+        assert [e.token for e in choice.likeliest] == [e.token for e in expected.likeliest]
+    # What was chosen was left by the options; what was forced need not be.
+    assert all(each is not None and each.chosen.cut is None for each in chosen[3:])
+    assert all(step.choice is None for step in scheduler.steps(Request(LONG, 5, WARM)))
+
+
+def test_asking_for_numbers_changes_no_token_and_no_pass() -> None:
+    scheduler = SCHEDULERS["torch"](1)
+    plain = list(scheduler.steps(Request(LONG, 20, WARM, lambda: EVERY_LAYER)))
+    asked = list(scheduler.steps(Request(LONG, 20, WARM, lambda: EVERY_LAYER, numbers=10)))
+    assert same(asked, plain)
+
+
+def test_heads_may_be_off_from_a_position_on() -> None:
+    scheduler = SCHEDULERS["torch"](1)
+    off: dict[tuple[int, int], Floats | None] = {(1, 2): None, (0, 0): None}
+
+    def rows(**changed: object) -> np.ndarray:
+        request = replace(Request(TEXT[:40], logits_from=0), **changed)
+        return np.concatenate([s.logits for s in scheduler.steps(request) if s.logits is not None])
+
+    plain, everywhere = rows(off_from=30), rows(heads_off=off)
+    late = rows(heads_off=off, off_from=30)
+    assert np.array_equal(late[:30], plain[:30])
+    assert not np.allclose(late[30:], plain[30:], atol=1e-3)
+    assert not np.allclose(late[30:], everywhere[30:], atol=1e-3)
+
+
+def test_short_prompts_share_a_pass() -> None:
+    """A sweep over a hundred heads is a hundred short prompts."""
+    gate = threading.Event()
+    engine = small_engine()
+    scheduler = engine.source
+    assert isinstance(scheduler, Scheduler)
+    executor, together_in = scheduler.slots.executor, []
+    run = executor.run
+
+    def counted(ids: Ints, positions: Ints, slots: Ints, *rest: Any) -> Pass:
+        if together_in:
+            assert gate.wait(10)
+        together_in.append(len(set(slots.tolist())))
+        return run(ids, positions, slots, *rest)
+
+    executor.run = counted  # type: ignore[method-assign]  # of this executor alone
+
+    def read(number: int) -> np.ndarray:
+        steps = list(scheduler.steps(Request(TEXT[number : number + 9], logits_from=8)))
+        assert steps[-1].logits is not None
+        return steps[-1].logits
+
+    def release() -> None:
+        assert until(lambda: len(scheduler._waiting) == 4)
+        gate.set()
+
+    with closing(scheduler.steps(Request(TEXT[:9], 40))) as under_way:  # type: ignore[type-var]  # a generator
+        next(under_way)
+        *found, _ = together(*(lambda n=n: read(n) for n in range(4)), release)
+    assert max(together_in) == 5
+    for number, logits in enumerate(found):
+        assert isinstance(logits, np.ndarray)
+        assert np.array_equal(logits, read(number))
+    scheduler.close()
+
+
+def test_prompts_are_read_together_only_up_to_a_piece() -> None:
+    scheduler = SCHEDULERS["torch"](8)
+    runs = [
+        module._Run(Request(TEXT[:length]), CONFIG, None)
+        for length in (9, 100, SHORT_PIECE, 10, 9, 1)
+    ]
+    wide = module._Run(Request(TEXT[:50], logits_from=0), CONFIG, None)
+    assert scheduler._readers(runs) == [runs[0], runs[1], runs[3], runs[4]]
+    assert scheduler._readers([runs[0], wide, runs[3]]) == [runs[0], runs[3]]
+    assert scheduler._readers([wide, runs[0]]) == [wide]
+
+
 def test_what_is_changed_in_one_run_is_changed_in_no_other() -> None:
     scheduler = SCHEDULERS["torch"](4)
     plain = Request(TEXT[:30], 30, GREEDY)
@@ -342,13 +472,14 @@ def test_the_cache_is_given_back_when_nobody_runs() -> None:
     scheduler = SCHEDULERS["torch"](2)
     forgotten: list[bool] = []
     scheduler.slots.executor.forget = lambda: forgotten.append(True)  # type: ignore[method-assign]  # of this one
-    before = threading.active_count()
     first = scheduler.steps(Request(TEXT[:9], 50, GREEDY, paced=True))
     next(first)
+    thread = scheduler._thread
+    assert thread is not None
     list(scheduler.steps(Request(TEXT[:9], 5, GREEDY)))
     assert not forgotten
     first.close()
-    assert until(lambda: threading.active_count() <= before)
+    assert until(lambda: not thread.is_alive())
     assert forgotten == [True]
 
 

@@ -85,6 +85,33 @@ def test_a_run_that_dies_anywhere_goes_on_as_if_nothing_had_been(
         np.testing.assert_allclose(row[:, : place + 1], wanted[1][place][:, : place + 1], atol=2e-6)
 
 
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.integers(0, 8), max_size=4))
+def test_what_is_changed_is_changed_at_every_try(deaths: list[int]) -> None:
+    request = Request(
+        IDS,
+        12,
+        WARM,
+        heads_off={(0, 1): None},
+        positions={0: 4, 4: 0},
+        heads=True,
+        numbers=3,
+        forced=[5, 6, 7],
+    )
+    here = list(ENGINE.source.steps(request))
+    there = list(source_of(dying_after(*deaths)).steps(request))
+    for steps in (here, there):
+        written = [step for step in steps if step.token is not None]
+        assert [step.token for step in written[:3]] == [5, 6, 7]
+        for step in written:
+            assert step.choice is not None and step.choice.chosen is not None
+            assert step.choice.chosen.token == step.token
+    assert [step.token for step in here] == [step.token for step in there if step.token is not None]
+    found, again = (np.concatenate([step.heads for step in steps]) for steps in (here, there))
+    np.testing.assert_allclose(again, found, atol=1e-5)
+    assert [step.token for step in here] != ENGINE.generate_ids(IDS, 12, WARM)
+
+
 def test_what_dies_every_time_is_given_up() -> None:
     with pytest.raises(Lost):
         list(source_of(dying_after(*[0] * 50)).steps(Request(IDS, 20, WARM)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 
 import numpy as np
@@ -12,6 +11,7 @@ from gpt2 import SamplingOptions, load
 from gpt2.inference.steps import Request, Step
 from gpt2.serving.ray_cluster import Replica
 from gpt2.serving.remote import FarRequest
+from tests.asynchronous import run as run_async
 
 WARM = SamplingOptions(0.8, seed=3)
 IDS = [5, 6, 7]
@@ -31,7 +31,7 @@ def written(replica: Replica, request: FarRequest) -> list[Step]:
         far = pickle.loads(pickle.dumps(request))
         return [pickle.loads(pickle.dumps(step)) async for step in replica.write(far)]
 
-    return asyncio.run(collect())
+    return run_async(collect())
 
 
 def test_it_writes_and_watches_as_this_process_would(replica: Replica) -> None:
@@ -51,8 +51,8 @@ def test_it_drafts_with_a_model_it_loads_itself(replica: Replica) -> None:
 
 def test_it_says_how_it_computes(replica: Replica) -> None:
     engine = load("tiny")
-    assert asyncio.run(replica.precision()) == engine.precision
-    grams = asyncio.run(replica.value_grams())
+    assert run_async(replica.precision()) == engine.precision
+    grams = run_async(replica.value_grams())
     assert np.array_equal(grams, engine.source.value_grams)
 
 
@@ -63,5 +63,5 @@ def test_who_leaves_ends_the_run(replica: Replica) -> None:
         await steps.aclose()  # type: ignore[attr-defined]  # an async generator
         return first
 
-    assert len(asyncio.run(leave())) == 3
+    assert len(run_async(leave())) == 3
     assert written(replica, asked())

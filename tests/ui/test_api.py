@@ -43,7 +43,7 @@ def generate(client: Client, **fields: object) -> list[str]:
 
 def test_only_these_calls_are_public(client: Client) -> None:
     endpoints = client.view_api(return_format="dict")
-    named = {"/generate", "/attention", "/compare", "/score"}
+    named = {"/generate", "/attention", "/compare", "/score", "/tokens", "/lens", "/effects"}
     assert set(endpoints["named_endpoints"]) == named
     assert endpoints["unnamed_endpoints"] == {}
 
@@ -198,3 +198,60 @@ def test_the_panel_names_only_modules_that_are_there() -> None:
     for file in PANEL.glob("*.js"):
         for module in re.findall(r'from "\./([\w.]+)"', file.read_text("utf-8")):
             assert (PANEL / module).is_file(), f"{file.name} wants {module}"
+
+
+def test_tokens_are_the_engine_s(client: Client, engine: Engine) -> None:
+    found = client.predict("Once upon a time", top_k=1, count=3, api_name="/tokens")
+    expected = engine.probabilities("Once upon a time", count=3)
+    assert found["start_token"] is True
+    for mine, theirs in zip(found["tokens"], expected.choices, strict=True):
+        assert mine["probability"] == pytest.approx(theirs.probability, abs=1e-6)
+        assert mine["rank"] == theirs.rank
+    assert found["tokens"][0]["likeliest"][-1]["cut"] == "removed by top-k"
+    alone = client.predict("Once upon a time", start_token=False, api_name="/tokens")
+    assert alone["tokens"][0]["probability"] is None
+
+
+def test_the_lens_is_the_engine_s(client: Client, engine: Engine) -> None:
+    found = client.predict("Once upon a time", api_name="/lens")
+    assert found["done"] == found["of"] == 1
+    ids = engine.encode("Once upon a time", start_token=True)
+    expected = engine.lens(ids, [len(ids) - 1])
+    (row,) = found["result"]["positions"]
+    assert row["position"] == len(ids) - 1
+    assert [each["id"] for each in row["guess"]] == expected.guess[0].tolist()
+    every = client.predict("Once upon a time", whole_text=True, api_name="/lens")
+    assert len(every["result"]["positions"]) == len(ids)
+
+
+def test_effects_tell_how_far_they_are_and_then_what_they_found(
+    client: Client, engine: Engine
+) -> None:
+    job = client.submit("Once upon a time", against=" a", api_name="/effects")
+    found = job.result(SECONDS)["result"]
+    assert job.outputs()[0]["done"] == 0
+    ids = engine.encode("Once upon a time", start_token=True)
+    expected = engine.effects(ids, against=engine.tokenizer.encode(" a")[0])
+    assert found["control"] == 0
+    np.testing.assert_allclose(found["logits"], expected.logits, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("call", "fields", "sentence"),
+    [
+        ("/tokens", {"text": None}, "Text must be text."),
+        ("/tokens", {"text": "a b c " * 300}, "more than the 512"),
+        ("/tokens", {"text": "a", "count": 0}, "Count must be a whole number from 1 to 20"),
+        ("/tokens", {"text": "a", "temperature": "hot"}, "Temperature must be a number"),
+        ("/tokens", {"text": "a", "size": "../tiny"}, "Model size must be one of"),
+        ("/lens", {"text": "a", "position": 9}, "Position must be from 0 to 1, not 9."),
+        ("/lens", {"text": "a", "position": "x"}, "Position must be a whole number"),
+        ("/effects", {"text": "a", "token": "zebra"}, "A token is wanted here"),
+        ("/effects", {"text": "a", "instead": "none"}, "Instead must be zero, mean, bias."),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_a_sentence(
+    client: Client, call: str, fields: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(AppError, match=re.escape(sentence)):
+        client.predict(**fields, api_name=call)

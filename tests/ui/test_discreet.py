@@ -18,6 +18,7 @@ import pytest
 from gpt2.serving.log import JsonLines
 from gpt2.ui import discreet
 from gpt2.ui.discreet import discreet_record, show_warning, trace_of
+from tests.asynchronous import run as run_async
 from tests.browser.server import ROOT, App, serve
 
 MARKER = "Xyzzy7Secret"
@@ -191,7 +192,7 @@ def test_a_task_that_failed_is_logged_without_what_it_raised(
         del task
         gc.collect()
 
-    asyncio.run(nobody_asks())
+    run_async(nobody_asks())
     said = [logging.Formatter().format(record) for record in caplog.records]
     assert any("never retrieved" in line and "ValueError" in line for line in said)
     assert MARKER not in "".join(said)

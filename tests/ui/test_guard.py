@@ -28,6 +28,7 @@ from gpt2.ui.admission import Readers
 from gpt2.ui.first_scripts import with_first_scripts
 from gpt2.ui.guard import Guard
 from gpt2.ui.requests import MOST_CHARACTERS
+from tests.asynchronous import run as run_async
 
 SCRIPT = b"let one = '\xc3\xa9';"
 PAGE = b"<!doctype html><base href='./'><p>" + 999 * b"x" + b"</p><script>" + SCRIPT + b"</script>"
@@ -181,7 +182,7 @@ def test_bodies_that_never_arrive_hold_little_and_stop_nobody(
         await begin(guarded, "9.9.9.9", statuses, MOST_BYTES - 1)  # what did not arrive is let go
         assert not guarded._held
 
-    asyncio.run(all_at_once())
+    run_async(all_at_once())
     assert statuses.count(("9.9.9.9", 503)) == 14
     assert statuses.count(("9.9.9.9", 408)) == 7
     assert statuses.count(("8.8.8.8", 408)) == 3
@@ -218,7 +219,7 @@ def test_one_address_does_not_hold_every_connection_with_streams(
         await asyncio.gather(*(open_stream(guarded, address) for address in addresses))
         assert "abc" not in readers
 
-    asyncio.run(crowd())
+    run_async(crowd())
     assert (statuses.count(429), statuses.count(200)) == (7, 4)
 
 
@@ -250,7 +251,7 @@ def test_a_page_is_not_made_for_who_has_left() -> None:
         guarded = Guard(app)
         await asyncio.gather(*(ask(guarded, who) for who in ["left"] * 200 + ["stays"]))
 
-    asyncio.run(all_at_once())
+    run_async(all_at_once())
     assert made == ["stays"]
 
 
@@ -280,7 +281,7 @@ def test_who_takes_nothing_keeps_no_other_from_his_page() -> None:
             task.cancel()
         await asyncio.gather(*slow, return_exceptions=True)
 
-    asyncio.run(crowd())
+    run_async(crowd())
     assert set(served) == {"quick"}
 
 
@@ -320,6 +321,6 @@ def test_one_address_does_not_take_every_answer() -> None:
         goes_on.set()
         await asyncio.gather(*tasks)
 
-    asyncio.run(crowd())
+    run_async(crowd())
     assert sum(b"busy" in answer for answer in answers) == 14
     assert answers.count(b"rows") == 7

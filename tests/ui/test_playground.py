@@ -369,3 +369,16 @@ def test_the_status_line_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -
     list(playground.generate(wish(), Visitor()))
     assert playground.status("tiny") == "Tiny · float32 · ready"
     assert until(lambda: playground.status("xl").startswith("XL · float32 · "))
+
+
+def test_the_words_at_the_top_say_what_really_computes() -> None:
+    """Where the compiled pass is missing, in one sentence; its precision is the engine's own."""
+    size, playground = "tiny", playground_of(small_engine())
+    assert list(playground.texts(wish(new_tokens=1)))
+    engine = playground.runner.in_memory(size)
+    assert engine is not None
+    engine.note = "PyTorch computes in float32: Numba cannot be used here."
+    title = f"Tiny · {engine.precision} · ready"
+    assert playground.status(size) == f"{title}. {engine.note}"
+    engine.note = ""
+    assert playground.status(size) == title

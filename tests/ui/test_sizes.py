@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_read(
     caplog.set_level(logging.WARNING)
     if not before:
         check_offered()
-        assert choices()[-1] == ("mine · here", "mine") and not caplog.records
+        assert choices()[-1] == ("mine · local", "mine") and not caplog.records
     page = handlers()
     damage(own)
     if before:
@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_read(
     write_gpt2_folder(own, CONFIG)  # the training job is done
     for file in own.glob("tokenizer.json"):
         file.unlink()
-    assert choices()[-1] == ("mine · here", "mine")
+    assert choices()[-1] == ("mine · local", "mine")
     assert checked("a", "mine", *FIELDS).size == "mine"
 
 
@@ -162,7 +162,7 @@ def test_a_link_to_the_newest_is_followed(monkeypatch: pytest.MonkeyPatch, tmp_p
         write_gpt2_folder(folder, replace(CONFIG, max_seq_len=context))
         newest.unlink(missing_ok=True)
         newest.symlink_to(folder)
-        assert choices()[-1] == ("newest · here", "newest")
+        assert choices()[-1] == ("newest · local", "newest")
         assert config_of("newest").max_seq_len == context
         shutil.rmtree(folder)
         assert "no config.json" in label("newest")

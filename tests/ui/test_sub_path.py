@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from starlette.testclient import TestClient
 
 from gpt2.runtime.assets_folder import ASSETS
 from gpt2.ui.sub_path import SubPath
+from tests.asynchronous import run as run_async
 
 
 def client(prefix: str) -> TestClient:
@@ -49,5 +49,5 @@ def test_other_scopes_pass_as_they_are() -> None:
         seen.append(scope)
 
     scope = {"type": "lifespan"}
-    asyncio.run(SubPath(app, "/x")(scope, None, None))  # type: ignore[arg-type]  # never called
+    run_async(SubPath(app, "/x")(scope, None, None))  # type: ignore[arg-type]  # never called
     assert seen == [scope]

@@ -1,0 +1,212 @@
+"""The calls for scripts that look inside: /tokens, /lens and /effects, in the line of the page."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypedDict, get_args
+
+import gradio as gr
+
+from gpt2.engine import Engine
+from gpt2.interpret.as_json import Json, choices_as_json, effects_as_json, lens_as_json
+from gpt2.interpret.effects import Instead
+from gpt2.interpret.reading import Stopped
+from gpt2.sampling import SamplingOptions
+from gpt2.ui.api import shown_as, told
+from gpt2.ui.playground import TOLD, Playground
+from gpt2.ui.requests import check_text, number, whole
+from gpt2.ui.sizes import source_of
+from gpt2.ui.visitors import address_of
+
+_COUNT = 20  # likeliest tokens of a place, at most: a text has a thousand places
+
+
+class Measuring(TypedDict):
+    """How far a measurement is; `result` is None until its last record."""
+
+    done: int
+    of: int
+    result: dict[str, Any] | None
+
+
+# Of an engine, given when to stop and whom to tell how far it is.
+Measure = Callable[[Engine, Callable[[], bool], Callable[[int, int], None]], Json]
+
+
+class InspectApi:
+    """Endpoints over the same models, the same line and the same limits as the page."""
+
+    def __init__(self, playground: Playground) -> None:
+        self._runner = playground.runner
+
+    @shown_as(dict[str, Any])
+    def tokens(
+        self,
+        text: str,
+        size: str = "tiny",
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        count: int = 10,
+        start_token: bool = True,
+        caller: gr.Request | None = None,
+    ) -> dict[str, Any]:
+        """How likely each token of `text` was, and the `count` likeliest (1 to 20) in its place.
+
+        {units, start_token, precision, options, following, tokens: [{id, bytes, text, merges, band,
+        probability, rank, surprisal, entropy, kept, rest_before, rest_after, likeliest: [{id,
+        bytes, text, before, after, rank, cut}]}]}: probabilities before temperature, top-k and
+        top-p and after them. `start_token` puts `<|endoftext|>` before the text, which changes what
+        the model answers; without it the first token has no probability.
+        """
+
+        def measure(
+            engine: Engine, stopped: Callable[[], bool], progress: Callable[[int, int], None]
+        ) -> Json:
+            found = engine.probabilities(text, options, listed, bool(start_token))
+            return choices_as_json(found, engine.tokenizer)
+
+        try:
+            check_text(text, "Text")
+            k = whole("Top-k must be a whole number from 0 (off) up", top_k)
+            options = SamplingOptions(
+                number("Temperature must be a number from 0 to 2", temperature),
+                k,
+                number("Top-p must be a number above 0 and at most 1", top_p),
+            )
+            rule = f"Count must be a whole number from 1 to {_COUNT}"
+            if not 1 <= (listed := whole(rule, count)) <= _COUNT:
+                raise ValueError(f"{rule}, not {listed}.")
+            *_, last = self._records(size, measure, caller)
+        except TOLD as error:
+            raise told(error) from error
+        assert last["result"] is not None
+        return last["result"]
+
+    @shown_as(Measuring)
+    def lens(
+        self,
+        text: str,
+        size: str = "tiny",
+        position: int = -1,
+        whole_text: bool = False,
+        start_token: bool = True,
+        caller: gr.Request | None = None,
+    ) -> Iterator[Measuring]:
+        """What the model would say after a token if it ended at each layer: the logit lens.
+
+        Every record is {done, of, result}, and the last one's result {units, warning, precision,
+        stages, deviation, positions: [{position, token, guess, probability, rank,
+        final_probability, settled}]}. `position` counts from 0, or from the end where negative;
+        `whole_text` looks after every token. With `start_token`, position 0 is `<|endoftext|>`.
+        """
+
+        def measure(
+            engine: Engine, stopped: Callable[[], bool], progress: Callable[[int, int], None]
+        ) -> Json:
+            ids = engine.encode(text, new_tokens=0, start_token=bool(start_token))
+            place = at + len(ids) if at < 0 else at
+            places = None if whole_text else [place]
+            found = engine.lens(ids, places, stopped=stopped, progress=progress)
+            return lens_as_json(found, engine.tokenizer)
+
+        try:
+            check_text(text, "Text")
+            at = whole("Position must be a whole number", position)
+            yield from self._records(size, measure, caller)
+        except TOLD as error:
+            raise told(error) from error
+
+    @shown_as(Measuring)
+    def effects(
+        self,
+        text: str,
+        size: str = "tiny",
+        token: str = "",
+        against: str = "",
+        instead: str = "zero",
+        everywhere: bool = True,
+        start_token: bool = True,
+        caller: gr.Request | None = None,
+    ) -> Iterator[Measuring]:
+        """What each head does for the next token after `text`, measured by switching it off.
+
+        Every record is {done, of, result}, and the last one's result {units, precision, token,
+        against, logit, probability, logits, probabilities, joint_logit, joint_logits,
+        sum_of_logits, control, measured}, arrays as [layer][head] from 0, null where the time ended
+        before a head was measured. `token` is the text of exactly one token, empty for the
+        likeliest; `against` another whose logit is taken away. `instead` is what stands in for a
+        head: zero, mean (over this text) or bias. `everywhere` is off at all tokens, otherwise at
+        the last alone.
+        """
+
+        def measure(
+            engine: Engine, stopped: Callable[[], bool], progress: Callable[[int, int], None]
+        ) -> Json:
+            found = engine.effects(
+                engine.encode(text, new_tokens=0, start_token=bool(start_token)),
+                _token(engine, token),
+                _token(engine, against),
+                kind,
+                everywhere=bool(everywhere),
+                stopped=stopped,
+                progress=progress,
+            )
+            return effects_as_json(found, engine.tokenizer)
+
+        try:
+            for each, field in ((text, "Text"), (token, "Token"), (against, "Against")):
+                check_text(each, field)
+            kind: Instead = next((name for name in get_args(Instead) if name == instead), "zero")
+            if instead not in get_args(Instead):
+                raise ValueError(f"Instead must be {', '.join(get_args(Instead))}.")
+            yield from self._records(size, measure, caller)
+        except TOLD as error:
+            raise told(error) from error
+
+    def _records(
+        self, size: object, measure: Measure, caller: gr.Request | None
+    ) -> Iterator[Measuring]:
+        """Records of one measurement; the same again while there is no news, which is how a script
+        that has left is noticed. Raises what `TOLD` lists."""
+        name = source_of(size).name
+        stop = threading.Event()
+        runner, limits = self._runner, self._runner.limits
+
+        def work(emit: Callable[[Measuring], None]) -> None:
+            def progress(done: int, of: int) -> None:
+                emit({"done": done, "of": of, "result": None})
+
+            runner.download(name, lambda _: progress(0, 0), stop)
+            with (
+                runner.engine(name, stop.is_set) as engine,
+                runner.turn(lambda _: progress(0, 0), stop, address_of(caller)),
+            ):
+                end = time.monotonic() + limits.seconds
+                try:
+                    result = measure(
+                        engine, lambda: stop.is_set() or time.monotonic() > end, progress
+                    )
+                except Stopped as error:
+                    raise ValueError(
+                        f"This took longer than the {limits.seconds} seconds a run may take. "
+                        "Shorten the text, or look at one position alone."
+                    ) from error
+            emit({"done": 1, "of": 1, "result": result})
+
+        newest: Measuring = {"done": 0, "of": 0, "result": None}
+        for batch in runner.background(work, stop):
+            newest = batch[-1] if batch else newest
+            yield newest
+
+
+def _token(engine: Engine, text: str) -> int | None:
+    """The one token that a text is; None for an empty one. Raises ValueError."""
+    if not text:
+        return None
+    ids = engine.tokenizer.encode(text)
+    if len(ids) != 1:
+        raise ValueError(f"A token is wanted here, and this text is {len(ids)}.")
+    return ids[0]

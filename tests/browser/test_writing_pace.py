@@ -39,7 +39,8 @@ def test_a_slow_text_is_the_same_text(visit: Visit) -> None:
         })"""
     )
     assert all(later[0] - sooner[0] == 1 for sooner, later in pairwise(steps))
-    assert all(later[1] - sooner[1] > 500 for sooner, later in pairwise(steps))
+    # The first may have been there for a while.
+    assert all(later[1] - sooner[1] > 500 for sooner, later in pairwise(steps[1:]))
     visit.until(WHOLE, prompt_tokens(visit) + 5)
     assert visit.finished() == text_of(11, 5)
 

@@ -2,7 +2,7 @@
 // browser's history; a map or row that is looked at changes the step one is at.
 
 import { forgetText, keepOwn } from "./kept.js";
-import { hashOf, parsedLink } from "./link.js";
+import { guideHash, hashOf, linkedGuide, parsedLink } from "./link.js";
 import { BUSY } from "./status_line.js";
 
 const SOON = 250; // ms after the last change
@@ -13,6 +13,7 @@ let leaving = false; // the page is about to be loaded anew: nothing more is wri
 
 export function keepAddress(runs) {
   const begun = new Set(); // texts that this page has seen being written
+  let led = ""; // the short address that this page wrote last
   let [timer, writing, step] = [null, 0, { text: "", tab }];
   const soon = () => {
     clearTimeout(timer);
@@ -20,8 +21,16 @@ export function keepAddress(runs) {
   };
   const write = async () => {
     const { run } = runs;
-    if (leaving || !run || runs.running || BUSY.includes(run.status?.state)) return;
-    if (!run.status && !runs.chosen && !runs.pick && tab === "write" && !location.hash) return;
+    if (leaving || !run || runs.running || runs.pacing || BUSY.includes(run.status?.state)) return;
+    if (!run.status && !runs.chosen && !runs.pick && tab === "write") {
+      const short = guideHash(runs.guide); // nothing is shown that is the reader's own
+      if (!location.hash && !short) return;
+      if (short || guideHash(linkedGuide()) === location.hash) {
+        if (!short && location.hash !== led) return; // it has just come, and is about to be followed
+        led = short;
+        return history.replaceState(history.state, "", short || location.pathname + location.search);
+      }
+    }
     const turn = (writing += 1);
     const hash = await hashOf(runs, tab === "write" ? "" : tab);
     if (leaving || turn !== writing) return;
@@ -34,13 +43,14 @@ export function keepAddress(runs) {
   };
   runs.subscribe((kind) => {
     if (runs.running) begun.add(runs.run.id);
-    if (["status", "view", "look", "selection", "rows"].includes(kind) && !runs.hover) soon();
+    if (["status", "view", "look", "selection", "rows", "guide"].includes(kind) && !runs.hover) soon();
   });
   addEventListener("hashchange", () => goTo(runs));
   watchTabs((chosen) => {
     tab = chosen;
     soon();
   });
+  runs.guide = linkedGuide(); // until it is opened it stays in the address (learn_bar.js)
   const arrived = parsedLink();
   if (arrived && !runs.chosen && !runs.run) runs.start(arrived);
   if (arrived?.tab) showTab(arrived.tab);

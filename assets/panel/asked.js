@@ -2,6 +2,7 @@
 
 import { markFault } from "./faults.js";
 import { expectText } from "./run_note.js";
+import { halt, isOurs } from "./writing_pace.js";
 
 const PATIENCE = 4000; // ms
 const SILENCE =
@@ -23,7 +24,7 @@ export function speakThrough(status, runButtons) {
 export function asked() {
   buttons?.wait(true);
   markFault();
-  expectText();
+  if (!isOurs()) expectText();
   line?.release();
   clearTimeout(timer);
   timer = setTimeout(() => line?.say({ state: "waiting", note: SILENCE }), PATIENCE);
@@ -37,12 +38,14 @@ export function answered() {
 // The server has refused or is gone (stream.js).
 globalThis.addEventListener?.("gpt2-trouble", ({ detail: { note, lost } }) => {
   answered();
+  halt();
   if (lost) buttons?.breakOff(note);
   line?.complain({ state: "error", note });
 });
 
 // Stop was pressed.
 export function stopped() {
+  halt();
   buttons?.stop();
   line?.release();
 }

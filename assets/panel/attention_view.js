@@ -5,7 +5,7 @@ import { AtlasPanel } from "./atlas_panel.js";
 import {
   afterEachFrame, linkLabels, onWidth, partsOf, perFrame, setHidden, setText, whenIdle, whileMounted,
 } from "./dom.js";
-import { offerFullScreen } from "./full_screen.js";
+import { offerFullScreen, screenOf } from "./full_screen.js";
 import { writeHelp } from "./help.js";
 import { Inspector } from "./inspector.js";
 import { Legend } from "./legend.js";
@@ -32,7 +32,7 @@ export function mount(element, props, watch, server, trigger) {
   linkLabels(element);
   if (server?.inspect && trigger && !props.channel && !props.compact) runs.connectWriting(asked, trigger);
   const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
-  if (props.headed) view.parts.title.classList.add("unseen"); // there is a heading over it
+  if (props.headed) view.parts.title.hidden = true; // there is a heading over it
   whileMounted(element, runs, (kind) => view.hear(kind));
   const take = () => runs.takeAttention(messageOf(props.value));
   watch("value", take);
@@ -186,7 +186,7 @@ export class AttentionView {
 
   listen() {
     const { figure, full, stage, scroll } = this.parts;
-    offerFullScreen(figure, full, () => this.drawSoon());
+    offerFullScreen(screenOf(figure), full, () => this.drawSoon());
     onWidth(stage, (width) => {
       this.map.width = width;
       this.drawSoon();

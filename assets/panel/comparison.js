@@ -12,6 +12,12 @@ export function shareColumns(now) {
 
 export function onColumns(listener) {
   listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** The columns of the newest comparison. */
+export function shownColumns() {
+  return columns;
 }
 
 // [{title, text}] of the columns that have written anything.

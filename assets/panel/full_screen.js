@@ -1,31 +1,50 @@
-// The map over the whole screen: the browser's own mode, or a fixed layer where there is none.
+// The projector view: text, map, list and the choice of head over the whole screen, without what a
+// class need not see. The browser's own mode, or a fixed layer where there is none.
 
 import { setText } from "./dom.js";
 
-export function offerFullScreen(figure, button, onChange) {
-  const isFull = () => document.fullscreenElement === figure || figure.classList.contains("full");
+/** What is to be seen with a map: the text beside it, else the panel with its title. */
+export function screenOf(figure) {
+  return figure.closest("#columns") ?? figure.closest(".full-panel") ?? figure.closest(".attention") ?? figure;
+}
+
+export function offerFullScreen(screen, button, onChange) {
+  const isFull = () => document.fullscreenElement === screen || screen.classList.contains("full");
   const tell = () => {
     setText(button, isFull() ? "close" : "full screen");
     onChange();
   };
+  nameModel(screen);
   button.addEventListener("click", async () => {
-    if (document.fullscreenElement === figure) return document.exitFullscreen();
-    if (figure.classList.contains("full")) figure.classList.remove("full");
-    else await enter(figure);
+    if (document.fullscreenElement === screen) return document.exitFullscreen();
+    if (screen.classList.contains("full")) screen.classList.remove("full");
+    else await enter(screen);
     tell();
   });
-  figure.addEventListener("fullscreenchange", tell);
-  figure.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !figure.classList.contains("full")) return;
-    figure.classList.remove("full");
+  screen.addEventListener("fullscreenchange", tell);
+  screen.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !screen.classList.contains("full")) return;
+    screen.classList.remove("full");
     tell();
   });
 }
 
-async function enter(figure) {
+// The words at the top right of the page, which that view leaves out: which model writes.
+function nameModel(screen) {
+  const status = document.getElementById("status");
+  if (screen.id !== "columns" || !status) return;
+  const line = document.createElement("p");
+  line.className = "projected";
+  const show = () => setText(line, status.textContent.trim());
+  new MutationObserver(show).observe(status, { subtree: true, childList: true, characterData: true });
+  show();
+  document.getElementById("left")?.prepend(line);
+}
+
+async function enter(screen) {
   try {
-    await figure.requestFullscreen();
+    await screen.requestFullscreen();
   } catch {
-    figure.classList.add("full");
+    screen.classList.add("full");
   }
 }

@@ -1,6 +1,8 @@
 // A link that holds text, settings, map and selection itself, behind the #: no server needs to
 // remember it, and none is told.
 //   #v=2&tab=compare&map=head.5.4.sqrt.1&row=15.7&zoom=3.3.20&text=...
+// What leads the reader may stand there too, or alone, for a teacher to send:
+//   #tour=row   #lesson=sink   #pace=step
 // Layers and heads count from 1, as on the page; in links without v=2 they count from 0.
 
 import { asJson, own, read as readKept, snapshot, stored } from "./kept.js";
@@ -9,6 +11,8 @@ import { isIndex } from "./wire.js";
 
 const VERSION = "2";
 const FIELDS = { map: /^([a-z_]+)\.(\d+)\.(\d+)\.([a-z]+)\.([01])$/, row: /^(\d+)(?:\.(\d+))?$/ };
+
+const GUIDES = ["tour", "lesson", "pace"];
 
 const MOST = 650_000; // bytes unpacked: more no server reads (gpt2/serving/incoming.py)
 const SLICE = 1024; // bytes unpacked at a time: they may become a thousand times as many
@@ -28,10 +32,31 @@ export async function hashOf(runs, tab = "") {
     ...(tab && { tab }),
     map: `${mode}.${layer + 1}.${head + 1}.${runs.scale}.${runs.apart ? 1 : 0}`,
     ...(row && { row: row.key === null ? `${row.query}` : `${row.query}.${row.key}` }),
+    ...guideOf(runs.guide),
     ...(window && { zoom: [window.x, window.y, window.size].map((n) => Math.round(n)).join(".") }),
     text: packed,
   };
-  return `#${Object.entries(parts).map(([name, value]) => `${name}=${value}`).join("&")}`;
+  return joined(parts);
+}
+
+function joined(parts) {
+  const pairs = Object.entries(parts).map(([name, value]) => `${name}=${value}`);
+  return pairs.length ? `#${pairs.join("&")}` : "";
+}
+
+function guideOf(guide) {
+  return Object.fromEntries(GUIDES.filter((name) => guide[name]).map((name) => [name, guide[name]]));
+}
+
+/** A short link's #: only what leads the reader, nothing where nothing does. */
+export function guideHash(guide) {
+  return joined(guideOf(guide));
+}
+
+/** {tour, lesson, pace} that an address asks for, each only where it does. */
+export function linkedGuide(hash = globalThis.location?.hash ?? "") {
+  const fields = new Map(hash.slice(1).split("&").map((part) => part.split("=", 2)));
+  return guideOf(Object.fromEntries(GUIDES.map((name) => [name, /^[a-z-]+$/.exec(fields.get(name) ?? "")?.[0]])));
 }
 
 /** @returns {Promise<string>} */

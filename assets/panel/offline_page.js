@@ -6,7 +6,7 @@ import { captionOf } from "./pictures.js";
 const MOST_BYTES = 8_000_000; // of rows in the file; beyond that only some maps are put in
 // Where each style holds, as on the page: both panels have names of their own for the same words.
 const STYLES = {
-  ":root": ["tokens.css", "popover.css"],
+  ":root": ["tokens.css", "popover.css", "projector.css"],
   "#output": ["output_view.css", "output_draft.css", "output_shade.css"],
   "#attention": ["attention_view.css", "attention_map.css", "attention_side.css", "inspector.css", "attention_atlas.css"],
 };
@@ -44,7 +44,7 @@ async function allModules(first) {
   const add = async (name) => {
     if (found.has(name)) return;
     found.set(name, "");
-    const source = await textOf(name);
+    const source = await textOf(`source/${name}`);
     found.set(name, source.replace(IMPORTS, '$1"panel/$2"'));
     await Promise.all(Array.from(source.matchAll(IMPORTS), ([, , next]) => add(next)));
   };

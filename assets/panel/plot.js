@@ -6,7 +6,7 @@ const EDGE = { left: 52, right: 28, top: 64, bottom: 40 };
 const FONT = "system-ui, sans-serif";
 const letters = document.createElement("canvas").getContext("2d");
 
-// plot: {title, hint, points: [{x, y, name, label}], zero: whether the scale begins there, width, style}
+// plot: {title, hint, points: [{x, y, low, high, name, label}], low and high where y is uncertain, zero: whether the scale begins there, width, style}
 export function drawPlot({ title, hint, points, zero, width, style }) {
   const ink = (name) => style.getPropertyValue(name).trim();
   const colors = { ink: ink("--ink"), quiet: ink("--quiet"), line: ink("--line"), accent: ink("--accent"), card: ink("--card") };
@@ -18,7 +18,7 @@ export function drawPlot({ title, hint, points, zero, width, style }) {
   svg.append(words(title, 0, 16, { fill: colors.ink, size: 14, weight: 600 }));
   svg.append(words(hint, 0, 34, { fill: colors.quiet, size: 12 }));
   const x = logScale(points.map((p) => p.x), EDGE.left + 14, width - EDGE.right - 14);
-  const values = points.map((p) => p.y);
+  const values = points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y]);
   const y = linearScale(zero ? [0, ...values] : values, HEIGHT - EDGE.bottom, EDGE.top);
   for (const tick of y.ticks) {
     svg.append(node("line", { x1: EDGE.left, x2: width - EDGE.right, y1: y.at(tick), y2: y.at(tick), stroke: colors.line }));
@@ -30,10 +30,22 @@ export function drawPlot({ title, hint, points, zero, width, style }) {
   svg.append(node("polyline", { points: path, fill: "none", stroke: colors.accent, "stroke-width": 1.5, opacity: 0.5 }));
   const places = ordered.map((point) => ({ point, x: x.at(point.x), y: y.at(point.y) }));
   for (const place of places) {
+    svg.append(...rangeOf(place, y, colors));
     svg.append(node("circle", { cx: place.x, cy: place.y, r: 5, fill: colors.accent, stroke: colors.card, "stroke-width": 2 }));
   }
   svg.append(...labelsOf(places, colors, width));
   return svg;
+}
+
+// What a number that was measured a few times may as well be.
+function rangeOf({ point: { low, high }, x }, y, colors) {
+  if (low === undefined || high === undefined) return [];
+  const [top, bottom] = [y.at(high), y.at(low)];
+  const line = (attributes) => node("line", { stroke: colors.ink, "stroke-width": 1.5, class: "range", ...attributes });
+  return [
+    line({ x1: x, x2: x, y1: top, y2: bottom }),
+    ...[top, bottom].map((end) => line({ x1: x - 6, x2: x + 6, y1: end, y2: end })),
+  ];
 }
 
 // The name and number of every point, wherever around it less is covered. The size below the axis.

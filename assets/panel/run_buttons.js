@@ -4,6 +4,7 @@
 
 import { perFrame } from "./dom.js";
 import { BUSY } from "./status_line.js";
+import { halt, isOurs } from "./writing_pace.js";
 
 export class RunButtons {
   constructor(runs) {
@@ -30,6 +31,7 @@ export class RunButtons {
 
   hear(message) {
     this.state = message?.state ?? "";
+    if (this.state === "error") halt(this.runs);
     this.show();
     this.begin(message?.run);
   }
@@ -56,7 +58,7 @@ export class RunButtons {
 
   show() {
     const { run, running } = this.runs;
-    const busy = this.asked || running || BUSY.includes(this.state);
+    const busy = this.asked || running || this.runs.pacing || BUSY.includes(this.state);
     const more = !busy && Boolean(run?.status) && !run.status.full;
     // Gradio may put its buttons into the page after this panel.
     if (!(enable("stop", busy) && enable("continue", more))) this.showSoon();
@@ -71,5 +73,6 @@ export function enable(id, able) {
 }
 
 function refuse(event) {
+  if (!event.isTrusted && isOurs()) return; // a slow text goes on by itself
   if (event.target.closest("#actions [aria-disabled=true], #compare-actions [aria-disabled=true]")) event.stopPropagation();
 }

@@ -26,6 +26,9 @@ export class Runs {
     this.hover = null; // the same, for as long as the pointer rests there
     this.window = null; // the part of the map that is zoomed to, null for all of it
     this.starting = null; // {pick, window} of a link, for the text that comes first
+    this.guide = {}; // {tour, lesson, pace}: what leads the reader, as a link names it
+    this.request = null; // {temperature}: what the newest text was asked for with
+    this.pacing = false; // a slow text: its next token is still to be asked for
     this.trouble = "";
     this.server = null;
     this.listeners = new Set();
@@ -45,7 +48,7 @@ export class Runs {
   }
 
   /** listener(kind): run, tokens, rows, atlas, roles, status, view, look, selection, told, inspected,
-   * off, branch or trouble */
+   * off, branch, guide or trouble */
   subscribe(listener) {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -263,6 +266,12 @@ export class Runs {
     this.follow();
     for (const kind of ["view", "look", "selection"]) this.tell(kind);
     this.healer.poke(0);
+  }
+
+  /** What leads the reader: any of {tour, lesson, pace}; undefined leaves it. */
+  guideTo(change) {
+    this.guide = { ...this.guide, ...change };
+    this.tell("guide");
   }
 
   /** The part of the map that a new text begins with. */

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from gpt2.ui.default_size import default_size
-from gpt2.ui.requests import MOST_CHARACTERS, OFF
+from gpt2.ui.requests import MOST_CHARACTERS, OFF, count_tokens
 from gpt2.ui.run_note import RunNote
 from gpt2.ui.sampling_fields import cuts, seed_field, sliders
 from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
@@ -47,7 +47,7 @@ class Controls:
         """Put the controls on the page that is being built."""
         first = default_size()
         with gr.Column(elem_id="controls", elem_classes="card"):
-            prompt, count = _prompt()
+            prompt, count = _prompt(first)
             size = gr.Dropdown(choices(), value=first, label="Model size", elem_id="size")
             about_size = TextLine(value=size_hint(first), elem_id="size-hint")
             temperature, new_tokens = _sliders(first)
@@ -112,7 +112,7 @@ def draft_update(size: str, draft: str | None) -> Any:
     return gr.update(choices=able, value=kept, info=draft_hint(size))
 
 
-def _prompt() -> tuple[gr.Textbox, TextLine]:
+def _prompt(size: str) -> tuple[gr.Textbox, TextLine]:
     prompt = gr.Textbox(
         PROMPT,
         label="Prompt",
@@ -122,7 +122,7 @@ def _prompt() -> tuple[gr.Textbox, TextLine]:
         elem_id="prompt",
     )
     with gr.Row(elem_id="under-prompt"):
-        count = TextLine(elem_id="count")
+        count = TextLine(value=count_tokens(PROMPT, size), elem_id="count")
         TextLine(value="Shift + Enter generates", elem_id="hint")
     with gr.Row(elem_id="examples"):
         for words, example in EXAMPLES.items():

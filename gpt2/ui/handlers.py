@@ -11,6 +11,7 @@ import gradio as gr
 
 from gpt2.checkpoint import CheckpointError
 from gpt2.config import SIZES
+from gpt2.ui.assets import panel_module
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import complaint
@@ -28,6 +29,9 @@ _CUT = f"(prompt, size) => [prompt.slice(0, {MOST_CHARACTERS + 1}), size]"
 
 # In the browser, where New tokens has what was typed while the server was asked.
 _FIT = "(tokens, most) => [tokens > most ? most : tokens]"
+
+# A reader who wants one token at a time asks for one.
+_PACED = f"async (...values) => (await {panel_module('writing_pace.js')}).paced(values)"
 
 # Runs wait in a line of our own (`gpt2.ui.line`), each holding one of Gradio's threads; it is also
 # our line that tells whom it cannot take.
@@ -61,8 +65,8 @@ class Handlers:
         for event in (
             # Named, or it would take the name of the public /generate.
             gr.on([controls.generate.click, controls.prompt.submit], self.generate,
-                  controls.request, views, api_name="click_generate", **runs),
-            controls.more.click(self.go_on, controls.request, views, **runs),
+                  controls.request, views, js=_PACED, api_name="click_generate", **runs),
+            controls.more.click(self.go_on, controls.request, views, js=_PACED, **runs),
             attention.rewrite(self.rewrite, None, views, **runs),
         ):  # fmt: skip
             # A size that was downloaded is "already here" from now on.
@@ -74,7 +78,7 @@ class Handlers:
         controls.stop.click(self.stop, queue=False, **quiet)
         self._follow_size(controls, status, quiet)
         gr.on(
-            [page.load, controls.prompt.change, controls.size.change],
+            [controls.prompt.change, controls.size.change],
             count_tokens,
             js=_CUT,
             trigger_mode="always_last",
@@ -235,7 +239,7 @@ def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:
 
 def _said(what: str) -> str:
     """JavaScript that tells the page itself what was done, without the server."""
-    module = 'import(new URL("panel/asked.js", document.baseURI))'
+    module = panel_module("asked.js")
     return f"(value) => {module}.then((said) => {{ said.{what}; return []; }})"
 
 

@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 import gradio as gr
 import uvicorn
 from gradio import http_server
-from gradio.events import Dependency
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
@@ -24,7 +23,7 @@ from gpt2.serving.framing import frame_ancestors
 from gpt2.ui.about import about_line, about_routes
 from gpt2.ui.admission import Admission, Readers
 from gpt2.ui.api import Api, add_call
-from gpt2.ui.assets import panel_route, panel_text
+from gpt2.ui.assets import panel_text
 from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.compare.tab import add_compare
@@ -34,9 +33,11 @@ from gpt2.ui.ending import serve_until_told
 from gpt2.ui.guard import Guard
 from gpt2.ui.handlers import RUNS, Handlers
 from gpt2.ui.inspect_api import InspectApi
+from gpt2.ui.learn_bar import LearnBar
 from gpt2.ui.limits import MOST_VISITORS, Limits
 from gpt2.ui.operations import operations
 from gpt2.ui.output_view import OutputView
+from gpt2.ui.panel_bundle import panel_routes
 from gpt2.ui.playground import Playground
 from gpt2.ui.resting import let_rest
 from gpt2.ui.restoring import wire_restoring
@@ -51,7 +52,15 @@ WHAT = (
     "each word, and see which earlier words it looks at."
 )
 
-_STYLES = ("tokens.css", "app.css", "controls.css", "compare.css", "popover.css")
+_STYLES = (
+    "tokens.css",
+    "app.css",
+    "controls.css",
+    "compare.css",
+    "popover.css",
+    "guide.css",
+    "projector.css",
+)
 _MOST_IN_CLUSTER = 24  # each holds one of this process's threads
 # Every run in line holds a thread; beside them the page itself needs some.
 _SPARE_THREADS = 40
@@ -76,6 +85,7 @@ def build_page(where: str = "local") -> gr.Blocks:
     with page:
         with gr.Row(elem_id="top"):
             gr.HTML(f"<h1>{TITLE}</h1><p>{WHAT}</p>", apply_default_css=False)
+            LearnBar(elem_id="learn")
             status = TextLine(elem_id="status")
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Write"):
@@ -85,8 +95,7 @@ def build_page(where: str = "local") -> gr.Blocks:
         gr.HTML(about_line(), elem_id="about", apply_default_css=False)
         handlers = Handlers(playground)
         handlers.wire(page, controls, output, attention, status)
-        restored = wire_restoring(page, handlers, controls, output, attention)
-        _show_example_after(restored, handlers, asked, attention, status)
+        wire_restoring(page, handlers, controls, output, attention, asked.example)
         add_call(page, api.generate, "generate", **RUNS)
         add_call(page, api.attention, "attention", concurrency_limit=2)
         add_call(page, inspect_api.tokens, "tokens", **RUNS)
@@ -94,7 +103,7 @@ def build_page(where: str = "local") -> gr.Blocks:
         add_call(page, inspect_api.effects, "effects", **RUNS)
     # On a Space Gradio would put a header over our own, with fonts and pictures from other hosts.
     page.space_id = None
-    _routes[page] = [panel_route(), *about_routes(), *operations(runner)]
+    _routes[page] = [*panel_routes(), *about_routes(), *operations(runner)]
     # The first visitor should find the built-in model loaded.
     asked.warm_up()
     # Closed: routes that bypass the queue, where nobody counts who calls.
@@ -104,29 +113,6 @@ def build_page(where: str = "local") -> gr.Blocks:
     _runners[page] = runner
     Admission(page, runner.limits, _readers[page], lambda: runner.closing)
     return page
-
-
-def _show_example_after(
-    restored: Dependency,
-    handlers: Handlers,
-    asked: AttentionRequests,
-    attention: AttentionView,
-    status: TextLine,
-) -> None:
-    """Where no text was put back. Not beside it: of two values for one view a page that is still
-    loading sees the last alone.
-    """
-
-    def example(request: gr.Request) -> Any:
-        return gr.skip() if handlers.has_text(request) else asked.example()
-
-    restored.then(
-        example,
-        outputs=attention,
-        show_progress="hidden",
-        show_progress_on=status,
-        api_visibility="private",
-    )
 
 
 def build_runner(where: str) -> Runner:

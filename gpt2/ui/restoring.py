@@ -7,15 +7,16 @@ killed, slept or moved. What comes back is read like anything else a stranger se
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import gradio as gr
-from gradio.events import Dependency
 
 from gpt2.checkpoint import CheckpointError
 from gpt2.sampling import SamplingOptions
 from gpt2.serving.incoming import MOST_BYTES, cleaned
+from gpt2.ui.assets import panel_module
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import Value, attention_value, whole_text
@@ -30,11 +31,11 @@ from gpt2.ui.wire import token_ids
 RELOADED = "You reloaded while this was being written. Press Continue to resume."
 _PARTS = ("text", "controls")
 
-_KEEP = """(...values) => {
-  import(new URL("panel/kept.js", document.baseURI)).then((kept) => kept.keepControls(values));
+_KEEP = f"""(...values) => {{
+  {panel_module("kept.js")}.then((kept) => kept.keepControls(values));
   return [];
-}"""
-_READ = 'async () => [await (await import(new URL("panel/link.js", document.baseURI))).read()]'
+}}"""
+_READ = f"async () => [await (await {panel_module('link.js')}).read()]"
 
 
 def wire_restoring(
@@ -43,24 +44,29 @@ def wire_restoring(
     controls: Controls,
     output: OutputView,
     attention: AttentionView,
-) -> Dependency:
+    example: Callable[[], Value],
+) -> None:
     """Keep the controls in the browser as they change; put them and the text back on load.
 
-    What comes back is the load, for what should follow it.
+    A page without a text shows `example`: in the same answer, which saves a trip, and because of
+    two values for one view a page that is still loading sees the last alone.
     """
 
     def restore(kept: str, request: gr.Request) -> list[Any]:
         text, values = _parsed(kept)
         run = handlers.adopt(_run_of(text), request)
-        views = _shown(run, text) if run else (gr.skip(), gr.skip())
+        views = _shown(run, text) if run else (gr.skip(), example_for(request))
         return [*_controls_of(values, controls), *views]
+
+    def example_for(request: gr.Request) -> Any:
+        return gr.skip() if handlers.has_text(request) else example()
 
     kept = gr.Textbox(visible=False)
     fields: list[Any] = [*controls.request]  # Gradio adds `change` to them where no checker sees it
     for control in fields:
         # In the browser alone, so that it works while the server is busy.
         control.change(None, controls.request, js=_KEEP, api_visibility="private")
-    restored: Dependency = page.load(
+    page.load(
         restore,
         kept,
         [*controls.request, output, attention],
@@ -69,7 +75,6 @@ def wire_restoring(
         show_progress_on=controls.prompt,
         api_visibility="private",
     )
-    return restored
 
 
 def _parsed(kept: object) -> tuple[dict[str, Any], list[Any]]:

@@ -44,6 +44,13 @@ def app(tmp_path_factory: pytest.TempPathFactory, deep: Path) -> Iterator[App]:
         yield app
 
 
+@pytest.fixture(scope="session")
+def mini(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """As it is offline: the page begins with Mini."""
+    with serve(tmp_path_factory.mktemp("mini"), GPT2_DEFAULT_SIZE="mini") as app:
+        yield app
+
+
 @pytest.fixture
 def visits(browser: Browser) -> Iterator[Callable[..., Visit]]:
     """Open pages: `visits(url)`, or with more arguments of a browser context."""

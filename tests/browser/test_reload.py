@@ -129,9 +129,9 @@ def test_a_panel_that_is_slow_to_load_shows_the_text_that_came_back(
         def hold(route: Route) -> None:
             held.append(route)
 
-        visit.page.route("**/panel/attention_view.js", hold)
-        visit.page.reload(wait_until="commit")
-        expect(visit.note).to_have_text("Done.")
+        visit.page.route("**/panel/all.js", hold)
+        with visit.page.expect_request("**/panel/all.js"):
+            visit.page.reload(wait_until="commit")
         visit.page.wait_for_timeout(2000)  # whatever else the server says of the panel
         held.pop().continue_()
         visit.ready()

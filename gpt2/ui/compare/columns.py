@@ -19,7 +19,10 @@ from gpt2.ui.runner import Started, Waiting
 from gpt2.ui.sizes import source_of
 
 _TOO_LONG = "The time limit for one comparison is reached. The text is kept."
-_FEWEST = 10  # gaps from which on an error is worth telling
+_FEWEST = 3  # gaps: of fewer, how much they differ says nothing
+# Student's t for a 95 % interval, by the number of gaps: few of them may all be quick by chance.
+_T = {3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
+_T_OF_MANY = ((15, 2.15), (20, 2.10), (30, 2.05), (60, 2.01))
 _log = logging.getLogger(__name__)
 
 
@@ -99,7 +102,15 @@ def speed_error(gaps: list[float]) -> float | None:
     """Half the 95 % confidence interval of the speed in tokens/s; None from too few tokens."""
     if len(gaps) < _FEWEST or (mean := fmean(gaps)) <= 0:
         return None
-    return 1.96 * stdev(gaps) / math.sqrt(len(gaps)) / mean**2  # of 1 / mean, to first order
+    return (
+        _t(len(gaps)) * stdev(gaps) / math.sqrt(len(gaps)) / mean**2
+    )  # of 1 / mean, to first order
+
+
+def _t(count: int) -> float:
+    """Never too narrow: a factor holds up to the next number of gaps in the table."""
+    found = _T.get(count)
+    return found or next((t for most, t in reversed(_T_OF_MANY) if count >= most), 2.26)
 
 
 def told(error: Exception) -> str:

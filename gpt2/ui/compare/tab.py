@@ -38,6 +38,9 @@ def add_compare(
     comparison, scoring = Comparison(playground), Scoring(playground.runner)
     handlers = CompareHandlers(comparison, scoring, playground.runner.residency)
     controls = CompareControls.build()
+    controls.memory.value = handlers.memory(
+        controls.prompt.value, controls.sizes.value, controls.new_tokens.value
+    )
     columns = CompareView(elem_id="compare-columns", server_functions=functions)
     surprise = SurpriseView(elem_id="surprise")
     figures = FiguresView(elem_id="figures")
@@ -50,7 +53,7 @@ def add_compare(
     controls.stop.click(handlers.stop, queue=False, **_QUIET)
     page.unload(handlers.stop)
     gr.on(
-        [page.load, controls.sizes.change, controls.new_tokens.release, controls.prompt.blur],
+        [controls.sizes.change, controls.new_tokens.release, controls.prompt.blur],
         handlers.memory,
         [controls.prompt, controls.sizes, controls.new_tokens],
         controls.memory,

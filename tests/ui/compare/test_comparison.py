@@ -201,3 +201,14 @@ def applied(value: Any, edits: list[Any]) -> Any:
         else:
             parent[key] = new
     return value
+
+
+def test_few_tokens_make_a_wide_range_of_the_speed() -> None:
+    """Student's t: three gaps say far less than sixty with the same spread."""
+    gaps = [0.09, 0.1, 0.11]
+    few, many = columns.speed_error(gaps), columns.speed_error(gaps * 20)
+    assert few is not None
+    assert many is not None
+    assert few == pytest.approx(4.30 * 0.01 / 3**0.5 / 0.01)
+    assert many == pytest.approx(2.01 * 0.00824 / 60**0.5 / 0.01, rel=0.02)
+    assert columns.speed_error(gaps[:2]) is None

@@ -1,0 +1,137 @@
+// The card of whatever leads a reader through the page, one at a time: it says one thing, frames
+// what it speaks of, and never covers that. And which steps the reader has done, kept in the browser.
+
+import { pointOut } from "./popover.js";
+
+const KEPT = "gpt2 learned";
+const NARROW = "(max-width: 700px)";
+
+let card = null;
+let open = null; // {onClose}
+let unmark = [];
+
+/**
+ * Shows the card with these contents in place of what it showed.
+ * @param {{title: string, content: Node[], link: string, onClose: () => void, focus?: boolean}} what
+ *   link: a teacher's link to just this, behind the #
+ */
+export function showGuide({ title, content, link, onClose, focus = true }) {
+  if (open && open.onClose !== onClose) closeGuide();
+  open = { onClose };
+  card ??= made();
+  const heading = element("h2", title);
+  heading.tabIndex = -1;
+  const body = element("div");
+  body.append(...content);
+  body.lastElementChild.append(copyButton(link));
+  const fold = button("minimise", () => {
+    body.hidden = !body.hidden;
+    fold.textContent = body.hidden ? "open" : "minimise";
+    fold.setAttribute("aria-expanded", String(!body.hidden));
+  }, "link");
+  fold.setAttribute("aria-expanded", "true");
+  const bar = element("div", "", "guide-bar");
+  bar.append(heading, fold, button("close", closeGuide, "link"));
+  card.setAttribute("aria-label", title);
+  card.replaceChildren(bar, body);
+  raise();
+  if (focus) heading.focus({ preventScroll: true });
+}
+
+export function closeGuide() {
+  const before = open;
+  open = null;
+  point([]);
+  if (card) card.hidden = true;
+  before?.onClose();
+}
+
+/** Frames what the card speaks of, brings it into view, and keeps the card out of its way. */
+export function point(selectors) {
+  for (const undo of unmark) undo();
+  const found = selectors.map((one) => document.querySelector(one)).filter((one) => one?.checkVisibility());
+  unmark = found.map(pointOut);
+  if (!found.length || !card) return;
+  const narrow = matchMedia(NARROW).matches;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const box = found[0].getBoundingClientRect();
+  const fits = box.top >= 0 && box.bottom <= innerHeight * (narrow ? 0.5 : 1);
+  if (!fits) {
+    found[0].scrollIntoView({ block: narrow || box.height > innerHeight ? "start" : "center", behavior: still ? "auto" : "smooth" });
+  }
+  card.classList.toggle("on-left", box.left + box.width / 2 > innerWidth / 2);
+}
+
+function copyButton(link) {
+  const copy = button("copy link", async () => {
+    const url = new URL(location.href);
+    url.hash = link;
+    copy.textContent = (await copied(url.href)) ? "copied" : url.href;
+  }, "link");
+  return copy;
+}
+
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function made() {
+  const box = element("section", "", "guide");
+  document.addEventListener("fullscreenchange", raise);
+  return box;
+}
+
+// Nothing outside of what fills the screen is to be seen.
+function raise() {
+  card.hidden = open === null;
+  const place = document.fullscreenElement ?? document.body;
+  if (card.parentElement !== place) place.append(card);
+}
+
+// --- what cards are made of ---------------------------------------------------------------------
+
+export function element(name, text = "", className = "") {
+  const node = document.createElement(name);
+  if (text) node.textContent = text;
+  if (className) node.className = className;
+  return node;
+}
+
+export function button(text, onClick, className = "") {
+  const node = element("button", text, className);
+  node.type = "button";
+  node.addEventListener("click", onClick);
+  return node;
+}
+
+// --- the reader's progress ----------------------------------------------------------------------
+
+/** Names of what is done, for "tour" or "lesson". @returns {Set<string>} */
+export function doneOf(kind) {
+  const done = load()[kind];
+  return new Set(Array.isArray(done) ? done : []);
+}
+
+export function markDone(kind, name) {
+  const all = load();
+  all[kind] = [...doneOf(kind).add(name)];
+  try {
+    localStorage.setItem(KEPT, JSON.stringify(all));
+  } catch (error) {
+    console.debug("not kept:", error.message);
+  }
+}
+
+function load() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+    return kept && typeof kept === "object" ? kept : {};
+  } catch {
+    return {}; // storage is forbidden, or another hand has written there
+  }
+}

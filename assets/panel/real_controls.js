@@ -1,0 +1,51 @@
+// The page's own controls, worked as a hand would: nothing happens that the reader could not do.
+
+import { perFrame } from "./dom.js";
+
+/** Types into a text or number field. */
+export function type(selector, value) {
+  const field = document.querySelector(selector);
+  if (!field) return;
+  const kind = field instanceof HTMLTextAreaElement ? HTMLTextAreaElement : HTMLInputElement;
+  Object.getOwnPropertyDescriptor(kind.prototype, "value").set.call(field, String(value));
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+export function press(selector) {
+  document.querySelector(selector)?.click();
+}
+
+export function choose(selector, value) {
+  const select = document.querySelector(selector);
+  if (!select) return;
+  select.value = value;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+export function key(selector, name) {
+  const node = document.querySelector(selector);
+  node?.focus({ preventScroll: true });
+  node?.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
+}
+
+/** Once what was typed has reached the controls. */
+export function settled() {
+  return new Promise((go) => perFrame(() => perFrame(() => go())())());
+}
+
+/** Once the text that was asked for is written. */
+export function ended(runs) {
+  const before = runs.run?.id;
+  return new Promise((go) => {
+    const stop = runs.subscribe(() => {
+      if (runs.run?.id === before || runs.running || !runs.run?.status?.stats) return;
+      stop();
+      go();
+    });
+  });
+}
+
+export function showTab(name) {
+  const tab = [...document.querySelectorAll("#tabs [role=tab]")].find((one) => one.textContent.trim() === name);
+  if (tab?.getAttribute("aria-selected") === "false") tab.click();
+}

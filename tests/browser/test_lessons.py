@@ -1,0 +1,145 @@
+"""The lessons, on what Mini really does: Try fills and runs, and the check passes for whoever finds
+what the task asks for, and for nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from .server import App
+from .test_accessibility import check
+from .visit import Visit
+
+pytestmark = pytest.mark.browser
+
+
+def card(visit: Visit) -> Locator:
+    return visit.page.locator(".guide")
+
+
+def reached(visit: Visit) -> Locator:
+    return card(visit).locator(".reached")
+
+
+def opened(visits: Callable[..., Visit], app: App, lesson: str) -> Visit:
+    """A page that a teacher's link has opened."""
+    visit = visits(f"{app.url}#lesson={lesson}")
+    expect(card(visit).get_by_role("heading")).to_contain_text("Lesson: ")
+    expect(reached(visit)).to_have_count(0)
+    return visit
+
+
+def tried(visit: Visit) -> None:
+    before = visit.run_id()
+    visit.button("Try").click()
+    visit.until("(old) => store.run?.status && store.run.id !== old", before)
+    visit.finished()
+
+
+def hint_all(visit: Visit) -> None:
+    for name in ("Hint", "Stronger hint", "Show the way"):
+        visit.button(name).click()
+    expect(visit.button("Show the way")).to_be_hidden()
+    expect(card(visit).locator(".quiet:visible")).to_have_count(3)
+
+
+def test_induction(visits: Callable[..., Visit], mini: App) -> None:
+    visit = opened(visits, mini, "induction")
+    tried(visit)
+    assert visit.page.evaluate("[store.look.layer + 1, store.look.head + 1]") == [6, 4]
+    visit.text.locator(".token").nth(5).click()  # stands there for the first time
+    expect(reached(visit)).to_have_count(0)
+    hint_all(visit)
+    visit.text.locator(".token").nth(12).click()  # " ball" again
+    expect(reached(visit)).to_contain_text("induction head")
+    visit.screenshot("lesson-induction")
+
+
+def test_the_sink(visits: Callable[..., Visit], mini: App) -> None:
+    visit = opened(visits, mini, "sink")
+    tried(visit)
+    visit.layer.select_option("2")
+    visit.head.select_option("4")
+    visit.until("store.drawable === store.run.rowCount")
+    expect(reached(visit)).to_have_count(0)  # the first token is still shown apart
+    hint_all(visit)
+    separate = visit.attention.get_by_role("checkbox", name="separate first token")
+    separate.uncheck()
+    expect(reached(visit)).to_contain_text("attention sink")
+    visit.screenshot("lesson-sink")
+
+
+def test_a_head_that_does_not_rest_is_no_sink(visits: Callable[..., Visit], mini: App) -> None:
+    visit = opened(visits, mini, "sink")
+    tried(visit)
+    visit.attention.get_by_role("checkbox", name="separate first token").uncheck()
+    visit.layer.select_option("3")
+    visit.head.select_option("3")
+    visit.until("store.drawable === store.run.rowCount")
+    expect(reached(visit)).to_have_count(0)
+
+
+def test_temperature(visits: Callable[..., Visit], mini: App) -> None:
+    visit = opened(visits, mini, "temperature")
+    tried(visit)
+    expect(visit.number("Temperature").first).to_have_value("0")
+    cold = visit.written()
+    assert visit.generate() == cold
+    expect(reached(visit)).to_have_count(0)
+    assert visit.generate(temperature=1.5) != cold
+    expect(reached(visit)).to_contain_text("likeliest token is taken every time")
+    visit.screenshot("lesson-temperature")
+
+
+def test_size_against_quality(visits: Callable[..., Visit], mini: App) -> None:
+    visit = opened(visits, mini, "size")
+    visit.button("Try").click()
+    diverges = visit.page.get_by_role("button", name="Diverges from Tiny")
+    expect(diverges).to_be_visible()
+    figures = visit.page.get_by_role("region", name="Figures")
+    expect(figures.get_by_role("row")).to_have_count(3)
+    bits = [float(row.split("\t")[-1]) for row in figures.locator("tbody tr").all_inner_texts()]
+    assert bits[1] < 0.9 * bits[0]  # which is what the lesson says of the larger size
+    expect(reached(visit)).to_have_count(0)
+    diverges.click()
+    expect(reached(visit)).to_contain_text("Fewer bits per byte")
+    visit.screenshot("lesson-size")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_list_remembers_what_is_done(
+    visits: Callable[..., Visit], mini: App, theme: str
+) -> None:
+    visit = visits(f"{mini.url}?__theme={theme}")
+    visit.button("Lessons").click()
+    expect(card(visit).locator(".lesson")).to_have_count(4)
+    check(visit, f"lessons, {theme}")
+    visit.screenshot(f"lessons-{theme}")
+    visit.button("Looking up what came next last time").click()
+    tried(visit)
+    visit.text.locator(".token").nth(12).click()
+    expect(reached(visit)).to_be_visible()
+    check(visit, f"a lesson, {theme}")
+    visit.page.reload()
+    visit.ready()
+    expect(card(visit)).to_be_visible()  # the address holds it
+    visit.button("All lessons").click()
+    expect(visit.button("✓ Looking up what came next last time")).to_be_visible()
+    visit.button("minimise").click()
+    expect(card(visit).locator(".lesson").first).to_be_hidden()
+    visit.button("open").click()
+    expect(card(visit).locator(".lesson").first).to_be_visible()
+    visit.button("close").click()
+    expect(card(visit)).to_be_hidden()
+
+
+def test_other_storage_than_ours_is_nothing(visits: Callable[..., Visit], mini: App) -> None:
+    visit = visits(mini.url)
+    for kept in ("{", "null", "[]", '{"lesson": 7}'):
+        visit.page.evaluate("(kept) => localStorage.setItem('gpt2 learned', kept)", kept)
+        visit.button("Lessons").click()
+        expect(card(visit).locator(".lesson")).to_have_count(4)
+        visit.button("close").click()

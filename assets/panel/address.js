@@ -22,7 +22,8 @@ export function keepAddress(runs) {
     const { run } = runs;
     if (leaving || !run || runs.running || BUSY.includes(run.status?.state)) return;
     if (!run.status && !runs.chosen && !runs.pick && tab === "write" && !location.hash) return;
-    const turn = (writing += 1);
+    writing += 1;
+    const turn = writing;
     const hash = await hashOf(runs, tab === "write" ? "" : tab);
     if (leaving || turn !== writing) return;
     if (hash === location.hash) return keepOwn(hash); // a text that the address has put back
@@ -67,7 +68,8 @@ function reload() {
 }
 
 function tabButtons() {
-  return [...document.querySelectorAll("#tabs [role=tab]")];
+  const found = document.querySelectorAll("#tabs [role=tab]");
+  return [.../** @type {NodeListOf<HTMLElement>} */ (found)];
 }
 
 function showTab(name) {
@@ -78,7 +80,8 @@ function showTab(name) {
 
 function watchTabs(tell) {
   document.getElementById("tabs")?.addEventListener("click", (event) => {
-    const words = event.target.closest?.("[role=tab]")?.textContent.trim();
+    const target = /** @type {Element} */ (event.target);
+    const words = target.closest?.("[role=tab]")?.textContent.trim();
     const name = Object.keys(TABS).find((one) => TABS[one] === words);
     if (name && name !== tab) tell(name);
   });

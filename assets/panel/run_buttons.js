@@ -71,5 +71,6 @@ export function enable(id, able) {
 }
 
 function refuse(event) {
-  if (event.target.closest("#actions [aria-disabled=true], #compare-actions [aria-disabled=true]")) event.stopPropagation();
+  if (event.target.closest("#actions [aria-disabled=true], #compare-actions [aria-disabled=true]"))
+    event.stopPropagation();
 }

@@ -46,7 +46,7 @@ def test_the_first_byte_that_differs_names_the_tokens(
 def test_a_text_that_ends_parts_from_one_that_goes_on(panel: Page) -> None:
     found = call(panel, "parting", "partingOf", text("c", [" a"], True), text("d", [" a", " b"]))
     assert (found["first"], found["second"]) == (-1, 1)
-    sentence = call(panel, "parting", "partingSentence", found, {"title": "Tiny"}, {})
+    sentence = call(panel, "parting", "partingSentence", found, {"title": "Tiny"})
     assert sentence == "Continues after 1 token with “b”, where Tiny ends."
 
 

@@ -157,6 +157,14 @@ def test_a_silenced_checker_gives_its_reason() -> None:
                 assert len(reason.split()) >= 2, f"{name_of(file)}:{number}: {line.strip()}"
 
 
+def test_no_test_runs_a_loop_in_the_thread_that_playwright_has_one_in() -> None:
+    """It would fail after any test with a browser, and pass before."""
+    here = ROOT / "tests"
+    wrong = "asyncio" + ".run("
+    files = [f for f in here.glob("**/test_*.py") if wrong in f.read_text("utf-8")]
+    assert [name_of(file) for file in files] == []
+
+
 def test_no_file_names_a_place_on_one_machine() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git tree")

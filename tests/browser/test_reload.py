@@ -68,7 +68,7 @@ def test_another_tab_does_not_see_the_text(visits: Callable[..., Visit], app: Ap
     assert other.evaluate("sessionStorage.getItem('gpt2 text')") is None
 
 
-@pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.nightly)])
 def test_many_reloads(visit: Visit, app: App, count: int) -> None:
     text = visit.generate(new_tokens=30, seed=3)
     for _ in range(count - 1):
@@ -81,6 +81,7 @@ def test_many_reloads(visit: Visit, app: App, count: int) -> None:
     assert visit.generate(new_tokens=30, seed=3) == text
 
 
+@pytest.mark.nightly  # a push proves its halves: a dead server, and a reload mid run
 def test_a_server_killed_mid_run_and_started_again(
     visits: Callable[..., Visit], tmp_path: Path
 ) -> None:

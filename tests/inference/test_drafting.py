@@ -279,8 +279,8 @@ def forgetful(seed: int) -> GPT2Model:
     ("runs", "options"),
     [
         (8, SamplingOptions(0.7, top_k=6, top_p=0.95)),
-        pytest.param(200, SamplingOptions(), marks=pytest.mark.slow),
-        pytest.param(200, SamplingOptions(0.7, top_k=6, top_p=0.95), marks=pytest.mark.slow),
+        pytest.param(200, SamplingOptions(), marks=pytest.mark.nightly),
+        pytest.param(200, SamplingOptions(0.7, top_k=6, top_p=0.95), marks=pytest.mark.nightly),
     ],
     ids=["4e3 narrowed", "1e5 plain", "1e5 narrowed"],
 )

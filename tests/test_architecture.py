@@ -165,6 +165,13 @@ def test_no_test_runs_a_loop_in_the_thread_that_playwright_has_one_in() -> None:
     assert [name_of(file) for file in files] == []
 
 
+def test_no_property_has_settings_beside_the_profile_s() -> None:
+    """`tests/examples.py` says how often and how; a deadline fails on a busy machine only."""
+    wrong = re.compile(r"settings\(.*(?:deadline|max_examples)")
+    files = [f for f in (ROOT / "tests").glob("**/test_*.py") if wrong.search(f.read_text("utf-8"))]
+    assert [name_of(file) for file in files] == []
+
+
 def test_no_file_names_a_place_on_one_machine() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not a git tree")

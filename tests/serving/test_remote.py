@@ -86,7 +86,7 @@ def test_a_run_that_dies_anywhere_goes_on_as_if_nothing_had_been(
         np.testing.assert_allclose(row[:, : place + 1], wanted[1][place][:, : place + 1], atol=2e-6)
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(st.lists(st.integers(0, 8), max_size=4))
 def test_what_is_changed_is_changed_at_every_try(deaths: list[int]) -> None:
     request = Request(

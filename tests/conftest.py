@@ -12,6 +12,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from .chromium import chromium
+from .examples import register_profiles
+
+register_profiles()
 
 
 @pytest.fixture(scope="module")

@@ -70,10 +70,10 @@ def _handler(target: str, path: str, strips: bool, scheme: str) -> type[BaseHTTP
                 if name.lower() not in _OF_ONE_CONNECTION:
                     self.send_header(name, value)
             self.send_header("Connection", "close")  # which ends a body without a length
-            self.end_headers()
             self.close_connection = True
             # The browser has left, or the page's server.
             with suppress(OSError, ValueError, http.client.HTTPException):
+                self.end_headers()
                 while piece := answer.read1(65536):
                     self.wfile.write(piece)
 

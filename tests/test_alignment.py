@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import Tokenizer
 from gpt2.alignment import shared_pieces
+from tests.examples import examples
 
 TOKENIZERS = [Tokenizer(size) for size in (50257, 8192, 400)]
 
@@ -17,7 +18,7 @@ def lengths(tokenizer: Tokenizer, text: str) -> list[int]:
 
 
 @given(text=st.text(min_size=1, max_size=60))
-@settings(deadline=None, max_examples=150)
+@examples(150)
 def test_every_token_of_everybody_is_in_one_piece(text: str) -> None:
     pieces = shared_pieces(text, [lengths(tokenizer, text) for tokenizer in TOKENIZERS])
     assert "".join(piece for piece, _ in pieces) == text

@@ -78,14 +78,10 @@ WITHOUT_TORCH = {
 }
 
 PYTHON = sorted([*ROOT.glob("gpt2/**/*.py"), *ROOT.glob("app.py")])
-ASSETS = sorted([*ROOT.glob("assets/**/*.js"), *ROOT.glob("assets/**/*.css")])
 
 
 def name_of(file: Path) -> str:
     return file.relative_to(ROOT).as_posix()
-
-
-each_python_file = pytest.mark.parametrize("file", PYTHON, ids=name_of)
 
 
 def room(module: str) -> str:
@@ -118,29 +114,36 @@ def imports(file: Path) -> Iterator[str]:
                 yield node.module
 
 
-@each_python_file
-def test_every_module_has_a_level(file: Path) -> None:
-    assert room(module_of(file)) in LEVELS
+def imports_of_all() -> Iterator[tuple[Path, str]]:
+    assert len(PYTHON) > 100, "the files are not where they were"
+    for file in PYTHON:
+        yield from ((file, module) for module in imports(file))
 
 
-@each_python_file
-def test_imports_point_strictly_down(file: Path) -> None:
-    here = room(module_of(file))
-    for module in imports(file):
+def test_every_module_has_a_level() -> None:
+    assert [name_of(file) for file in PYTHON if room(module_of(file)) not in LEVELS] == []
+
+
+def test_imports_point_strictly_down() -> None:
+    wrong = []
+    for file, module in imports_of_all():
         if module.split(".")[0] not in ("gpt2", "app"):
             continue
-        there = room(module)
-        assert there in LEVELS, f"{module} has no level"
-        assert there == here or LEVELS[there] < LEVELS[here], f"{here} imports {module}"
+        here, there = room(module_of(file)), room(module)
+        if there not in LEVELS:
+            wrong.append(f"{name_of(file)}: {module} has no level")
+        elif there != here and LEVELS[there] >= LEVELS[here]:
+            wrong.append(f"{name_of(file)}: {here} imports {module}")
+    assert wrong == []
 
 
-@each_python_file
-def test_libraries_stay_in_their_rooms(file: Path) -> None:
-    here = room(module_of(file))
-    for library in {module.split(".")[0] for module in imports(file)}:
-        assert here in ONLY.get(library, {here}), f"{here} imports {library}"
-        if here in WITHOUT_TORCH:
-            assert library != "torch", f"{here} imports torch"
+def test_libraries_stay_in_their_rooms() -> None:
+    wrong = []
+    for file, module in imports_of_all():
+        here, library = room(module_of(file)), module.split(".")[0]
+        if here not in ONLY.get(library, {here}) or (library == "torch" and here in WITHOUT_TORCH):
+            wrong.append(f"{name_of(file)}: {here} imports {library}")
+    assert wrong == []
 
 
 def test_a_silenced_checker_gives_its_reason() -> None:
@@ -152,6 +155,21 @@ def test_a_silenced_checker_gives_its_reason() -> None:
             if match := silencer.search(line):
                 reason = line[match.end() :].strip(" #-:")
                 assert len(reason.split()) >= 2, f"{name_of(file)}:{number}: {line.strip()}"
+
+
+def test_no_test_runs_a_loop_in_the_thread_that_playwright_has_one_in() -> None:
+    """It would fail after any test with a browser, and pass before."""
+    here = ROOT / "tests"
+    wrong = "asyncio" + ".run("
+    files = [f for f in here.glob("**/test_*.py") if wrong in f.read_text("utf-8")]
+    assert [name_of(file) for file in files] == []
+
+
+def test_no_property_has_settings_beside_the_profile_s() -> None:
+    """`tests/examples.py` says how often and how; a deadline fails on a busy machine only."""
+    wrong = re.compile(r"settings\(.*(?:deadline|max_examples)")
+    files = [f for f in (ROOT / "tests").glob("**/test_*.py") if wrong.search(f.read_text("utf-8"))]
+    assert [name_of(file) for file in files] == []
 
 
 def test_no_file_names_a_place_on_one_machine() -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import Engine, GPT2Model, SamplingOptions, Tokenizer, load
 from gpt2.engine import Event
 from gpt2.sampling import GREEDY
+from tests.examples import examples
 from tests.small import CONFIG, SHORT_PIECE, Passes, saying, small_engine, together
 from tests.tokenizer.test_files import byte_level, train
 
@@ -170,7 +171,7 @@ def test_a_stop_ends_the_run_within_one_token(after: int) -> None:
     assert passes.count == len(ids_of(events)) == after
 
 
-@settings(deadline=None, max_examples=15)
+@examples(15)
 @given(first=st.integers(0, 30), second=st.integers(1, 30), seed=st.integers(0, 2**63 - 1))
 def test_going_on_gives_what_one_longer_run_gives(first: int, second: int, seed: int) -> None:
     options = SamplingOptions(seed=seed)

@@ -32,7 +32,7 @@ def test_every_asset_is_installed() -> None:
         assert ROOT / name in installed or Path(name).name in NOT_INSTALLED, name
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_an_installed_package_writes(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from gpt2.levels import to_levels, to_plain_levels, to_weights
+from tests.examples import examples
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 24))
 scores = shapes.flatmap(
@@ -21,7 +22,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return (exponents / exponents.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(scores=scores)
 def test_rows_come_back_within_0_012_and_sum_to_one(scores: np.ndarray) -> None:
     rows = softmax(scores)

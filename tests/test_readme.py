@@ -25,3 +25,18 @@ def test_every_python_block_runs() -> None:
         lines_above = text[: block.start(1)].count("\n")
         exec(compile("\n" * lines_above + code, str(README), "exec"), names)
     assert any("assert " in block[1] for block in blocks), "the examples check nothing"
+
+
+def test_the_newest_change_is_that_of_this_version() -> None:
+    """Version, changes and README move together."""
+    root = README.parent
+    version = re.search(
+        r'^version = "(.+)"$', (root / "pyproject.toml").read_text("utf-8"), re.MULTILINE
+    )
+    newest = re.search(
+        r"^## (.+), (\d{4}-\d\d-\d\d)$", (root / "gpt2/CHANGES.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert version
+    assert newest
+    assert newest[1] == version[1]
+    assert f"Version {newest[1]} of {newest[2]}" in README.read_text("utf-8")

@@ -6,18 +6,19 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gpt2.engine import Event
 from gpt2.sampling import GREEDY, Floats, SamplingOptions, choose, filtered, gumbel, softmax
 from gpt2.together import Together
+from tests.examples import examples
 from tests.small import small_engine
 
 DRAWS = 20_000
 LOGITS = np.array([2.0, -1.0, 0.5, 1.5, -3.0, 0.0, 1.4, -0.5], np.float32)
 INFINITY, NAN = math.inf, math.nan
-examples = settings(deadline=None, max_examples=150)
+many = examples(150)
 logits_of_any_kind = st.lists(st.floats(-200, 200, width=32), min_size=1, max_size=40).map(
     lambda values: np.array(values, np.float32)
 )
@@ -82,7 +83,7 @@ def test_no_draw_touches_the_generator_of_others() -> None:
 
 
 @given(logits=logits_of_any_kind, place=st.integers(0, 1023))
-@examples
+@many
 def test_temperature_0_is_greedy(logits: Floats, place: int) -> None:
     assert choose(logits, GREEDY, place) == logits.argmax()
 
@@ -94,7 +95,7 @@ def test_temperature_0_is_greedy(logits: Floats, place: int) -> None:
     temperature=st.sampled_from([1e-3, 1e-9, 1e-37, 1e-310]),
     place=st.integers(0, 1023),
 )
-@examples
+@many
 def test_temperature_towards_0_becomes_greedy(
     logits: Floats, temperature: float, place: int
 ) -> None:
@@ -103,7 +104,7 @@ def test_temperature_towards_0_becomes_greedy(
 
 
 @given(logits=logits_of_any_kind, k=st.integers(0, 45))
-@examples
+@many
 def test_top_k_keeps_the_k_likeliest_and_their_equals(logits: Floats, k: int) -> None:
     found = kept(logits, SamplingOptions(top_k=k))
     shifted = (logits - logits.max()).tolist()
@@ -115,7 +116,7 @@ def test_top_k_keeps_the_k_likeliest_and_their_equals(logits: Floats, k: int) ->
 
 
 @given(logits=logits_of_any_kind, p=st.floats(0.001, 1))
-@examples
+@many
 def test_top_p_keeps_the_fewest_that_reach_p_and_their_equals(logits: Floats, p: float) -> None:
     found = kept(logits, SamplingOptions(top_p=p))
     probability = softmax(logits.astype(np.float64))
@@ -158,7 +159,7 @@ def test_the_choice_is_the_winner_among_what_is_kept(
 @example(np.array([1.0, 2.0, 2.0]), 1.0, 1e-45, 2, 0)
 @example(np.array([1.0, 2.0, 2.0]), 5e-324, 5e-324, 0, 0)
 @example(np.array([-INFINITY, 2.0, 2.0]), 1e-310, 0.9999999999, 0, 0)
-@examples
+@many
 def test_every_legal_number_ends_in_a_token(
     logits: Floats, temperature: float, p: float, k: int, seed: int
 ) -> None:

@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 from gpt2 import Engine, GPT2Model, SamplingOptions
 from gpt2.scoring import distributions, next_tokens, score
+from tests.examples import examples
 from tests.small import CONFIG, small_engine
 
 WARM = SamplingOptions(temperature=0.9, top_p=0.95)
@@ -58,7 +59,7 @@ def test_a_text_may_fill_the_context_and_no_more(engine: Engine) -> None:
     top_k=st.integers(0, 70),
     top_p=st.floats(0.01, 1),
 )
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_both_distributions_sum_to_one(
     logits: np.ndarray, temperature: float, top_k: int, top_p: float
 ) -> None:

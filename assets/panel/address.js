@@ -77,7 +77,8 @@ function reload() {
 }
 
 function tabButtons() {
-  return [...document.querySelectorAll("#tabs [role=tab]")];
+  const found = document.querySelectorAll("#tabs [role=tab]");
+  return [.../** @type {NodeListOf<HTMLElement>} */ (found)];
 }
 
 function showTab(name) {
@@ -88,7 +89,8 @@ function showTab(name) {
 
 function watchTabs(tell) {
   document.getElementById("tabs")?.addEventListener("click", (event) => {
-    const words = event.target.closest?.("[role=tab]")?.textContent.trim();
+    const target = /** @type {Element} */ (event.target);
+    const words = target.closest?.("[role=tab]")?.textContent.trim();
     const name = Object.keys(TABS).find((one) => TABS[one] === words);
     if (name && name !== tab) tell(name);
   });

@@ -36,7 +36,8 @@ export function answered() {
 }
 
 // The server has refused or is gone (stream.js).
-globalThis.addEventListener?.("gpt2-trouble", ({ detail: { note, lost } }) => {
+globalThis.addEventListener?.("gpt2-trouble", (event) => {
+  const { note, lost } = /** @type {CustomEvent} */ (event).detail;
   answered();
   halt();
   if (lost) buttons?.breakOff(note);
@@ -55,13 +56,18 @@ const lastOf = new Map(); // number field -> what it held last
 // Gradio puts the smallest number into an empty field when it is left: put the last one back first.
 globalThis.document?.addEventListener("focusin", ({ target }) => remember(target));
 globalThis.document?.addEventListener("input", ({ target }) => remember(target), true);
-globalThis.document?.addEventListener("blur", ({ target }) => {
-  if (!isNumber(target) || target.value !== "" || !lastOf.has(target)) return;
-  target.value = lastOf.get(target);
-  target.dispatchEvent(new Event("input", { bubbles: true }));
-}, true);
+globalThis.document?.addEventListener(
+  "blur",
+  ({ target }) => {
+    if (!isNumber(target) || target.value !== "" || !lastOf.has(target)) return;
+    target.value = lastOf.get(target);
+    target.dispatchEvent(new Event("input", { bubbles: true }));
+  },
+  true,
+);
 
-function isNumber(node) {
+/** @returns {node is HTMLInputElement} */
+function isNumber(/** @type {unknown} */ node) {
   return node instanceof HTMLInputElement && node.type === "number";
 }
 
@@ -76,7 +82,10 @@ export function typed(label, value, field) {
   const complains = complaint !== null && line.status === complaint; // nothing came after it
   if (empty) {
     if (!complains) before = line.status ?? {};
-    complaint = { state: "error", note: `${label} is empty. Type a number; left empty, it keeps the last one.` };
+    complaint = {
+      state: "error",
+      note: `${label} is empty. Type a number; left empty, it keeps the last one.`,
+    };
     line.complain(complaint);
     markFault(field);
   } else if (complains) line.release(before);

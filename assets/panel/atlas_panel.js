@@ -14,6 +14,7 @@ export class AtlasPanel {
     this.picture = new AtlasPicture(parts.atlas);
     this.card = new HeadCard(parts, runs);
     this.pointed = null; // the head under the pointer
+    this.theme = null; // what the colours are, once that is known
     this.dim = null; // the role that is pointed out
     this.width = 0; // CSS pixels; 0 in a tab or panel that is not open
     this.plan = atlasPlan(300, 1, 1);
@@ -49,7 +50,10 @@ export class AtlasPanel {
     const counts = {};
     for (const role of runs.roles.text?.role ?? []) counts[role] = (counts[role] ?? 0) + 1;
     for (const button of parts.roles.children) {
-      setText(button.lastChild, ` ${ROLES[button.value].name.toLowerCase()}: ${counts[button.value] ?? 0}`);
+      setText(
+        button.lastChild,
+        ` ${ROLES[button.value].name.toLowerCase()}: ${counts[button.value] ?? 0}`,
+      );
     }
     parts.atlas.setAttribute("aria-label", `Atlas of all heads. ${this.nameOf(runs.look)}`);
   }
@@ -59,7 +63,9 @@ export class AtlasPanel {
     const { roles, run } = this.runs;
     const n = layer * run.heads + head;
     const role = roles.text?.role[n];
-    const known = role ? `: ${ROLES[role].name.toLowerCase()} ${scoreText(roles.text.scores[role][n])}` : "";
+    const known = role
+      ? `: ${ROLES[role].name.toLowerCase()} ${scoreText(roles.text.scores[role][n])}`
+      : "";
     return `Layer ${layer + 1}, head ${head + 1}${known}`;
   }
 
@@ -99,7 +105,10 @@ export class AtlasPanel {
       this.drawSoon();
       this.read();
     };
-    atlas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && point(at(event)));
+    atlas.addEventListener(
+      "pointermove",
+      (event) => event.pointerType === "mouse" && point(at(event)),
+    );
     atlas.addEventListener("pointerleave", () => point(null));
     atlas.addEventListener("click", (event) => {
       const head = at(event);
@@ -125,13 +134,19 @@ export class AtlasPanel {
     if (!run?.layers || event.ctrlKey || event.metaKey || event.altKey) return;
     const { layer, head } = look;
     const next = {
-      ArrowLeft: { layer, head: head - 1 }, ArrowRight: { layer, head: head + 1 },
-      ArrowUp: { layer: layer - 1, head }, ArrowDown: { layer: layer + 1, head },
-      Home: { layer, head: 0 }, End: { layer, head: run.heads - 1 },
+      ArrowLeft: { layer, head: head - 1 },
+      ArrowRight: { layer, head: head + 1 },
+      ArrowUp: { layer: layer - 1, head },
+      ArrowDown: { layer: layer + 1, head },
+      Home: { layer, head: 0 },
+      End: { layer, head: run.heads - 1 },
     }[event.key];
     if (!next) return;
     event.preventDefault();
-    this.open({ layer: clamp(next.layer, 0, run.layers - 1), head: clamp(next.head, 0, run.heads - 1) });
+    this.open({
+      layer: clamp(next.layer, 0, run.layers - 1),
+      head: clamp(next.head, 0, run.heads - 1),
+    });
     this.reveal();
   }
 

@@ -14,8 +14,13 @@ const LEVELS = 16;
 export function atlasPlan(width, layers, heads) {
   const step = Math.max(LEAST, Math.min(MOST, Math.floor((width - GUTTER.left) / heads)));
   return {
-    ...GUTTER, step, layers, heads, cell: step - GAP,
-    width: GUTTER.left + heads * step, height: GUTTER.top + layers * step,
+    ...GUTTER,
+    step,
+    layers,
+    heads,
+    cell: step - GAP,
+    width: GUTTER.left + heads * step,
+    height: GUTTER.top + layers * step,
   };
 }
 
@@ -64,8 +69,10 @@ export class AtlasPicture {
     c.imageSmoothingEnabled = false;
     c.drawImage(cells.canvas, plan.left, plan.top, width, height);
     c.fillStyle = colors.card;
-    for (let h = 1; h <= plan.heads; h++) c.fillRect(plan.left + h * plan.step - GAP, plan.top, GAP, height);
-    for (let l = 1; l <= plan.layers; l++) c.fillRect(plan.left, plan.top + l * plan.step - GAP, width, GAP);
+    for (let h = 1; h <= plan.heads; h++)
+      c.fillRect(plan.left + h * plan.step - GAP, plan.top, GAP, height);
+    for (let l = 1; l <= plan.layers; l++)
+      c.fillRect(plan.left, plan.top + l * plan.step - GAP, width, GAP);
     if (dim) this.dimOthers(plan, roles, dim, colors);
   }
 
@@ -82,7 +89,16 @@ export class AtlasPicture {
     }
     const out = new Uint32Array(this.image.data.buffer);
     const from = Math.floor(this.painted.count / pool);
-    const look = { atlas, heads, from, split, scale, masked, across, palette: paletteOf(scale, pixels) };
+    const look = {
+      atlas,
+      heads,
+      from,
+      split,
+      scale,
+      masked,
+      across,
+      palette: paletteOf(scale, pixels),
+    };
     for (let n = 0; n < layers * heads; n++) paintHead(out, n, look);
     this.cells.putImageData(this.image, 0, 0);
     this.painted.count = count;
@@ -104,7 +120,15 @@ export class AtlasPicture {
   // Only when they change: text is slow to draw.
   drawNumbers({ plan, colors, mono, look }) {
     const { context: c } = this;
-    const now = [plan.step, plan.heads, plan.layers, look.layer, look.head, colors.quiet, mono].join();
+    const now = [
+      plan.step,
+      plan.heads,
+      plan.layers,
+      look.layer,
+      look.head,
+      colors.quiet,
+      mono,
+    ].join();
     if (now === this.numbered) return;
     this.numbered = now;
     c.clearRect(0, 0, plan.width, plan.height);
@@ -119,7 +143,13 @@ export class AtlasPicture {
       write(String(h + 1), plan.left + h * plan.step + plan.cell / 2, 8, h === look.head, "center");
     }
     for (let l = 0; l < plan.layers; l++) {
-      write(String(l + 1), plan.left - 6, plan.top + l * plan.step + plan.cell / 2, l === look.layer, "right");
+      write(
+        String(l + 1),
+        plan.left - 6,
+        plan.top + l * plan.step + plan.cell / 2,
+        l === look.layer,
+        "right",
+      );
     }
   }
 
@@ -180,7 +210,10 @@ function corner({ left, top, step, heads }, n) {
 
 // The ramp's pixel for each of the 16 levels a bin can have.
 function paletteOf(scale, pixels) {
-  return Uint32Array.from({ length: LEVELS }, (_, n) => pixels[indexOf((n / (LEVELS - 1)) ** 2, scale)]);
+  return Uint32Array.from(
+    { length: LEVELS },
+    (_, n) => pixels[indexOf((n / (LEVELS - 1)) ** 2, scale)],
+  );
 }
 
 // Head n from its bins' row `from` on.
@@ -200,7 +233,8 @@ function paintHead(out, n, { atlas, heads, from, split, scale, masked, across, p
     const scaled = scale === "row" ? (LEVELS - 1) / Math.max(most, 1e-9) : 1;
     for (let x = 0; x < side; x++) {
       const level = x === 0 && !split ? Math.max(sink, rest[row] * left) : rest[row + x] * left;
-      out[to + shift + x] = x > y ? masked : palette[Math.round(Math.min(LEVELS - 1, level * scaled))];
+      out[to + shift + x] =
+        x > y ? masked : palette[Math.round(Math.min(LEVELS - 1, level * scaled))];
     }
   }
 }

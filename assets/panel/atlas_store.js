@@ -87,7 +87,10 @@ export class AtlasStore {
       for (let y = 0; y < side; y++) {
         const from = head * size + y * (1 + side);
         this.first[head * this.bins + y] = numbers[from];
-        this.rest.set(numbers.subarray(from + 1, from + 1 + side), (head * this.bins + y) * this.bins);
+        this.rest.set(
+          numbers.subarray(from + 1, from + 1 + side),
+          (head * this.bins + y) * this.bins,
+        );
       }
     }
     this.count = this.pooled = count;

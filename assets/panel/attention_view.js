@@ -3,7 +3,15 @@
 import { asked } from "./asked.js";
 import { AtlasPanel } from "./atlas_panel.js";
 import {
-  afterEachFrame, linkLabels, onWidth, partsOf, perFrame, setHidden, setText, whenIdle, whileMounted,
+  afterEachFrame,
+  linkLabels,
+  onWidth,
+  partsOf,
+  perFrame,
+  setHidden,
+  setText,
+  whenIdle,
+  whileMounted,
 } from "./dom.js";
 import { offerFullScreen, screenOf } from "./full_screen.js";
 import { writeHelp } from "./help.js";
@@ -97,9 +105,15 @@ export class AttentionView {
     setHidden(parts.example, !run?.example);
     const asked = run?.layers && runs.trouble === "";
     setHidden(parts.empty, count > 0 || !(asked || run === null));
-    setText(parts.empty, asked ? `Recomputing ${titleOf(runs.look).replace("One head: ", "")} …` : EMPTY);
+    setText(
+      parts.empty,
+      asked ? `Recomputing ${titleOf(runs.look).replace("One head: ", "")} …` : EMPTY,
+    );
     const pool = this.map.draw(this.theme);
-    setText(parts.pooled, pool > 1 && count ? `each pixel is the maximum of ${pool} × ${pool} weights` : "");
+    setText(
+      parts.pooled,
+      pool > 1 && count ? `each pixel is the maximum of ${pool} × ${pool} weights` : "",
+    );
     const about = explain(runs.look.mode);
     setHidden(parts.about, about === "");
     setText(parts.about, about);
@@ -125,8 +139,13 @@ export class AttentionView {
     setText(parts.words, this.caption(tokens, selection.query, row));
     parts.map.setAttribute("aria-label", `Attention map, ${runs.drawable} rows. ${text}`);
     this.table.show({
-      tokens, row, query: selection.query, shown: runs.shownRow(selection.query),
-      split: runs.splits, rowOf: (i) => runs.row(i), count: runs.drawable,
+      tokens,
+      row,
+      query: selection.query,
+      shown: runs.shownRow(selection.query),
+      split: runs.splits,
+      rowOf: (i) => runs.row(i),
+      count: runs.drawable,
     });
     this.atlas?.read();
   }
@@ -137,7 +156,9 @@ export class AttentionView {
     const { opened } = run ?? {};
     const named = Boolean(opened) && opened.layer === look.layer && opened.head === look.head;
     const words = captionOf({ tokens, query, row, split: splits, look, named });
-    return named ? `Clearest head on this text: ${titleOf(look).replace("One head: ", "")}. ${words}` : words;
+    return named
+      ? `Clearest head on this text: ${titleOf(look).replace("One head: ", "")}. ${words}`
+      : words;
   }
 
   // A text is written: what one of its heads does shows more than the layer in the middle.
@@ -148,7 +169,10 @@ export class AttentionView {
     if (run.opened === undefined) {
       run.opened = clearestHead(roles.text, run.heads);
       const { layer, head } = run.opened ?? {};
-      if (run.opened) runs.fetchMap({ mode: "head", layer, head }, () => runs.suggest({ mode: "head", layer, head }));
+      if (run.opened)
+        runs.fetchMap({ mode: "head", layer, head }, () =>
+          runs.suggest({ mode: "head", layer, head }),
+        );
     }
     const { opened } = run;
     const open = opened && runs.look.layer === opened.layer && runs.look.head === opened.head;

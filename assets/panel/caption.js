@@ -82,7 +82,10 @@ export function tellingRow(tokens, count, rowOf, role) {
   for (let i = 2; i < count; i++) {
     const row = rowOf(i);
     if (!row || !isWord(tokens[i])) continue;
-    const weight = keysOf(tokens, i, role).reduce((sum, key) => sum + (isWord(tokens[key]) ? row[key] : 0), 0);
+    const weight = keysOf(tokens, i, role).reduce(
+      (sum, key) => sum + (isWord(tokens[key]) ? row[key] : 0),
+      0,
+    );
     if (weight > most) [best, most] = [i, weight];
   }
   return best;

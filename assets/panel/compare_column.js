@@ -13,7 +13,14 @@ export class CompareColumn {
     this.title = "";
     this.runs = runsOf(`compare-${at}`);
     this.props = { channel: `compare-${at}`, value: null };
-    this.output = mountOutput(element, this.props, (_, changed) => { this.changed = changed; }, server);
+    this.output = mountOutput(
+      element,
+      this.props,
+      (_, changed) => {
+        this.changed = changed;
+      },
+      server,
+    );
     this.map = new MiniMap(this.runs, onMap);
     this.decorate(onParting);
     this.marked = null;
@@ -94,6 +101,8 @@ export class CompareColumn {
   }
 
   spanOf(at = -1) {
-    return at < 0 ? null : (this.output.flow.spanOf((this.runs.run?.status?.prompt ?? 0) + at) ?? null);
+    return at < 0
+      ? null
+      : (this.output.flow.spanOf((this.runs.run?.status?.prompt ?? 0) + at) ?? null);
   }
 }

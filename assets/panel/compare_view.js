@@ -13,7 +13,9 @@ const FULL = "compare-full"; // the store that the full map follows one column w
 export function mount(element, props, watch, server) {
   const view = new CompareView(element, server);
   watch("value", () => view.take(props.value));
-  addEventListener("gpt2-trouble", ({ detail }) => view.trouble(detail));
+  addEventListener("gpt2-trouble", (event) => {
+    view.trouble(/** @type {CustomEvent} */ (event).detail);
+  });
   view.take(props.value);
   return view;
 }
@@ -50,7 +52,10 @@ export class CompareView {
   }
 
   compare() {
-    enable("compare-stop", this.columns.some(({ progress, waits }) => waits || (progress && !progress.ended)));
+    enable(
+      "compare-stop",
+      this.columns.some(({ progress, waits }) => waits || (progress && !progress.ended)),
+    );
     this.comparePartings();
     shareColumns(this.columns);
   }
@@ -92,7 +97,7 @@ export class CompareView {
     const [first, ...others] = this.columns;
     const found = others.map((other) => partingOf(first.progress, other.progress));
     others.forEach((other, k) => {
-      other.markParting(found[k]?.second, partingSentence(found[k], first, other));
+      other.markParting(found[k]?.second, partingSentence(found[k], first));
     });
     const places = found.flatMap((parting) => (parting?.first >= 0 ? [parting.first] : []));
     first.markParting(places.length ? Math.min(...places) : undefined, "");
@@ -118,7 +123,12 @@ export class CompareView {
     if (at === null) return this.columns[before]?.map.button.focus();
     if (!parts.attention.hasChildNodes()) {
       parts.attention.append(this.template("attention").cloneNode(true));
-      mountAttention(parts.attention, { channel: FULL, value: null, headed: true }, () => {}, this.server);
+      mountAttention(
+        parts.attention,
+        { channel: FULL, value: null, headed: true },
+        () => {},
+        this.server,
+      );
     }
     setText(parts.opened, `Attention of ${this.columns[at].title}`);
     this.follow(at);

@@ -4,7 +4,9 @@
 const ESCAPE = { key: "Escape", bubbles: true };
 
 export function closeListsLeft() {
-  document.addEventListener("focusout", ({ target }) => {
-    if (target.matches("input[role=combobox]")) target.dispatchEvent(new KeyboardEvent("keydown", ESCAPE));
+  document.addEventListener("focusout", (event) => {
+    const target = /** @type {Element} */ (event.target);
+    if (target.matches("input[role=combobox]"))
+      target.dispatchEvent(new KeyboardEvent("keydown", ESCAPE));
   });
 }

@@ -2,7 +2,7 @@
 
 let unmark = () => {};
 
-/** @param {string | undefined} id the field's element; nothing takes the mark away */
+/** @param {string} [id] the field's element; nothing takes the mark away */
 export function markFault(id) {
   unmark();
   const field = id ? document.getElementById(id) : null;
@@ -29,5 +29,8 @@ export function markFault(id) {
 
 // A field in a group that is folded away is shown.
 function unfold(field) {
-  field.closest("#more-sampling")?.querySelector("button[aria-expanded=false], button.label-wrap:not(.open)")?.click();
+  field
+    .closest("#more-sampling")
+    ?.querySelector("button[aria-expanded=false], button.label-wrap:not(.open)")
+    ?.click();
 }

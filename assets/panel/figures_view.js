@@ -7,12 +7,14 @@ import { drawPlot, pictureOf } from "./plot.js";
 import { onThemeChange } from "./theme.js";
 
 const unknown = (value, text) => (value === null || value === undefined ? "–" : text(value));
-const millions = (count) => `${(count / 1e6).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} M`;
+const millions = (count) =>
+  `${(count / 1e6).toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} M`;
 
 // Few tokens make a rough number: half of its 95 % interval stands beside it.
 function speedOf({ speed, speed_error: error }) {
   const digits = speed < 10 ? 1 : 0;
-  const range = error === null || error === undefined ? "" : ` ± ${error.toFixed(error < 10 ? 1 : 0)}`;
+  const range =
+    error === null || error === undefined ? "" : ` ± ${error.toFixed(error < 10 ? 1 : 0)}`;
   return unknown(speed, (v) => v.toFixed(digits)) + range;
 }
 
@@ -26,8 +28,16 @@ export const COLUMNS = [
   { key: "memory", name: "Memory", show: (row) => bytes(row.memory) },
   { key: "precision", name: "Precision", show: (row) => row.precision },
   { key: "speed", name: "Tokens/s", show: speedOf },
-  { key: "first", name: "First token", show: (row) => unknown(row.first, (v) => `${Math.round(1000 * v)} ms`) },
-  { key: "bits_per_byte", name: "Bits per byte of the prompt", show: (row) => unknown(row.bits_per_byte, (v) => v.toFixed(4)) },
+  {
+    key: "first",
+    name: "First token",
+    show: (row) => unknown(row.first, (v) => `${Math.round(1000 * v)} ms`),
+  },
+  {
+    key: "bits_per_byte",
+    name: "Bits per byte of the prompt",
+    show: (row) => unknown(row.bits_per_byte, (v) => v.toFixed(4)),
+  },
 ];
 
 const PLOTS = [
@@ -48,7 +58,9 @@ export class FiguresView {
     this.parts = parts;
     this.rows = [];
     parts.head.append(...COLUMNS.map(({ name }) => cellOf("th", name, "col")));
-    parts.csv.addEventListener("click", () => saveFile(csvOf(this.rows), "gpt2-sizes.csv", "text/csv"));
+    parts.csv.addEventListener("click", () =>
+      saveFile(csvOf(this.rows), "gpt2-sizes.csv", "text/csv"),
+    );
     parts.json.addEventListener("click", () => {
       saveFile(JSON.stringify(this.rows, null, 2), "gpt2-sizes.json", "application/json");
     });
@@ -65,7 +77,11 @@ export class FiguresView {
     this.parts.all.hidden = false;
     const rows = this.rows.map((row) => {
       const line = document.createElement("tr");
-      line.append(...COLUMNS.map(({ show }, at) => (at ? cellOf("td", show(row)) : cellOf("th", show(row), "row"))));
+      line.append(
+        ...COLUMNS.map(({ show }, at) =>
+          at ? cellOf("td", show(row)) : cellOf("th", show(row), "row"),
+        ),
+      );
       return line;
     });
     this.parts.rows.replaceChildren(...rows);
@@ -105,6 +121,6 @@ export function csvOf(rows) {
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [keys, ...rows.map((row) => keys.map((key) => row[key]))]
-    .map((line) => line.map(quoted).join(",") + "\n")
+    .map((line) => `${line.map(quoted).join(",")}\n`)
     .join("");
 }

@@ -20,15 +20,25 @@ export function spanOf(count, growing) {
 
 /** The plan of a square map `width` CSS pixels wide. Labels need cells wide enough to read them. */
 export function planOf(width, window, split = false) {
-  const roomFor = ({ gutter, strip }) => Math.max(1, width - gutter - 1 - (split ? strip + GAP : 0));
+  const roomFor = ({ gutter, strip }) =>
+    Math.max(1, width - gutter - 1 - (split ? strip + GAP : 0));
   const labelled = roomFor(LABELLED) / window.size >= LABELLED.least;
   const { gutter, strip } = labelled ? LABELLED : width < NARROW ? NARROW_INDEXED : INDEXED;
   const side = roomFor({ gutter, strip });
   const cell = side / window.size;
   const left = width - 1 - side; // where the cells begin
   return {
-    width, window, split, gutter, left, side, cell, labelled,
-    strip: split ? strip : 0, shift: split ? 1 : 0, tick: tickOf(cell),
+    width,
+    window,
+    split,
+    gutter,
+    left,
+    side,
+    cell,
+    labelled,
+    strip: split ? strip : 0,
+    shift: split ? 1 : 0,
+    tick: tickOf(cell),
   };
 }
 

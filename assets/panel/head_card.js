@@ -9,7 +9,9 @@ export class HeadCard {
   constructor(parts, runs) {
     this.parts = parts;
     this.runs = runs;
-    this.lines = Object.entries(ALL).map(([name, { name: title, help }]) => this.line(name, title, help));
+    this.lines = Object.entries(ALL).map(([name, { name: title, help }]) =>
+      this.line(name, title, help),
+    );
     parts.probe.addEventListener("click", () => runs.roles.runProbe());
   }
 
@@ -42,6 +44,12 @@ export class HeadCard {
     parts.probe.disabled = probing;
     setText(parts.probe, probing ? "Testing …" : "Test on repeated random tokens");
     const silent = text && text.repeats === 0;
-    setText(parts.evidence, failed || (silent ? "No evidence about duplicates and induction: no token of this text repeats." : ""));
+    setText(
+      parts.evidence,
+      failed ||
+        (silent
+          ? "No evidence about duplicates and induction: no token of this text repeats."
+          : ""),
+    );
   }
 }

@@ -7,7 +7,11 @@ const PATIENCE = 5; // calls without progress; then the next message or choice t
 // need() -> request or null; pull(request) -> answer; take(answer) puts it away.
 export class Healer {
   constructor({ need, pull, take, onError, wait = WAIT }) {
-    Object.assign(this, { need, pull, take, onError, wait });
+    this.need = need;
+    this.pull = pull;
+    this.take = take;
+    this.onError = onError;
+    this.wait = wait;
     this.timer = null;
     this.busy = false;
     this.delay = wait;
@@ -16,10 +20,13 @@ export class Healer {
 
   poke(wait = this.wait) {
     if (this.busy || this.timer !== null || this.need() === null) return;
-    this.timer = setTimeout(() => {
-      this.timer = null;
-      this.run();
-    }, Math.max(wait, this.delay > this.wait ? this.delay : 0));
+    this.timer = setTimeout(
+      () => {
+        this.timer = null;
+        this.run();
+      },
+      Math.max(wait, this.delay > this.wait ? this.delay : 0),
+    );
   }
 
   async run() {

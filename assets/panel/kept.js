@@ -13,7 +13,9 @@ const UNSAFE = /[\ud800-\udfff\0]/gu;
 
 /** JSON that every server and browser can read, whatever was typed. */
 export function asJson(value) {
-  return JSON.stringify(value, (_, item) => (typeof item === "string" ? item.replace(UNSAFE, "\ufffd") : item));
+  return JSON.stringify(value, (_, item) =>
+    typeof item === "string" ? item.replace(UNSAFE, "\ufffd") : item,
+  );
 }
 let forgotten = false; // the page is about to be loaded anew, without its text
 

@@ -9,7 +9,9 @@ export class Legend {
     this.runs = runs;
     this.shown = "";
     const { scales, apart } = parts;
-    scales.replaceChildren(...Object.entries(SCALES).map(([value, { name }]) => new Option(name, value)));
+    scales.replaceChildren(
+      ...Object.entries(SCALES).map(([value, { name }]) => new Option(name, value)),
+    );
     scales.addEventListener("change", () => runs.draw({ scale: scales.value }));
     apart.addEventListener("change", () => runs.draw({ apart: apart.checked }));
   }
@@ -25,7 +27,10 @@ export class Legend {
     parts.apart.checked = runs.splits;
     parts.apart.disabled = plain;
     const most = runs.scale === "row" ? "the row's largest" : "1";
-    parts.scale.setAttribute("aria-label", `Colour scale from weight ${scale.marks[0]} to ${most}, ${scale.name}`);
+    parts.scale.setAttribute(
+      "aria-label",
+      `Colour scale from weight ${scale.marks[0]} to ${most}, ${scale.name}`,
+    );
     const marks = scale.marks.map((weight) => {
       const mark = document.createElement("span");
       mark.style.left = `${(100 * indexOf(weight, runs.scale)) / 255}%`;

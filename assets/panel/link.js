@@ -68,7 +68,11 @@ export async function linkTo(runs) {
 
 /** {look, scale, apart, pick, window, tab, text} that an address asks for, or null. */
 export function parsedLink(hash = ARRIVED) {
-  const fields = new Map(hash.slice(1).split("&").map((part) => part.split("=", 2)));
+  const parts = hash
+    .slice(1)
+    .split("&")
+    .map((part) => part.split("=", 2));
+  const fields = new Map(/** @type {[string, string][]} */ (parts));
   const found = FIELDS.map.exec(fields.get("map") ?? "");
   if (!found || !/^[\w-]*$/.test(fields.get("text") ?? "")) return null;
   const from = fields.get("v") === VERSION ? 1 : 0;
@@ -79,7 +83,15 @@ export function parsedLink(hash = ARRIVED) {
   const pick = row && { query: Number(row[1]), key: row[2] === undefined ? null : Number(row[2]) };
   const [x, y, size] = (fields.get("zoom") ?? "").split(".").map(Number);
   const window = size > 0 && isIndex(x) && isIndex(y) ? { x, y, size } : null;
-  return { look, scale, apart: apart === "1", pick, window, tab: fields.get("tab") ?? "", text: fields.get("text") ?? "" };
+  return {
+    look,
+    scale,
+    apart: apart === "1",
+    pick,
+    window,
+    tab: fields.get("tab") ?? "",
+    text: fields.get("text") ?? "",
+  };
 }
 
 /** The map that the address asks for, or null. */
@@ -111,12 +123,16 @@ export async function unpack(packed, most = MOST) {
   if (packed.length > 2 * most) throw new Error("too long a link");
   const binary = atob(packed.replaceAll("-", "+").replaceAll("_", "/"));
   const bytes = Uint8Array.from(binary, (c) => c.charCodeAt(0));
-  return new TextDecoder().decode(await through(bytes, new DecompressionStream("deflate-raw"), most));
+  return new TextDecoder().decode(
+    await through(bytes, new DecompressionStream("deflate-raw"), most),
+  );
 }
 
 // Stops as soon as there is more than `most`.
 async function through(source, stream, most = Infinity) {
-  const reader = inSlices(new Uint8Array(await new Blob([source]).arrayBuffer())).pipeThrough(stream).getReader();
+  const reader = inSlices(new Uint8Array(await new Blob([source]).arrayBuffer()))
+    .pipeThrough(stream)
+    .getReader();
   const parts = [];
   let size = 0;
   for (;;) {
@@ -133,11 +149,14 @@ async function through(source, stream, most = Infinity) {
 
 function inSlices(bytes) {
   let at = 0;
-  return new ReadableStream({
-    pull(controller) {
-      if (at >= bytes.length) return controller.close();
-      controller.enqueue(bytes.subarray(at, at + SLICE));
-      at += SLICE;
+  return new ReadableStream(
+    {
+      pull(controller) {
+        if (at >= bytes.length) return controller.close();
+        controller.enqueue(bytes.subarray(at, at + SLICE));
+        at += SLICE;
+      },
     },
-  }, { highWaterMark: 0 });
+    { highWaterMark: 0 },
+  );
 }

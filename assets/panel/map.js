@@ -17,6 +17,8 @@ const GRID_FROM = 6; // CSS pixels per cell from which cells are kept apart by a
  * @property {(i: number) => Float32Array} shownOf the same, as drawn @property {boolean} split
  * @property {string} scale @property {object[]} tokens @property {string} key names the map
  * @property {{query: number, key: number|null}} selection
+ * @property {Record<string, string>} colors @property {Uint32Array} pixels 256 colours
+ * @property {string} mono the font of tokens and numbers
  */
 export class AttentionMap {
   /**
@@ -45,8 +47,19 @@ export class AttentionMap {
     this.fit(Math.round(width * ratio));
     const { count, tokens } = view;
     const unnamed = tokens.length < count ? tokens.length : "";
-    const as = [view.key, view.span, width, ratio, window.x, window.y, window.size, split, view.scale,
-      view.colors.card, unnamed].join();
+    const as = [
+      view.key,
+      view.span,
+      width,
+      ratio,
+      window.x,
+      window.y,
+      window.size,
+      split,
+      view.scale,
+      view.colors.card,
+      unnamed,
+    ].join();
     const same = as === this.drawn.as && count >= this.drawn.count;
     if (!same || count > this.drawn.count) this.drawBase(view, same ? this.drawn.count : 0);
     this.drawn = { as, count };
@@ -75,8 +88,18 @@ export class AttentionMap {
     c.setTransform(ratio, 0, 0, ratio, 0, 0);
     const limit = Math.floor(plan.side * ratio);
     const { shift } = plan;
-    this.raster = fill(this.raster, { ...view, shift, limit, levelsOf: (i) => this.levelsOf(view, i) });
-    const { rows, columns, strip } = bandsOf(plan, Math.max(0, from - 2 * this.raster.pool), count, ratio);
+    this.raster = fill(this.raster, {
+      ...view,
+      shift,
+      limit,
+      levelsOf: (i) => this.levelsOf(view, i),
+    });
+    const { rows, columns, strip } = bandsOf(
+      plan,
+      Math.max(0, from - 2 * this.raster.pool),
+      count,
+      ratio,
+    );
     for (const band of from === 0 ? [wholeOf(plan)] : [rows, columns]) {
       within(c, band, () => this.drawCells(c, view));
     }
@@ -147,7 +170,11 @@ export class AttentionMap {
     c.font = `${DIGITS}px ${mono}`;
     c.textAlign = "center";
     c.textBaseline = "middle";
-    for (let i = Math.floor(window.y); plan.labelled && i < Math.min(count, window.y + window.size); i++) {
+    for (
+      let i = Math.floor(window.y);
+      plan.labelled && i < Math.min(count, window.y + window.size);
+      i++
+    ) {
       c.fillStyle = colors.card;
       c.fillRect(plan.gutter, yOf(plan, i + 1) - 0.5, plan.strip, 1);
       const middle = yOf(plan, i + 0.5);
@@ -181,7 +208,14 @@ export class AttentionMap {
     const left = apart ? plan.gutter : xOf(plan, key);
     const wide = apart ? plan.strip : thick;
     if (!apart && left < plan.left - 1) return;
-    this.outline(left, yOf(plan, key), wide, yOf(plan, count) - yOf(plan, key), colors.warm, [3, 3]);
+    this.outline(
+      left,
+      yOf(plan, key),
+      wide,
+      yOf(plan, count) - yOf(plan, key),
+      colors.warm,
+      [3, 3],
+    );
     this.outline(left, yOf(plan, query), wide, thick, colors.ink);
   }
 

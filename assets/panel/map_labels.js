@@ -48,7 +48,7 @@ export function drawCaption(c, { colors, sans }) {
   c.font = `10px ${sans}`;
   c.textAlign = "left";
   c.textBaseline = "top";
-  CAPTION.forEach((words, line) => c.fillText(words, 0, 1 + 13 * line));
+  for (const [line, words] of CAPTION.entries()) c.fillText(words, 0, 1 + 13 * line);
 }
 
 /** The selected row and column in the accent colour, over what stood there. */
@@ -67,11 +67,15 @@ export function markLabels(c, plan, { count, tokens, selection, shownOf, colors,
   c.font = `${size}px ${mono}`;
   c.rotate(-Math.PI / 2);
   c.textAlign = "left";
-  const write = (k, color) => writeOver(c, text(k), -rowEnd(plan), columnMiddle(plan, k), { ...cover(k), color });
-  const inSightOf = (k) => k < count && k >= plan.shift && within(plan, k - plan.shift, plan.window.x);
+  const write = (k, color) =>
+    writeOver(c, text(k), -rowEnd(plan), columnMiddle(plan, k), { ...cover(k), color });
+  const inSightOf = (k) =>
+    k < count && k >= plan.shift && within(plan, k - plan.shift, plan.window.x);
   const chosen = key !== null && inSightOf(key) ? [key] : [];
   // Where only numbers stand, the columns that the row reads most get their words too.
-  for (const k of plan.labelled ? [] : apart(plan, chosen, mostOf(plan, shownOf, query, count).filter(inSightOf))) {
+  for (const k of plan.labelled
+    ? []
+    : apart(plan, chosen, mostOf(plan, shownOf, query, count).filter(inSightOf))) {
     write(k, colors.ink);
   }
   for (const k of chosen) write(k, colors.accent);
@@ -80,7 +84,11 @@ export function markLabels(c, plan, { count, tokens, selection, shownOf, colors,
 
 function mostOf(plan, shownOf, query, count) {
   const row = query >= 0 && query < count ? shownOf(query) : null;
-  return row ? strongest(row, COLUMNS, plan.shift).filter(({ weight }) => weight >= LEAST).map(({ index }) => index) : [];
+  return row
+    ? strongest(row, COLUMNS, plan.shift)
+        .filter(({ weight }) => weight >= LEAST)
+        .map(({ index }) => index)
+    : [];
 }
 
 // Those whose labels would not touch one that stands there already.
@@ -95,10 +103,12 @@ function apart(plan, placed, wanted) {
 
 // How far before and after its middle a label covers what stood there: a number that it touches is
 // covered whole.
+/** @returns {[number, number]} */
 function reachOf({ labelled, tick, cell }, i, half) {
   if (labelled) return [half, half];
   const past = (i % tick) * cell;
-  return [past, tick * cell - past].map((away) => (away < 2 * half ? away + half : half));
+  const reach = (away) => (away < 2 * half ? away + half : half);
+  return [reach(past), reach(tick * cell - past)];
 }
 
 function writeOver(c, text, x, y, { room, reach: [before, after], colors, color = colors.accent }) {
@@ -142,4 +152,3 @@ export function textOf(plan, tokens, i, size = sizeOf(plan)) {
   const index = ` ${i}`;
   return shorten(labelOf(tokens[i]), room - index.length) + index;
 }
-

@@ -77,7 +77,9 @@ export class MapPanel {
     const query = Math.max(0, selection.query);
     const point = about ?? { x: (selection.key ?? query / 2) + 0.5, y: query + 0.5 };
     const next = zoomed(this.shown, factor, point, this.span);
-    this.look(isWhole(next, this.span) ? null : about ? next : revealing(next, selection, this.span));
+    this.look(
+      isWhole(next, this.span) ? null : about ? next : revealing(next, selection, this.span),
+    );
   }
 
   pan(dx, dy) {
@@ -126,7 +128,10 @@ export class MapPanel {
 /** What a map is drawn from. */
 export function viewOf(runs, window, span, width, theme, ratio = Math.max(1, devicePixelRatio)) {
   return {
-    width, ratio, span, window,
+    width,
+    ratio,
+    span,
+    window,
     key: `${runs.run?.id} ${runs.key}`,
     count: runs.drawable,
     split: runs.splits,

@@ -64,7 +64,8 @@ function far(a, b) {
 function pinch(panel, fingers, moving, to) {
   const [, other] = [...fingers].find(([id]) => id !== moving);
   const before = fingers.get(moving);
-  const factor = Math.hypot(to.x - other.x, to.y - other.y) / Math.hypot(before.x - other.x, before.y - other.y);
+  const factor =
+    Math.hypot(to.x - other.x, to.y - other.y) / Math.hypot(before.x - other.x, before.y - other.y);
   if (!Number.isFinite(factor) || factor <= 0) return false;
   panel.zoom(factor, panel.place((to.x + other.x) / 2, (to.y + other.y) / 2));
   return true;

@@ -53,6 +53,8 @@ export function keyOf({ mode, layer, head }) {
 export function titleOf({ mode, layer, head }) {
   const where = needsHead(mode)
     ? `layer ${layer + 1}, head ${head + 1}`
-    : needsLayer(mode) ? `layer ${layer + 1}` : "";
+    : needsLayer(mode)
+      ? `layer ${layer + 1}`
+      : "";
   return where ? `${MODES[mode]}: ${where}` : MODES[mode];
 }

@@ -25,7 +25,10 @@ export class MiniMap {
     this.button.append(this.canvas, this.words);
     this.button.addEventListener("click", onOpen);
     this.expand(false);
-    this.drawSoon = atMostEvery(GAP, atLeisure(() => this.draw()));
+    this.drawSoon = atMostEvery(
+      GAP,
+      atLeisure(() => this.draw()),
+    );
     runs.subscribe((kind) => kind !== "selection" && this.drawSoon());
     this.theme = null; // to read it is dear
     onThemeChange(() => {
@@ -47,7 +50,8 @@ export class MiniMap {
     const count = runs.drawable;
     setHidden(button, count === 0);
     if (count === 0 || !button.isConnected) return;
-    const theme = (this.theme ??= readTheme(button));
+    this.theme ??= readTheme(button);
+    const { theme } = this;
     const looked = `${runs.run.id} ${runs.key} ${runs.splits} ${theme.colors.card}`;
     if (looked !== this.shown) this.raster = null;
     this.shown = looked;
@@ -65,7 +69,15 @@ export class MiniMap {
       return { levels: indexRow(row, runs.scale, new Uint8Array(row.length)), first: 0 };
     };
     const shift = runs.splits ? 1 : 0;
-    this.raster = fill(this.raster, { span, window, limit: 64, pixels: theme.pixels, shift, count, levelsOf });
+    this.raster = fill(this.raster, {
+      span,
+      window,
+      limit: 64,
+      pixels: theme.pixels,
+      shift,
+      count,
+      levelsOf,
+    });
     this.raster.drawOn(context, window, 0, 0, size);
   }
 }

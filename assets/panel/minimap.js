@@ -44,7 +44,13 @@ export class Minimap {
       const row = view.shownOf(i);
       return { levels: indexRow(row, scale, new Uint8Array(row.length)), first: 0 };
     };
-    this.raster = fill(this.raster, { ...view, window: whole(span), shift: split ? 1 : 0, limit: size, levelsOf });
+    this.raster = fill(this.raster, {
+      ...view,
+      window: whole(span),
+      shift: split ? 1 : 0,
+      limit: size,
+      levelsOf,
+    });
     const c = canvas.getContext("2d");
     c.fillStyle = colors.masked;
     c.fillRect(0, 0, size, size);
@@ -53,6 +59,11 @@ export class Minimap {
     c.strokeStyle = colors.warm;
     c.lineWidth = 2 * ratio;
     const side = Math.min(window.size, count) * unit;
-    c.strokeRect(window.x * unit + ratio, window.y * unit + ratio, side - 2 * ratio, side - 2 * ratio);
+    c.strokeRect(
+      window.x * unit + ratio,
+      window.y * unit + ratio,
+      side - 2 * ratio,
+      side - 2 * ratio,
+    );
   }
 }

@@ -39,8 +39,13 @@ export class NextTokens {
       body.append(this.row(labelOf(token), before, after, written === token));
     }
     const rest = vocabulary - likeliest.length;
-    body.append(this.row(`${whole(rest)} others`, othersOf(likeliest, 1), othersOf(likeliest, 2)));
-    body.lastChild.classList.add("others");
+    const others = this.row(
+      `${whole(rest)} others`,
+      othersOf(likeliest, 1),
+      othersOf(likeliest, 2),
+    );
+    others.classList.add("others");
+    body.append(others);
     const foot = document.createElement("p");
     const left = `${whole(kept)} of ${whole(vocabulary)} tokens left`;
     setText(foot, `Uncertainty ${entropy.toFixed(2)} bits · ${left}`);

@@ -8,7 +8,8 @@ export function asCsv(runs) {
   const lines = ["query,query_token,key,key_token,weight"];
   const names = runs.run.tokens.items.map((token) => quoted(labelOf(token)));
   for (let i = 0; i < runs.drawable; i++) {
-    runs.row(i).forEach((weight, j) => lines.push(`${i},${names[i]},${j},${names[j]},${short(weight)}`));
+    for (const [j, weight] of runs.row(i).entries())
+      lines.push(`${i},${names[i]},${j},${names[j]},${short(weight)}`);
   }
   return `${lines.join("\r\n")}\r\n`;
 }
@@ -18,11 +19,21 @@ export function asJson(runs) {
   const rows = Array.from({ length: runs.drawable }, (_, i) => Array.from(runs.row(i), short));
   const { layer, head, mode } = look;
   return JSON.stringify({
-    title: titleOf(look), about: explain(mode), mode, layer: layer + 1, head: head + 1,
-    layers: run.layers, heads: run.heads, size: run.status?.size ?? null,
-    seed: run.status?.stats?.seed ?? null, prompt_tokens: run.status?.prompt ?? null,
-    tokens: run.tokens.items, weights: rows, rounding: "weights are rounded to one byte (error at most 0.012)",
-    roles: roles.text && { ...roles.text, run: undefined }, probe: roles.probe && { ...roles.probe, run: undefined },
+    title: titleOf(look),
+    about: explain(mode),
+    mode,
+    layer: layer + 1,
+    head: head + 1,
+    layers: run.layers,
+    heads: run.heads,
+    size: run.status?.size ?? null,
+    seed: run.status?.stats?.seed ?? null,
+    prompt_tokens: run.status?.prompt ?? null,
+    tokens: run.tokens.items,
+    weights: rows,
+    rounding: "weights are rounded to one byte (error at most 0.012)",
+    roles: roles.text && { ...roles.text, run: undefined },
+    probe: roles.probe && { ...roles.probe, run: undefined },
   });
 }
 

@@ -13,7 +13,13 @@ export function open(page) {
   const { look, atlas, tokens } = data;
   const status = data.status ?? { prompt: tokens.length, state: "done", note: "", stats: null };
   const output = { ...status, run: atlas.run, start: 0, tokens, n: tokens.length };
-  const attention = { ...atlas, view: { ...atlas.view, ...look }, start: 0, rows: "", example: data.example };
+  const attention = {
+    ...atlas,
+    view: { ...atlas.view, ...look },
+    start: 0,
+    rows: "",
+    example: data.example,
+  };
   const runs = runsOf();
   runs.start({ look, scale: data.scale, apart: data.apart });
   const idle = () => {};

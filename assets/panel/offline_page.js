@@ -16,26 +16,34 @@ const IMPORTS = /(from\s+|import\s+)"\.\/([\w.]+)"/g;
 export async function offlinePage(runs, say) {
   const data = await gather(runs, say);
   const [modules, styles, output, attention] = await Promise.all([
-    allModules("offline.js"), allStyles(),
-    textOf("output_view.html"), textOf("attention_view.html"),
+    allModules("offline.js"),
+    allStyles(),
+    textOf("output_view.html"),
+    textOf("attention_view.html"),
   ]);
   const map = { imports: {} };
-  for (const [name, source] of modules) map.imports[`panel/${name}`] = `data:text/javascript;base64,${base64(source)}`;
+  for (const [name, source] of modules)
+    map.imports[`panel/${name}`] = `data:text/javascript;base64,${base64(source)}`;
   const title = captionOf(runs);
   const home = location.origin + location.pathname;
   const dark = document.body.classList.contains("dark") ? ' class="dark"' : "";
-  return new Blob([`<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>${escape(title)}</title>
+  return new Blob(
+    [
+      `<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>${escaped(title)}</title>
 <style>${styles} body { margin: 0 auto; max-width: 1100px; padding: 16px; background: var(--paper); }
 main { display: grid; gap: 16px; }
 header { font: 15px/1.5 var(--sans); color: var(--quiet); } header h1 { margin: 0; font-size: 18px; color: var(--ink); }
 header p { margin: 2px 0 0; } header a { color: var(--accent); }</style>
 <script type="importmap">${JSON.stringify(map)}</${"script"}></head><body${dark}><main>
-<header><h1>${escape(title)}</h1><p>Saved from <a href="${escape(home)}">GPT-2, from scratch</a>. It opens without a network.</p></header>
+<header><h1>${escaped(title)}</h1><p>Saved from <a href="${escaped(home)}">GPT-2, from scratch</a>. It opens without a network.</p></header>
 <div id="output">${output}</div><div id="attention">${attention}</div></main>
 <script type="application/json" id="data">${JSON.stringify(data).replaceAll("<", "\\u003c")}</${"script"}>
 <script type="module">import { open } from "panel/offline.js"; open(document);</${"script"}>
-</body></html>`], { type: "text/html;charset=utf-8" });
+</body></html>`,
+    ],
+    { type: "text/html;charset=utf-8" },
+  );
 }
 
 // The panel's modules by name, each reachable from the first, imports under the map's names.
@@ -78,8 +86,16 @@ async function gather(runs, say) {
   }
   const atlas = await asked(runs, { view: look, start: run.rowCount, atlas: true });
   return {
-    status: run.status, tokens: run.tokens.items, look, maps, atlas, example: run.example,
-    scale: runs.scale, apart: runs.apart, roles: runs.roles.text, probe: runs.roles.probe,
+    status: run.status,
+    tokens: run.tokens.items,
+    look,
+    maps,
+    atlas,
+    example: run.example,
+    scale: runs.scale,
+    apart: runs.apart,
+    roles: runs.roles.text,
+    probe: runs.roles.probe,
   };
 }
 
@@ -87,9 +103,15 @@ async function gather(runs, say) {
 function viewsOf({ layers, heads }, look, most) {
   const head = (layer) => (_, h) => ({ mode: "head", layer, head: h });
   const all = [
-    look, ...Array.from({ length: heads }, head(look.layer)),
-    ...["mean", "max", "all_mean", "all_max", "rollout", "value"].map((mode) => ({ ...look, mode })),
-    ...Array.from({ length: layers }, (_, layer) => Array.from({ length: heads }, head(layer))).flat(),
+    look,
+    ...Array.from({ length: heads }, head(look.layer)),
+    ...["mean", "max", "all_mean", "all_max", "rollout", "value"].map((mode) => ({
+      ...look,
+      mode,
+    })),
+    ...Array.from({ length: layers }, (_, layer) =>
+      Array.from({ length: heads }, head(layer)),
+    ).flat(),
   ];
   return [...new Map(all.map((view) => [keyOf(view), view])).values()].slice(0, Math.max(1, most));
 }
@@ -114,7 +136,7 @@ async function asked(runs, request) {
   return answer;
 }
 
-function escape(text) {
+function escaped(text) {
   return text.replace(/[&<>"]/g, (c) => `&#${c.codePointAt(0)};`);
 }
 

@@ -4,7 +4,13 @@ import { keepAddress } from "./address.js";
 import { answered, speakThrough } from "./asked.js";
 import { Breadcrumb } from "./breadcrumb.js";
 import {
-  afterEachFrame, linkLabels, partsOf, perFrame, setHidden, setText, whileMounted,
+  afterEachFrame,
+  linkLabels,
+  partsOf,
+  perFrame,
+  setHidden,
+  setText,
+  whileMounted,
 } from "./dom.js";
 import { closeListsLeft } from "./dropdowns.js";
 import { clamp } from "./geometry.js";
@@ -106,7 +112,8 @@ export class OutputView {
     setHidden(this.parts.example, !example);
     if (example && this.flow.show(run.tokens.items.slice(0, run.tokens.ready), 0)) this.markLater();
     if (status) {
-      if (this.flow.show(run.tokens.items.slice(0, run.tokens.ready), status.prompt)) this.markLater();
+      if (this.flow.show(run.tokens.items.slice(0, run.tokens.ready), status.prompt))
+        this.markLater();
       if (status.prompt !== this.prompt) this.flow.markPrompt(status.prompt);
       this.prompt = status.prompt;
       this.guesses.show(run.guesses, run.draft);
@@ -173,7 +180,9 @@ export class OutputView {
     });
     text.addEventListener("keydown", (event) => this.key(event));
     copy.addEventListener("click", () => this.copy());
-    save.addEventListener("click", () => saveText(this.text(), `gpt2-${this.runs.run.id.slice(0, 8)}.txt`));
+    save.addEventListener("click", () =>
+      saveText(this.text(), `gpt2-${this.runs.run.id.slice(0, 8)}.txt`),
+    );
   }
 
   pickAt(event) {

@@ -60,10 +60,11 @@ function wordAt({ tokens }, at) {
   return text.trim() === "" ? labelOf(token) : text.trim();
 }
 
-export function partingSentence(parting, first, second) {
+export function partingSentence(parting, first) {
   if (!parting) return "";
   const { same, words } = parting;
-  const after = same === 0 ? "at the first token" : same === 1 ? "after 1 token" : `after ${same} tokens`;
+  const after =
+    same === 0 ? "at the first token" : same === 1 ? "after 1 token" : `after ${same} tokens`;
   const [theirs, own] = words.map((word) => (word === null ? null : `“${word}”`));
   if (own === null) return `Ends ${after}, where ${first.title} continues with ${theirs}.`;
   if (theirs === null) return `Continues ${after} with ${own}, where ${first.title} ends.`;

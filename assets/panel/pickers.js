@@ -6,7 +6,9 @@ import { ROLES } from "./roles.js";
 
 export class Pickers {
   constructor({ mode, layer, head }, runs) {
-    Object.assign(this, { mode, layer, head });
+    this.mode = mode;
+    this.layer = layer;
+    this.head = head;
     mode.replaceChildren(...Object.entries(MODES).map(([value, text]) => new Option(text, value)));
     mode.addEventListener("change", () => runs.choose({ mode: mode.value }));
     layer.addEventListener("change", () => runs.choose({ layer: Number(layer.value) }));
@@ -17,7 +19,8 @@ export class Pickers {
     if (!run?.layers) return;
     this.mode.disabled = false;
     this.mode.value = look.mode;
-    const named = roles.text?.role.slice(look.layer * run.heads, (look.layer + 1) * run.heads) ?? [];
+    const named =
+      roles.text?.role.slice(look.layer * run.heads, (look.layer + 1) * run.heads) ?? [];
     offer(this.layer, run.layers, look.layer, needsLayer(look.mode));
     offer(this.head, run.heads, look.head, needsHead(look.mode), named);
   }
@@ -29,7 +32,8 @@ function offer(select, count, chosen, used, roles = []) {
     const role = ROLES[roles[i]]?.name;
     return `${i + 1} of ${count}${role ? ` · ${role.toLowerCase()}` : ""}`;
   });
-  if (select.options.length !== count) select.replaceChildren(...texts.map((text, i) => new Option(text, i)));
+  if (select.options.length !== count)
+    select.replaceChildren(...texts.map((text, i) => new Option(text, String(i))));
   texts.forEach((text, i) => {
     if (select.options[i].text !== text) select.options[i].text = text;
   });

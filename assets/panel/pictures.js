@@ -47,14 +47,17 @@ function drawScale(c, runs, theme) {
   });
   c.fillStyle = theme.colors.quiet;
   c.font = `12px ${theme.sans}`;
-  for (const mark of SCALES[runs.scale].marks) c.fillText(String(mark), EDGE + indexOf(mark, runs.scale), top + 26);
+  for (const mark of SCALES[runs.scale].marks)
+    c.fillText(String(mark), EDGE + indexOf(mark, runs.scale), top + 26);
   c.fillText(words(runs), EDGE + 290, top + 10);
 }
 
 /** What the picture is of: model, seed, map. */
 export function captionOf({ run, look }) {
   const { status } = run;
-  const text = status ? `GPT-2 ${status.size ?? ""}, seed ${status.stats?.seed ?? "–"}` : "GPT-2, example";
+  const text = status
+    ? `GPT-2 ${status.size ?? ""}, seed ${status.stats?.seed ?? "–"}`
+    : "GPT-2, example";
   return `${titleOf(look)} · ${text} · ${run.rowCount} tokens`;
 }
 
@@ -76,7 +79,7 @@ export function asSvg(runs, theme) {
     `height="${canvas.height * scale}" preserveAspectRatio="none" style="image-rendering:pixelated"/>`;
   const parts = [
     `<rect width="100%" height="100%" fill="${colors.card}"/>`,
-    `<text x="${EDGE}" y="29" font-size="17" font-weight="600" fill="${colors.ink}">${escape(captionOf(runs))}</text>`,
+    `<text x="${EDGE}" y="29" font-size="17" font-weight="600" fill="${colors.ink}">${escaped(captionOf(runs))}</text>`,
     `<g transform="translate(${EDGE} ${HEAD})">`,
     `<polygon fill="${colors.masked}" points="${plan.left},${plan.gutter} ${right},${plan.gutter} ${right},${bottom} ${plan.left},${yOf(plan, plan.shift)}"/>`,
     image(raster.canvas.canvas, plan.left, raster.side * scale),
@@ -86,7 +89,8 @@ export function asSvg(runs, theme) {
     ...ramp(runs, theme),
   ];
   return (
-    `<svg xmlns="http:` + `//www.w3.org/2000/svg" width="${SIDE + 2 * EDGE}" height="${SIDE + HEAD + FOOT + EDGE}" ` +
+    `<svg xmlns="http:` +
+    `//www.w3.org/2000/svg" width="${SIDE + 2 * EDGE}" height="${SIDE + HEAD + FOOT + EDGE}" ` +
     `font-family="sans-serif">${parts.join("")}</svg>`
   );
 }
@@ -95,13 +99,20 @@ function labels(plan, { count, tokens }, colors) {
   const size = plan.labelled ? sizeOf(plan) : 10;
   const step = plan.labelled ? 1 : plan.tick;
   const style = `font-family="monospace" font-size="${size}" fill="${colors.quiet}" dominant-baseline="central"`;
-  const text = (i) => escape(plan.labelled ? textOf(plan, tokens, i) : String(i));
-  const out = CAPTION.map((words, line) => `<text y="${10 + 13 * line}" font-size="10" fill="${colors.quiet}">${words}</text>`);
+  const text = (i) => escaped(plan.labelled ? textOf(plan, tokens, i) : String(i));
+  const out = CAPTION.map(
+    (words, line) =>
+      `<text y="${10 + 13 * line}" font-size="10" fill="${colors.quiet}">${words}</text>`,
+  );
   for (let i = 0; i < count; i += step) {
-    out.push(`<text x="${plan.gutter - 5}" y="${yOf(plan, i + 0.5)}" text-anchor="end" ${style}>${text(i)}</text>`);
+    out.push(
+      `<text x="${plan.gutter - 5}" y="${yOf(plan, i + 0.5)}" text-anchor="end" ${style}>${text(i)}</text>`,
+    );
     if (i < plan.shift) continue;
     const x = xOf(plan, i + 0.5);
-    out.push(`<text transform="translate(${x} ${plan.gutter - 5}) rotate(-90)" ${style}>${text(i)}</text>`);
+    out.push(
+      `<text transform="translate(${x} ${plan.gutter - 5}) rotate(-90)" ${style}>${text(i)}</text>`,
+    );
   }
   return out;
 }
@@ -109,14 +120,21 @@ function labels(plan, { count, tokens }, colors) {
 function ramp(runs, theme) {
   const top = HEAD + SIDE + 14;
   const colors = rampColors(themeOf(document.body));
-  const bars = colors.map((rgb, x) => `<rect x="${EDGE + x}" y="${top}" width="1.5" height="10" fill="rgb(${rgb})"/>`);
+  const bars = colors.map(
+    (rgb, x) => `<rect x="${EDGE + x}" y="${top}" width="1.5" height="10" fill="rgb(${rgb})"/>`,
+  );
   const style = `font-size="12" fill="${theme.colors.quiet}"`;
   const marks = SCALES[runs.scale].marks.map(
-    (mark) => `<text x="${EDGE + indexOf(mark, runs.scale)}" y="${top + 26}" ${style}>${mark}</text>`,
+    (mark) =>
+      `<text x="${EDGE + indexOf(mark, runs.scale)}" y="${top + 26}" ${style}>${mark}</text>`,
   );
-  return [...bars, ...marks, `<text x="${EDGE + 290}" y="${top + 10}" ${style}>${escape(words(runs))}</text>`];
+  return [
+    ...bars,
+    ...marks,
+    `<text x="${EDGE + 290}" y="${top + 10}" ${style}>${escaped(words(runs))}</text>`,
+  ];
 }
 
-function escape(text) {
+function escaped(text) {
   return text.replace(/[&<>"]/g, (c) => `&#${c.codePointAt(0)};`);
 }

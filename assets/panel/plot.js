@@ -9,9 +9,19 @@ const letters = document.createElement("canvas").getContext("2d");
 // plot: {title, hint, points: [{x, y, low, high, name, label}], low and high where y is uncertain, zero: whether the scale begins there, width, style}
 export function drawPlot({ title, hint, points, zero, width, style }) {
   const ink = (name) => style.getPropertyValue(name).trim();
-  const colors = { ink: ink("--ink"), quiet: ink("--quiet"), line: ink("--line"), accent: ink("--accent"), card: ink("--card") };
+  const colors = {
+    ink: ink("--ink"),
+    quiet: ink("--quiet"),
+    line: ink("--line"),
+    accent: ink("--accent"),
+    card: ink("--card"),
+  };
   const svg = node("svg", {
-    viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "font-family": FONT,
+    viewBox: `0 0 ${width} ${HEIGHT}`,
+    width,
+    height: HEIGHT,
+    role: "img",
+    "font-family": FONT,
   });
   svg.append(named("title", `${title}: ${points.map((p) => `${p.name} ${p.label}`).join(", ")}`));
   svg.append(node("rect", { width, height: HEIGHT, fill: colors.card }));
@@ -21,13 +31,37 @@ export function drawPlot({ title, hint, points, zero, width, style }) {
   const values = points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y]);
   const y = linearScale(zero ? [0, ...values] : values, HEIGHT - EDGE.bottom, EDGE.top);
   for (const tick of y.ticks) {
-    svg.append(node("line", { x1: EDGE.left, x2: width - EDGE.right, y1: y.at(tick), y2: y.at(tick), stroke: colors.line }));
-    svg.append(words(y.format(tick), EDGE.left - 8, y.at(tick) + 4, { fill: colors.quiet, size: 12, anchor: "end" }));
+    svg.append(
+      node("line", {
+        x1: EDGE.left,
+        x2: width - EDGE.right,
+        y1: y.at(tick),
+        y2: y.at(tick),
+        stroke: colors.line,
+      }),
+    );
+    svg.append(
+      words(y.format(tick), EDGE.left - 8, y.at(tick) + 4, {
+        fill: colors.quiet,
+        size: 12,
+        anchor: "end",
+      }),
+    );
   }
-  svg.append(words("parameters", width / 2, HEIGHT - 4, { fill: colors.quiet, size: 12, anchor: "middle" }));
+  svg.append(
+    words("parameters", width / 2, HEIGHT - 4, { fill: colors.quiet, size: 12, anchor: "middle" }),
+  );
   const ordered = [...points].sort((a, b) => a.x - b.x);
   const path = ordered.map((p) => `${x.at(p.x).toFixed(1)},${y.at(p.y).toFixed(1)}`).join(" ");
-  svg.append(node("polyline", { points: path, fill: "none", stroke: colors.accent, "stroke-width": 1.5, opacity: 0.5 }));
+  svg.append(
+    node("polyline", {
+      points: path,
+      fill: "none",
+      stroke: colors.accent,
+      "stroke-width": 1.5,
+      opacity: 0.5,
+    }),
+  );
   const places = ordered.map((point) => ({ point, x: x.at(point.x), y: y.at(point.y) }));
   for (const place of places) {
     svg.append(...rangeOf(place, y, colors));
@@ -68,14 +102,21 @@ function labelsOf(places, colors, width) {
       const style = { fill: colors.quiet, size: 12, anchor: "middle" };
       marks.push({ end: x + half, node: words(mark, x, HEIGHT - EDGE.bottom + 17, style) });
     }
-    return words(text, best.middle, best.base, { fill: colors.ink, size: 12, anchor: "middle", weight: 600, rim: colors.card });
+    return words(text, best.middle, best.base, {
+      fill: colors.ink,
+      size: 12,
+      anchor: "middle",
+      weight: 600,
+      rim: colors.card,
+    });
   });
   return [...marks.map((mark) => mark.node), ...labels];
 }
 
 // How much of a box is taken already, in square pixels; what leaves the plot counts as taken.
 function crowd(box, taken) {
-  const outside = Math.max(0, EDGE.top - 16 - box.top) + Math.max(0, box.bottom - (HEIGHT - EDGE.bottom));
+  const outside =
+    Math.max(0, EDGE.top - 16 - box.top) + Math.max(0, box.bottom - (HEIGHT - EDGE.bottom));
   const covered = taken.map((other) => {
     const across = Math.min(box.to, other.to) - Math.max(box.from, other.from);
     const down = Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top);
@@ -91,13 +132,16 @@ function widthOf(text, weight = 400) {
 }
 
 function short(count) {
-  return count >= 1e9 ? `${(count / 1e9).toFixed(1)} B` : `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)} M`;
+  return count >= 1e9
+    ? `${(count / 1e9).toFixed(1)} B`
+    : `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)} M`;
 }
 
 export function logScale(values, from, to) {
   const low = Math.log(Math.min(...values));
   const high = Math.log(Math.max(...values));
-  const at = (value) => (high > low ? from + ((Math.log(value) - low) / (high - low)) * (to - from) : (from + to) / 2);
+  const at = (value) =>
+    high > low ? from + ((Math.log(value) - low) / (high - low)) * (to - from) : (from + to) / 2;
   return { at };
 }
 
@@ -110,7 +154,8 @@ export function linearScale(values, from, to) {
   const low = Math.floor((start || 0) / step) * step;
   const high = Math.max(low + step, Math.ceil(most / step - 1e-9) * step);
   const ticks = [];
-  for (let tick = low; tick <= high + step / 2; tick += step) ticks.push(Number(tick.toPrecision(12)));
+  for (let tick = low; tick <= high + step / 2; tick += step)
+    ticks.push(Number(tick.toPrecision(12)));
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9)); // so that no two marks read alike
   return {
     ticks,
@@ -128,7 +173,12 @@ function roundStep(rough) {
 export function pictureOf(box) {
   const plots = [...box.querySelectorAll("svg")];
   const width = Math.max(...plots.map((plot) => Number(plot.getAttribute("width"))));
-  const all = node("svg", { xmlns: NS, width, height: plots.length * HEIGHT, viewBox: `0 0 ${width} ${plots.length * HEIGHT}` });
+  const all = node("svg", {
+    xmlns: NS,
+    width,
+    height: plots.length * HEIGHT,
+    viewBox: `0 0 ${width} ${plots.length * HEIGHT}`,
+  });
   plots.forEach((plot, at) => {
     const copy = plot.cloneNode(true);
     copy.setAttribute("y", at * HEIGHT);
@@ -149,10 +199,27 @@ function named(name, text) {
   return made;
 }
 
-// rim: the ground's colour around the letters, where a line may pass behind them.
+/**
+ * @param {string} text @param {number} x @param {number} y
+ * @param {{fill: string, size: number, anchor?: string, weight?: number, rim?: string}} style rim: the
+ *   ground's colour around the letters, where a line may pass behind them
+ */
 function words(text, x, y, { fill, size, anchor = "start", weight = 400, rim }) {
-  const around = rim && { stroke: rim, "stroke-width": 4, "stroke-linejoin": "round", "paint-order": "stroke" };
-  const made = node("text", { x, y, fill, "font-size": size, "text-anchor": anchor, "font-weight": weight, ...around });
+  const around = rim && {
+    stroke: rim,
+    "stroke-width": 4,
+    "stroke-linejoin": "round",
+    "paint-order": "stroke",
+  };
+  const made = node("text", {
+    x,
+    y,
+    fill,
+    "font-size": size,
+    "text-anchor": anchor,
+    "font-weight": weight,
+    ...around,
+  });
   made.textContent = text;
   return made;
 }

@@ -47,14 +47,20 @@ function made() {
   element.setAttribute("role", "note");
   element.popover = "manual"; // or the press on its own anchor would close it before it is heard
   document.body.append(element);
-  addEventListener("pointerdown", ({ target }) => {
-    if (open && !open.sticky && !element.contains(target) && !open.anchor.contains(target)) closePopover();
+  addEventListener("pointerdown", (event) => {
+    const target = /** @type {Node} */ (event.target);
+    if (open && !open.sticky && !element.contains(target) && !open.anchor.contains(target))
+      closePopover();
   });
-  addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !open) return;
-    event.stopPropagation(); // it closes this and nothing else
-    closePopover();
-  }, true);
+  addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "Escape" || !open) return;
+      event.stopPropagation(); // it closes this and nothing else
+      closePopover();
+    },
+    true,
+  );
   addEventListener("scroll", place, { capture: true, passive: true });
   addEventListener("resize", place);
   return element;

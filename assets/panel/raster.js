@@ -55,13 +55,33 @@ export class Raster {
     const { x, y, size } = window;
     const { pool } = this;
     context.imageSmoothingEnabled = false;
-    context.drawImage(this.canvas.canvas, x / pool, y / pool, size / pool, size / pool, left, top, side, side);
+    context.drawImage(
+      this.canvas.canvas,
+      x / pool,
+      y / pool,
+      size / pool,
+      size / pool,
+      left,
+      top,
+      side,
+      side,
+    );
   }
 
   drawStrip(context, window, left, top, width, height) {
     context.imageSmoothingEnabled = false;
     const { pool, strip } = this;
-    context.drawImage(strip.canvas, 0, window.y / pool, 1, window.size / pool, left, top, width, height);
+    context.drawImage(
+      strip.canvas,
+      0,
+      window.y / pool,
+      1,
+      window.size / pool,
+      left,
+      top,
+      width,
+      height,
+    );
   }
 }
 
@@ -79,7 +99,8 @@ function square(width, height) {
 export function fill(raster, { span, window, limit, pixels, shift, count, levelsOf }) {
   const pool = 2 ** Math.max(0, Math.ceil(Math.log2(window.size / limit)));
   const fits = raster && raster.pool === pool && raster.pixels === pixels && raster.shift === shift;
-  const kept = fits && raster.holds(span) ? raster : new Raster(roundUp(span / pool), pool, pixels, shift);
+  const kept =
+    fits && raster.holds(span) ? raster : new Raster(roundUp(span / pool), pool, pixels, shift);
   while (kept.rows < count) {
     const { levels, first } = levelsOf(kept.rows);
     kept.add(levels, first);

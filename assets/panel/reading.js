@@ -48,7 +48,8 @@ export function percent(weight) {
 export function sentence(tokens, { query, key }, row, split = false) {
   if (query < 0) return "";
   const name = nameOf(tokens, query);
-  if (key !== null && key > query) return `${name} cannot see ${nameOf(tokens, key)}: it comes later`;
+  if (key !== null && key > query)
+    return `${name} cannot see ${nameOf(tokens, key)}: it comes later`;
   if (row === null) return `${name} was just written; its row appears with the next token`;
   const target = key ?? mostRead(row, split);
   const verb = key === null ? "reads most from" : "reads";
@@ -58,7 +59,9 @@ export function sentence(tokens, { query, key }, row, split = false) {
 // The weight, and the share without the first token where that is another number.
 function weightText(row, target, split) {
   const [weight, share] = [row[target], row[target] / Math.max(keptOf(row), 1e-9)].map(percent);
-  return split && target > 0 && share !== weight ? `${weight} (${share} without the first token)` : weight;
+  return split && target > 0 && share !== weight
+    ? `${weight} (${share} without the first token)`
+    : weight;
 }
 
 /** What a row reads most; row 0 can only read itself. */

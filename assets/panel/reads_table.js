@@ -56,8 +56,10 @@ export class ReadsTable {
     setText(this.parts.caption, query < 0 ? "Reads from" : quotedOf(tokens, query));
     setText(this.parts.place, query < 0 ? "" : ` ${placeOf(tokens, query)}`);
     setText(this.parts.verb, query < 0 ? "" : " reads from");
-    const entries = shown ? strongest(shown, ENTRIES, split ? 1 : 0).filter(({ weight }) => weight > 0) : [];
-    this.lines.forEach((line, k) => this.fill(line, entries[k], entries[0], tokens));
+    const entries = shown
+      ? strongest(shown, ENTRIES, split ? 1 : 0).filter(({ weight }) => weight > 0)
+      : [];
+    for (const [k, line] of this.lines.entries()) this.fill(line, entries[k], entries[0], tokens);
     setHidden(this.parts.longer, entries.length <= FEW);
     this.count = entries.length;
     this.nameLonger(this.parts.reads.classList.contains("long"));
@@ -83,7 +85,9 @@ function othersOf(shown, entries, from) {
   const count = shown.length - from - entries.length;
   if (entries.length < ENTRIES || count <= 0) return "";
   const listed = entries.reduce((sum, { weight }) => sum + weight, 0);
-  const share = percent(Math.max(1e-9, shown.slice(from).reduce((sum, weight) => sum + weight, 0) - listed));
+  const share = percent(
+    Math.max(1e-9, shown.slice(from).reduce((sum, weight) => sum + weight, 0) - listed),
+  );
   return count === 1 ? `1 more has ${share}` : `${count} more share ${share}`;
 }
 

@@ -3,27 +3,32 @@
 /** Roles a head can be named after; the mark stands in the atlas. */
 export const ROLES = {
   previous: {
-    name: "Previous token", mark: "P",
+    name: "Previous token",
+    mark: "P",
     help: "how much of a row goes to the token just before, on average (HeadVis)",
     formula: "mean of A[i, i−1]",
   },
   self: {
-    name: "Itself", mark: "S",
+    name: "Itself",
+    mark: "S",
     help: "how much goes to the token itself (HeadVis)",
     formula: "mean of A[i, i]",
   },
   first: {
-    name: "First token", mark: "F",
+    name: "First token",
+    mark: "F",
     help: "how much goes to the first token, the attention sink (Gu et al. 2024, arXiv 2410.10781)",
     formula: "mean of A[i, 0]",
   },
   duplicate: {
-    name: "Duplicate", mark: "D",
+    name: "Duplicate",
+    mark: "D",
     help: "how much goes to earlier copies of the token, where it has any (TransformerLens)",
     formula: "mean of Σ A[i, j] over the copies j, in the rows i that have one",
   },
   induction: {
-    name: "Induction", mark: "I",
+    name: "Induction",
+    mark: "I",
     help:
       "how much goes to what followed earlier copies: the head looks up how the text went on last " +
       "time (Olsson et al. 2022, arXiv 2209.11895)",

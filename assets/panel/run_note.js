@@ -66,5 +66,7 @@ function lead() {
   led = true;
   if (!matchMedia(ONE_COLUMN).matches) return;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  document.getElementById("output")?.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
+  document
+    .getElementById("output")
+    ?.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
 }

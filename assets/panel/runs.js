@@ -234,7 +234,12 @@ export class Runs {
   /** Fetch a map before it is looked at, so that the one shown stays until then. */
   async fetchMap(view, then) {
     const { run, look } = this;
-    const asked = { run: run.id, view, start: run.rowsOf(keyOf(view)).ready, tokens_from: run.tokens.ready };
+    const asked = {
+      run: run.id,
+      view,
+      start: run.rowsOf(keyOf(view)).ready,
+      tokens_from: run.tokens.ready,
+    };
     const answer = await this.server?.pull(asked).catch(() => null);
     if (this.run !== run || this.look !== look || this.running) return;
     if (answer && !answer.error) this.takePulled(answer);
@@ -335,7 +340,8 @@ export class Runs {
     const chosen = this.hover ?? this.pick;
     if (chosen) return { query: chosen.query, key: chosen.key ?? null, follows: false };
     const { suggested } = this;
-    if (suggested !== null && suggested < this.drawable) return { query: suggested, key: null, follows: true };
+    if (suggested !== null && suggested < this.drawable)
+      return { query: suggested, key: null, follows: true };
     return { query: this.told.query, key: null, follows: true };
   }
 

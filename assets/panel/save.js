@@ -14,36 +14,55 @@ const WAYS = [
   ["SVG", "svg", (runs, theme) => new Blob([asSvg(runs, theme)], { type: "image/svg+xml" })],
   ["CSV", "csv", (runs) => new Blob([asCsv(runs)], { type: "text/csv;charset=utf-8" })],
   ["JSON", "json", (runs) => new Blob([asJson(runs)], { type: "application/json" })],
-  ["Standalone HTML page", "html", (runs, theme, say) => offlinePage(runs, say)],
+  ["Standalone HTML page", "html", (runs, _theme, say) => offlinePage(runs, say)],
 ];
 
 /** Put the buttons into `box`; `theme()` gives the colours a picture is drawn in. */
 export function offerSaving(box, said, runs, theme) {
   const buttons = WAYS.map(([title, ending, make]) =>
-    button(title, async () => {
-      if (!runs.drawable) return setText(said, "There is no map yet.");
-      setText(said, "Making it.");
-      const made = await make(runs, theme(), (words) => setText(said, words));
-      saveBlob(made, `${fileName(runs)}.${ending}`);
-      setText(said, `Saved: ${titleOf(runs.look)}.`);
-    }, said));
-  buttons.push(button("copy embed code", async () => {
-    const code = embedCode(await linkTo(runs));
-    try {
-      await navigator.clipboard.writeText(code);
-      setText(said, "Copied: paste it into a page that this server lets show it (GPT2_FRAMED_BY).");
-    } catch {
-      setText(said, code);
-    }
-  }, said), button("copy link", async () => {
-    const link = await linkTo(runs);
-    try {
-      await navigator.clipboard.writeText(link);
-      setText(said, "Copied: text, settings, map and selection are in the link itself.");
-    } catch {
-      setText(said, "Copy it from the address bar: the link is there.");
-    }
-  }, said));
+    button(
+      title,
+      async () => {
+        if (!runs.drawable) return setText(said, "There is no map yet.");
+        setText(said, "Making it.");
+        const made = await make(runs, theme(), (words) => setText(said, words));
+        saveBlob(made, `${fileName(runs)}.${ending}`);
+        setText(said, `Saved: ${titleOf(runs.look)}.`);
+      },
+      said,
+    ),
+  );
+  buttons.push(
+    button(
+      "copy embed code",
+      async () => {
+        const code = embedCode(await linkTo(runs));
+        try {
+          await navigator.clipboard.writeText(code);
+          setText(
+            said,
+            "Copied: paste it into a page that this server lets show it (GPT2_FRAMED_BY).",
+          );
+        } catch {
+          setText(said, code);
+        }
+      },
+      said,
+    ),
+    button(
+      "copy link",
+      async () => {
+        const link = await linkTo(runs);
+        try {
+          await navigator.clipboard.writeText(link);
+          setText(said, "Copied: text, settings, map and selection are in the link itself.");
+        } catch {
+          setText(said, "Copy it from the address bar: the link is there.");
+        }
+      },
+      said,
+    ),
+  );
   box.replaceChildren(...buttons);
 }
 
@@ -76,7 +95,8 @@ export function fileName({ run, look }) {
   const text = status ? [status.size ?? "text", `seed${status.stats?.seed ?? ""}`] : ["example"];
   const { mode, layer, head } = look;
   const where = [
-    ...(needsLayer(mode) ? [`layer${layer + 1}`] : []), ...(needsHead(mode) ? [`head${head + 1}`] : []),
+    ...(needsLayer(mode) ? [`layer${layer + 1}`] : []),
+    ...(needsHead(mode) ? [`head${head + 1}`] : []),
     ...(mode === "head" ? [] : [mode.replace("_", "-")]),
   ];
   return [...text, ...where].join("-").replace(/[^\w.-]+/g, "-");

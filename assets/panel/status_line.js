@@ -39,10 +39,13 @@ export function sentenceOf(status) {
 
 const due = new Set();
 // Those of all columns in one frame: they advance together.
-const countSoon = atMostEvery(CALM, perFrame(() => {
-  for (const line of due) line.count();
-  due.clear();
-}));
+const countSoon = atMostEvery(
+  CALM,
+  perFrame(() => {
+    for (const line of due) line.count();
+    due.clear();
+  }),
+);
 
 export class StatusLine {
   constructor(parts) {

@@ -33,7 +33,10 @@ export function keepingStreams(fetch) {
       events.joined(event_id);
     }
     if (!pathname.endsWith("/queue/data")) return response;
-    return new Response(unbroken(response.body, () => fetch(resource, options), events), response);
+    return new Response(
+      unbroken(response.body, () => fetch(resource, options), events),
+      response,
+    );
   };
 }
 

@@ -27,7 +27,8 @@ export class Strip {
     this.parts.pieces.replaceChildren(...this.nodes);
     this.nameLines();
     sums.replaceChildren(...rows.map((row) => sumNode(row)), ...this.gainNodes());
-    if (pieces.length > SHOWN) sums.append(line(`The first ${SHOWN} pieces are drawn; the sums count all.`));
+    if (pieces.length > SHOWN)
+      sums.append(line(`The first ${SHOWN} pieces are drawn; the sums count all.`));
   }
 
   // Whose numbers a row holds, said anew in every line that the pieces take.
@@ -35,7 +36,8 @@ export class Strip {
     const { gutter, pieces } = this.parts;
     gutter.replaceChildren(this.names());
     const line = gutter.firstChild.offsetHeight + parseFloat(getComputedStyle(gutter).rowGap);
-    for (let more = Math.round(pieces.offsetHeight / line) - 1; more > 0; more -= 1) gutter.append(this.names());
+    for (let more = Math.round(pieces.offsetHeight / line) - 1; more > 0; more -= 1)
+      gutter.append(this.names());
   }
 
   names() {
@@ -49,7 +51,9 @@ export class Strip {
   // Where the largest of the sizes gains on the smallest: bits saved.
   get larger() {
     if (this.rows.length < 2) return null;
-    const order = this.rows.map((row, at) => ({ at, row })).sort((a, b) => a.row.parameters - b.row.parameters);
+    const order = this.rows
+      .map((row, at) => ({ at, row }))
+      .sort((a, b) => a.row.parameters - b.row.parameters);
     const [small, large] = [order[0], order.at(-1)];
     return small.row.parameters === large.row.parameters ? null : { small, large };
   }
@@ -63,12 +67,20 @@ export class Strip {
     if (!this.larger || !this.pieces.length) return [];
     const { small, large } = this.larger;
     const gains = this.pieces.map(([text, bits], at) => ({ at, text, gain: this.gainOf(bits) }));
-    const best = [...gains].sort((a, b) => b.gain - a.gain).slice(0, 3).filter(({ gain }) => gain > 0.05);
+    const best = [...gains]
+      .sort((a, b) => b.gain - a.gain)
+      .slice(0, 3)
+      .filter(({ gain }) => gain > 0.05);
     const saved = small.row.bits - large.row.bits;
-    const words = best.map(({ text, gain }) => `“${text.trim() || labelOf(text)}” (${gain.toFixed(1)})`);
-    const most = words.length ? `, ${saved > 0 ? "mainly" : "but fewer"} on ${words.join(", ")}` : "";
+    const words = best.map(
+      ({ text, gain }) => `“${text.trim() || labelOf(text)}” (${gain.toFixed(1)})`,
+    );
+    const most = words.length
+      ? `, ${saved > 0 ? "mainly" : "but fewer"} on ${words.join(", ")}`
+      : "";
     const bits = Math.abs(saved).toFixed(1);
-    const sum = bits === "0.0" ? "as many bits as" : `${bits} ${saved > 0 ? "fewer" : "more"} bits than`;
+    const sum =
+      bits === "0.0" ? "as many bits as" : `${bits} ${saved > 0 ? "fewer" : "more"} bits than`;
     return [line(`${large.row.title} needs ${sum} ${small.row.title}${most}.`)];
   }
 
@@ -88,7 +100,7 @@ export class Strip {
   endNode() {
     const node = document.createElement("span");
     node.className = "piece end";
-    node.dataset.at = this.pieces.length;
+    node.dataset.at = String(this.pieces.length);
     node.append(cell("text", "▏?"));
     return node;
   }
@@ -100,7 +112,10 @@ export class Strip {
   }
 
   before(at) {
-    return this.pieces.slice(0, at).map(([text]) => text).join("");
+    return this.pieces
+      .slice(0, at)
+      .map(([text]) => text)
+      .join("");
   }
 
   nameOf(at) {

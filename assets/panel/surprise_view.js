@@ -9,7 +9,7 @@ import { Strip } from "./strip.js";
 const PROMPT = "prompt";
 const PASTED = "pasted";
 
-export function mount(element, props, watch, server, trigger) {
+export function mount(element, props, watch, _server, trigger) {
   linkLabels(element);
   const view = new SurpriseView(partsOf(element), trigger);
   watch("value", () => view.take(props.value));
@@ -78,7 +78,10 @@ export class SurpriseView {
     });
     strip.addEventListener("pointerover", (event) => {
       const piece = event.target.closest(".piece");
-      setText(this.parts.readout, this.strip.sentence(piece ? Number(piece.dataset.at) : this.cursor));
+      setText(
+        this.parts.readout,
+        this.strip.sentence(piece ? Number(piece.dataset.at) : this.cursor),
+      );
     });
     strip.addEventListener("keydown", (event) => this.key(event));
   }
@@ -87,7 +90,10 @@ export class SurpriseView {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const last = this.strip.pieces.length;
     const to = {
-      ArrowLeft: this.cursor - 1, ArrowRight: this.cursor + 1, Home: 0, End: last,
+      ArrowLeft: this.cursor - 1,
+      ArrowRight: this.cursor + 1,
+      Home: 0,
+      End: last,
     }[event.key];
     if (to === undefined) return;
     event.preventDefault();

@@ -31,7 +31,7 @@ export function explainTerms() {
   if (listening) return;
   listening = true;
   document.addEventListener("click", (event) => {
-    const term = event.target.closest?.("[data-term]");
+    const term = /** @type {Element} */ (event.target).closest?.("[data-term]");
     if (term) explain(term);
   });
 }

@@ -19,6 +19,7 @@ export class Text {
     this.atlas = null;
     this.maps = new Map(); // key of a map -> its rows
     this.pushed = null; // the map the server sends
+    this.asked = undefined; // what the server was told to send; undefined: nothing yet
     this.example = false;
     this.status = null;
   }

@@ -54,6 +54,8 @@ export class TextFlow {
 
   // Prompt or generated may become known after the token itself.
   markPrompt(prompt) {
-    this.spans.forEach((span, i) => span.classList.toggle("prompt", i < prompt));
+    this.spans.forEach((span, i) => {
+      span.classList.toggle("prompt", i < prompt);
+    });
   }
 }

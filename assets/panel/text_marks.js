@@ -21,7 +21,8 @@ export class TextMarks {
       marks[name] = Math.max(marks[name] ?? 0, weight);
       next.set(span, marks);
     };
-    for (const { index, weight } of visible(row ? strongest(row, MOST) : [])) note(index, "reads", weight);
+    for (const { index, weight } of visible(row ? strongest(row, MOST) : []))
+      note(index, "reads", weight);
     const readers = query >= 0 ? readersOf(query, count, rowOf, MOST) : [];
     for (const { index, weight } of visible(readers)) note(index, "read-by", weight);
     if (query >= 0) note(query, "selected", 1);

@@ -15,7 +15,8 @@ const NAMES = {
 export function readTheme(element) {
   const style = getComputedStyle(element);
   const colors = {};
-  for (const [name, token] of Object.entries(NAMES)) colors[name] = style.getPropertyValue(token).trim();
+  for (const [name, token] of Object.entries(NAMES))
+    colors[name] = style.getPropertyValue(token).trim();
   colors.maskedPixel = pixelOf(colors.masked);
   const [mono, sans] = ["--mono", "--sans"].map((name) => style.getPropertyValue(name));
   return { colors, pixels: rampPixels(themeOf(document.body)), mono, sans };

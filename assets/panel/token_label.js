@@ -4,6 +4,7 @@
 const VISIBLE = { " ": "·", "\n": "↵", "\t": "⇥" };
 // C0, DEL, C1, no-break and zero-width spaces, line separators, bidi marks and overrides, BOM
 const UNSEEN =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
   /[\u0000-\u0020\u007f-\u00a0\u00ad\u061c\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb\ud800-\udfff]/gu;
 
 export function labelOf(token) {
@@ -23,7 +24,7 @@ function escaped(character) {
 
 export function shorten(label, limit) {
   const characters = Array.from(label);
-  return characters.length <= limit ? label : characters.slice(0, limit - 1).join("") + "…";
+  return characters.length <= limit ? label : `${characters.slice(0, limit - 1).join("")}…`;
 }
 
 export function bytesOf(token) {
@@ -35,7 +36,9 @@ export function bytesOf(token) {
 // The text the tokens spell: markers are no text, broken bytes become U+FFFD.
 export function plainText(tokens) {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  return tokens.map((t) => decoder.decode(bytesOf(t), { stream: true })).join("") + decoder.decode();
+  return (
+    tokens.map((t) => decoder.decode(bytesOf(t), { stream: true })).join("") + decoder.decode()
+  );
 }
 
 // Name a token for people: quoted label, position, and which part of a character it is.
@@ -123,6 +126,7 @@ function join(open) {
 }
 
 // Characters that would change how the text around them is shown.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
 const UNRULY = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/u;
 
 export function isUnruly(text) {

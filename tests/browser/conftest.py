@@ -13,10 +13,11 @@ from playwright.sync_api import Browser
 from gpt2.config import GPT2Config
 from tests.hub_standin import write_gpt2_folder
 
+from .paced import paced
 from .server import App, serve
 from .visit import Visit
 
-# Slow by its depth alone: its runs take longer than any test looks at them.
+# Deep, and paced where it is served: its runs take longer than any test looks at them.
 DEEP = GPT2Config(
     vocab_size=8192,
     embedding_dimension=64,
@@ -25,6 +26,9 @@ DEEP = GPT2Config(
     num_blocks=64,
     max_seq_len=1024,
 )
+
+
+SLOWLY = paced(0.01, DEEP.num_blocks)  # for `serve`
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +44,8 @@ def app(tmp_path_factory: pytest.TempPathFactory, deep: Path) -> Iterator[App]:
     if rehearsed := os.environ.get("GPT2_TEST_URL"):  # .ci/rehearse has started it already
         yield App(rehearsed, Path(os.devnull), None)
         return
-    with serve(tmp_path_factory.mktemp("app"), GPT2_MODEL=str(deep), GPT2_RUNNING="2") as app:
+    settings = {"GPT2_MODEL": str(deep), "GPT2_RUNNING": "2"}
+    with serve(tmp_path_factory.mktemp("app"), SLOWLY, **settings) as app:
         yield app
 
 

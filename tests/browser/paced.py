@@ -2,20 +2,28 @@
 
 _APP = """
 import runpy, sys, time
+from contextlib import closing
 sys.path.insert(0, ".")
 from gpt2.engine import Engine
 stream = Engine.stream
-def paced(*arguments, **options):
+def slowed(events):
     due = time.monotonic()
-    for event in stream(*arguments, **options):
-        due += {seconds}
-        time.sleep(max(0, due - time.monotonic()))
-        yield event
+    with closing(events):
+        for event in events:
+            due += {seconds}
+            time.sleep(max(0, due - time.monotonic()))
+            yield event
+def paced(engine, *arguments, **options):
+    events = stream(engine, *arguments, **options)
+    return slowed(events) if engine.config.num_blocks >= {blocks} else events
 Engine.stream = paced
 runpy.run_path("app.py", run_name="__main__")
 """
 
 
-def paced(seconds: float) -> tuple[str, str]:
-    """For `serve`: what runs the app so that a token takes at least so many seconds."""
-    return "-c", _APP.format(seconds=seconds)
+def paced(seconds: float, blocks: int = 1) -> tuple[str, str]:
+    """For `serve`: runs the app so that a token takes at least so many seconds.
+
+    Only of models with at least so many blocks.
+    """
+    return "-c", _APP.format(seconds=seconds, blocks=blocks)

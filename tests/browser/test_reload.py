@@ -15,7 +15,7 @@ from gpt2.sampling import USUAL
 from gpt2.ui.restoring import RELOADED
 from tests.hub_standin import write_gpt2_folder
 
-from .conftest import DEEP
+from .conftest import DEEP, SLOWLY
 from .reference import PROMPT, one_thread
 from .server import App, free_port, serve
 from .visit import PATIENCE, Visit
@@ -68,7 +68,7 @@ def test_another_tab_does_not_see_the_text(visits: Callable[..., Visit], app: Ap
     assert other.evaluate("sessionStorage.getItem('gpt2 text')") is None
 
 
-@pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.nightly)])
 def test_many_reloads(visit: Visit, app: App, count: int) -> None:
     text = visit.generate(new_tokens=30, seed=3)
     for _ in range(count - 1):
@@ -81,20 +81,21 @@ def test_many_reloads(visit: Visit, app: App, count: int) -> None:
     assert visit.generate(new_tokens=30, seed=3) == text
 
 
+@pytest.mark.nightly  # a push proves its halves: a dead server, and a reload mid run
 def test_a_server_killed_mid_run_and_started_again(
     visits: Callable[..., Visit], tmp_path: Path
 ) -> None:
     write_gpt2_folder(tmp_path / "deeper", replace(DEEP, num_blocks=100))
     port = str(free_port())
     settings = {"GRADIO_SERVER_PORT": port, "GPT2_MODEL": str(tmp_path / "deeper")}
-    with serve(tmp_path, **settings) as app:
+    with serve(tmp_path, SLOWLY, **settings) as app:
         visit = visits(app.url)
         visit.start(size="deeper", new_tokens=900, seed=1)
         visit.until("() => store.run.tokens.ready > 20")
         app.process.send_signal(signal.SIGKILL)
         app.process.wait()
         before = visit.written()
-        with serve(tmp_path, **settings):
+        with serve(tmp_path, SLOWLY, **settings):
             # Gradio notices that the server is back and loads the page again, by itself.
             expect(visit.note).to_have_text(RELOADED, timeout=PATIENCE)
             visit.see_store()

@@ -25,14 +25,18 @@ ROWS = "() => Array.from({ length: store.drawable }, (_, i) => Array.from(store.
 
 def test_text_and_map_grow_token_by_token(visit: Visit) -> None:
     visit.watch()
-    text = visit.generate(seed=7, new_tokens=300)
-    assert text == text_of(7, 300)
-    expect(visit.text).to_contain_text(PROMPT)
-    assert visit.text.inner_text().strip().startswith(PROMPT)
+    visit.generate(size="deep", seed=7, new_tokens=100)
     assert len(visit.seen("lengths")) > 5
     assert len(visit.seen("rows")) > 3
     assert len(visit.seen("thumbs")) > 3
     assert "Writing." in visit.seen("notes")
+
+
+def test_a_run_ends_with_the_text_and_the_map_of_the_model(visit: Visit) -> None:
+    text = visit.generate(seed=7, new_tokens=300)
+    assert text == text_of(7, 300)
+    expect(visit.text).to_contain_text(PROMPT)
+    assert visit.text.inner_text().strip().startswith(PROMPT)
     expect(visit.note).to_have_text("Done.")
     expect(visit.map).to_have_attribute("aria-label", re.compile(r"\b311 rows"))
     assert visit.tokens() == 312

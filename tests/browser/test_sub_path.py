@@ -72,7 +72,7 @@ def test_everything_works_below_a_path(
         visit.until("() => store.look.head === 2 && store.missing() === null")
 
         visit.attention.get_by_text("Save or share this map").click()
-        opens_offline(browser, saved(visit, "page that opens offline", tmp_path), text)
+        opens_offline(browser, saved(visit, "Standalone HTML page", tmp_path), text)
         visit.button("copy link").click()
         expect(visit.attention.get_by_text("in the link itself")).to_be_visible()
         link = visit.page.evaluate("navigator.clipboard.readText()")

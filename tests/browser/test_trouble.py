@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from .comparing import Comparing
+from .conftest import SLOWLY
 from .server import App, serve
 from .visit import PATIENCE, Visit
 
@@ -50,11 +52,11 @@ def test_what_is_refused_is_a_sentence_at_the_field(visit: Visit) -> None:
 
 def test_a_refusal_is_said_in_the_comparison_too(visit: Visit) -> None:
     refusal = {"detail": "Your calls are too many."}
+    tab = Comparing(visit)
     visit.page.route(
         "**/queue/join**", lambda route: route.fulfill(status=429, body=json.dumps(refusal))
     )
-    visit.page.get_by_role("tab", name="Compare").click()
-    visit.page.get_by_role("button", name="Compare", exact=True).click()
+    tab.button("Compare").click()
     expect(visit.page.locator("#compare-columns [data-part=general]")).to_have_text(
         refusal["detail"]
     )
@@ -64,7 +66,8 @@ def test_a_link_that_unpacks_to_too_much_is_an_empty_one(
     visits: Callable[..., Visit], app: App
 ) -> None:
     squeezer = zlib.compressobj(9, wbits=-15)
-    bomb = squeezer.compress(bytes(200_000_000)) + squeezer.flush()
+    million = squeezer.compress(bytes(1_000_000)) + squeezer.flush(zlib.Z_FULL_FLUSH)
+    bomb = 200 * million + squeezer.flush()
     packed = base64.urlsafe_b64encode(bomb).decode().rstrip("=")
     visit = visits(app.url)
     visit.page.goto("about:blank")
@@ -75,7 +78,7 @@ def test_a_link_that_unpacks_to_too_much_is_an_empty_one(
 def test_a_dead_server_is_said_in_the_page(
     visits: Callable[..., Visit], deep: Path, tmp_path: Path
 ) -> None:
-    with serve(tmp_path, GPT2_MODEL=str(deep)) as app:
+    with serve(tmp_path, SLOWLY, GPT2_MODEL=str(deep)) as app:
         visit = visits(app.url)
         visit.start(size="deep", new_tokens=900, seed=1)
         visit.until("() => store.run.tokens.ready > 20")

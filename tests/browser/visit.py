@@ -37,7 +37,7 @@ _STORE = """async () => {
 _READY = r"""() => {
   const map = document.querySelector("#attention [data-part=map]");
   return /[1-9]\d* rows/.test(map?.getAttribute("aria-label"))
-    && /^\d[\d,]* of [\d,]+ tokens/.test(document.querySelector("#count p")?.textContent);
+    && /^\d[\d,]* (of [\d,]+ )?tokens/.test(document.querySelector("#count p")?.textContent);
 }"""
 
 # After a run the clearest head is opened, unless the reader has chosen one.

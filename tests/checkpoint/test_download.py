@@ -20,6 +20,7 @@ from tests.checkpoint.conftest import TINY, Fetcher
 from tests.hub_standin import HubStandin, shard, write_gpt2_folder
 from tests.tokenizer.test_files import byte_level, train
 
+NIGHTLY = pytest.mark.nightly  # the same fault at other places of a file or of a talk
 MAIN = {"revision": "main", "sha256": None}
 
 
@@ -65,7 +66,9 @@ def test_progress_tells_speed_and_time_left(hub: HubStandin, fetcher: Fetcher, b
     assert left == pytest.approx((total - done) / speed)
 
 
-@pytest.mark.parametrize("at", [1, 9_000_001, 25_000_003])
+@pytest.mark.parametrize(
+    "at", [pytest.param(1, marks=NIGHTLY), pytest.param(9_000_001, marks=NIGHTLY), 25_000_003]
+)
 def test_cut(hub: HubStandin, fetcher: Fetcher, big: Source, at: int) -> None:
     hub.fail("cut", at=at)
     check_right(fetcher.fetch(big), big, fetcher)
@@ -74,7 +77,7 @@ def test_cut(hub: HubStandin, fetcher: Fetcher, big: Source, at: int) -> None:
     assert resumed == (f"bytes={at // block * block}-" if at > block else None)
 
 
-@pytest.mark.parametrize("at", [0, 25_000_003])
+@pytest.mark.parametrize("at", [pytest.param(0, marks=NIGHTLY), 25_000_003])
 def test_reset(hub: HubStandin, fetcher: Fetcher, big: Source, at: int) -> None:
     hub.fail("reset", at=at, times=2)
     check_right(fetcher.fetch(big), big, fetcher)
@@ -394,8 +397,15 @@ def test_a_forged_header_touches_nothing_outside_the_cache(
     check_right(fetcher.fetch(small), small, fetcher)
 
 
-@pytest.mark.parametrize("method", ["HEAD", "GET"])
-@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize(
+    ("method", "file"),
+    [
+        ("HEAD", "model.safetensors"),
+        ("GET", "config.json"),
+        pytest.param("GET", "model.safetensors", marks=NIGHTLY),
+        pytest.param("HEAD", "config.json", marks=NIGHTLY),
+    ],
+)
 def test_a_long_wait_is_told_and_not_waited_for(
     hub: HubStandin, fetcher: Fetcher, small: Source, method: str, file: str
 ) -> None:
@@ -459,8 +469,15 @@ def test_a_config_that_is_never_answered(
     assert any("error 503. Trying again" in note for note in reply["notes"])
 
 
-@pytest.mark.parametrize("fault", ["stall", "trickle"])
-@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+@pytest.mark.parametrize(
+    ("fault", "file"),
+    [
+        ("stall", "model.safetensors"),
+        ("trickle", "config.json"),
+        pytest.param("trickle", "model.safetensors", marks=NIGHTLY),
+        pytest.param("stall", "config.json", marks=NIGHTLY),
+    ],
+)
 def test_a_line_that_says_nothing_is_given_up(
     hub: HubStandin, new_fetcher: Callable[..., Fetcher], small: Source, fault: Any, file: str
 ) -> None:

@@ -208,7 +208,7 @@ def test_no_file(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_header_ends_in_a_model_or_a_message(tmp_path: Path, data: st.DataObject) -> None:
     """Bytes of the header changed at random: never another exception, never other weights."""

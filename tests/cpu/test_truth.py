@@ -66,7 +66,7 @@ def public_shape(kind: str) -> tuple[GPT2Model, np.ndarray]:
     return model, np.random.default_rng(0).integers(0, 50257, (1, 256))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(("kind", "most"), [("plain", 5e-4), ("outliers", 1e-3), ("far", 1e-3)])
 def test_on_a_public_shape(kind: str, most: float) -> None:
     model, texts = public_shape(kind)

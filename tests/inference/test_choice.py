@@ -6,12 +6,13 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2.inference.choice import Choice, choice_of
 from gpt2.sampling import SamplingOptions, choose, filtered
 from gpt2.scoring import distributions
+from tests.examples import examples
 
 OPTIONS = st.builds(
     SamplingOptions,
@@ -34,7 +35,7 @@ def some_logits(seed: int, size: int, scale: float) -> np.ndarray:
     scale=st.sampled_from([0.0, 0.1, 2.0, 6.0]),
     data=st.data(),
 )
-@settings(deadline=None, max_examples=300)
+@examples(300)
 def test_they_are_those_of_sorting_everything(
     options: SamplingOptions, seed: int, size: int, scale: float, data: st.DataObject
 ) -> None:
@@ -105,7 +106,7 @@ def test_a_place_without_a_token_has_only_its_candidates() -> None:
 
 
 @given(options=OPTIONS, seed=st.integers(0, 400))
-@settings(deadline=None, max_examples=200)
+@examples(200)
 def test_what_was_drawn_is_never_said_to_be_removed(options: SamplingOptions, seed: int) -> None:
     logits = some_logits(seed, 3000, 2)
     token = choose(logits, options, position=seed)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import Engine, GPT2Config, GPT2Model, SamplingOptions, load
@@ -20,6 +20,7 @@ from gpt2.inference.scheduler import Scheduler
 from gpt2.inference.steps import Request, Step, StepSource
 from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.sampling import GREEDY, filtered, softmax
+from tests.examples import examples
 from tests.small import CONFIG, SHORT_PIECE, small_engine, together
 
 pytestmark = pytest.mark.usefixtures("short_pieces")
@@ -97,7 +98,7 @@ def test_with_trained_weights_and_whoever_watches(
     assert tokens(generate(model, SHORT, 100, options, draft=draft, watched=watched)) == plain
 
 
-@settings(deadline=None, max_examples=30)
+@examples(30)
 @given(
     prompt=st.lists(st.integers(0, CONFIG.vocab_size - 1), min_size=1, max_size=40),
     new_tokens=st.integers(0, 30),
@@ -278,8 +279,8 @@ def forgetful(seed: int) -> GPT2Model:
     ("runs", "options"),
     [
         (8, SamplingOptions(0.7, top_k=6, top_p=0.95)),
-        pytest.param(200, SamplingOptions(), marks=pytest.mark.slow),
-        pytest.param(200, SamplingOptions(0.7, top_k=6, top_p=0.95), marks=pytest.mark.slow),
+        pytest.param(200, SamplingOptions(), marks=pytest.mark.nightly),
+        pytest.param(200, SamplingOptions(0.7, top_k=6, top_p=0.95), marks=pytest.mark.nightly),
     ],
     ids=["4e3 narrowed", "1e5 plain", "1e5 narrowed"],
 )

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2.bench.worker import resident_bytes
@@ -19,6 +19,7 @@ from gpt2.inference.executor import NOTHING, Executor, Floats, Pass, Watch
 from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.model import GPT2Model
 from tests.compiled import compiled_executor
+from tests.examples import examples
 from tests.reference import logits_and_maps, ours, random_checkpoint, random_ids
 
 CONFIG = GPT2Config(61, 21, 3, 7, 3, 150, 4)
@@ -84,7 +85,7 @@ CUTS = st.sets(st.integers(1, CONFIG.max_seq_len), min_size=1, max_size=12).map(
 
 
 @given(cuts=CUTS)
-@settings(deadline=None, max_examples=8)
+@examples(8)
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_a_prompt_in_any_pieces_is_the_whole(name: str, cuts: list[int]) -> None:
     found = read(EXECUTORS[name](MODEL, 1), 1, 0, cuts)
@@ -97,7 +98,7 @@ LAYERS = st.lists(st.sampled_from([(), (0, 2), (1,), (0, 1, 2)]), min_size=4, ma
 
 
 @given(lengths=LENGTHS, counts=COUNTS, watched=LAYERS)
-@settings(deadline=None, max_examples=10)
+@examples(10)
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_rows_have_the_same_bits_in_any_company_and_watched_or_not(
     name: str, lengths: list[int], counts: list[int], watched: list[tuple[int, ...]]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
@@ -24,6 +24,7 @@ from gpt2.inference.steps import NotFinite, Request, Step
 from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.sampling import GREEDY, choose
 from tests.compiled import compiled_executor
+from tests.examples import examples
 from tests.small import CONFIG, SHORT_PIECE, Passes, small_engine, together, until
 
 pytestmark = pytest.mark.usefixtures("short_pieces")
@@ -79,7 +80,7 @@ REQUESTS = st.lists(
 
 @pytest.mark.parametrize("kind", SCHEDULERS)
 @given(requests=REQUESTS)
-@settings(deadline=None, max_examples=8)
+@examples(8)
 def test_in_any_company_a_request_gets_what_it_gets_alone(
     kind: str, requests: list[tuple[int, int, int, int | None, bool]]
 ) -> None:

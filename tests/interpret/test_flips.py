@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2.interpret.flips import flip_range
 from gpt2.sampling import SamplingOptions, choose
+from tests.examples import examples
 
 from ..small import small_engine
 
@@ -27,7 +28,7 @@ def some_logits(seed: int) -> np.ndarray:
     temperature=st.sampled_from([0.0, 0.3, 0.85, 1.0, 1.7]),
     top_k=st.sampled_from([0, 1, 4, 20]),
 )
-@settings(deadline=None, max_examples=60)
+@examples(60)
 def test_the_temperatures_are_those_of_a_scan(seed: int, temperature: float, top_k: int) -> None:
     logits = some_logits(seed)
     options = SamplingOptions(temperature, top_k, seed=seed)
@@ -56,7 +57,7 @@ def test_the_temperatures_are_those_of_a_scan(seed: int, temperature: float, top
 
 
 @given(seed=st.integers(0, 500), top_k=st.integers(1, 60))
-@settings(deadline=None, max_examples=60)
+@examples(60)
 def test_top_k_is_that_of_a_scan(seed: int, top_k: int) -> None:
     logits = some_logits(seed)
     options = SamplingOptions(1.3, top_k, seed=seed)

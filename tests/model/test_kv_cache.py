@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2.config import GPT2Config
 from gpt2.model import KVCache
+from tests.examples import examples
 from tests.reference import logits_and_maps, ours, random_checkpoint, random_ids
 
 CONFIG = GPT2Config(61, 21, 3, 7, 3, 19, 4)
@@ -23,7 +24,7 @@ def read(cache: KVCache, ids: torch.Tensor) -> torch.Tensor:
 
 
 @given(cuts=st.sets(st.integers(1, 18)))
-@settings(deadline=None, max_examples=20)
+@examples(20)
 def test_cached_is_uncached_for_uneven_chunks(cuts: set[int]) -> None:
     cache = KVCache(CONFIG, capacity=19, batch=2)
     ends = [*sorted(cuts), 19]

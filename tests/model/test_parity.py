@@ -100,8 +100,8 @@ def test_parity_on_odd_shapes(config: GPT2Config) -> None:
     ("size", "batch", "length", "gradients"),
     [
         ("small", 2, 48, True),
-        pytest.param("small", 1, 1024, False, marks=pytest.mark.slow),
-        pytest.param("medium", 2, 48, True, marks=pytest.mark.slow),
+        pytest.param("small", 1, 1024, False, marks=pytest.mark.nightly),
+        pytest.param("medium", 2, 48, True, marks=pytest.mark.nightly),
         pytest.param("large", 2, 48, False, marks=pytest.mark.slow),
         pytest.param("xl", 2, 48, False, marks=pytest.mark.slow),
     ],

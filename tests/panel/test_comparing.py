@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-pytestmark = pytest.mark.browser
+from .modules import Modules
 
 
-def call(panel: Page, module: str, name: str, *arguments: Any) -> Any:
-    return panel.evaluate(
+def call(where: Page | Modules, module: str, name: str, *arguments: Any) -> Any:
+    return where.evaluate(
         "async ([module, name, args]) => (await import(`/${module}.js`))[name](...args)",
         [module, name, list(arguments)],
     )
@@ -36,26 +36,27 @@ def text(run: str, tokens: list[Any], ended: bool = False) -> dict[str, Any]:
     ids=str,
 )
 def test_the_first_byte_that_differs_names_the_tokens(
-    panel: Page, one: list[Any], other: list[Any], places: tuple[int, int, int] | None
+    modules: Modules, one: list[Any], other: list[Any], places: tuple[int, int, int] | None
 ) -> None:
     key = repr((one, other))
-    found = call(panel, "parting", "partingOf", text("a" + key, one), text("b" + key, other))
+    found = call(modules, "parting", "partingOf", text("a" + key, one), text("b" + key, other))
     assert (found and (found["first"], found["second"], found["same"])) == places
 
 
-def test_a_text_that_ends_parts_from_one_that_goes_on(panel: Page) -> None:
-    found = call(panel, "parting", "partingOf", text("c", [" a"], True), text("d", [" a", " b"]))
+def test_a_text_that_ends_parts_from_one_that_goes_on(modules: Modules) -> None:
+    found = call(modules, "parting", "partingOf", text("c", [" a"], True), text("d", [" a", " b"]))
     assert (found["first"], found["second"]) == (-1, 1)
-    sentence = call(panel, "parting", "partingSentence", found, {"title": "Tiny"}, {})
+    sentence = call(modules, "parting", "partingSentence", found, {"title": "Tiny"})
     assert sentence == "Continues after 1 token with “b”, where Tiny ends."
 
 
-def test_once_parted_is_parted(panel: Page) -> None:
-    first = call(panel, "parting", "partingOf", text("e", [" a"]), text("f", [" b"]))
-    again = call(panel, "parting", "partingOf", text("e", [" a", " c"]), text("f", [" b"], True))
+def test_once_parted_is_parted(modules: Modules) -> None:
+    first = call(modules, "parting", "partingOf", text("e", [" a"]), text("f", [" b"]))
+    again = call(modules, "parting", "partingOf", text("e", [" a", " c"]), text("f", [" b"], True))
     assert first == again
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(
     "values", [[1.1, 0.9], [120, 3.2], [5, 5], [0.001], [2.7, 2.69, 2.71], [1e-9, 4]]
 )
@@ -78,6 +79,7 @@ def test_a_scale_holds_every_value_between_round_marks(panel: Page, values: list
     assert all(-1e-6 <= place <= 100 + 1e-6 for place in found["places"])
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize(
     ("parameters", "names", "speeds"),
     [
@@ -117,6 +119,7 @@ def test_no_two_names_in_a_plot_cover_each_other(
         assert all(box["x"] >= 0 and box["x"] + box["width"] <= 310 for box in (one, other))
 
 
+@pytest.mark.browser
 def test_the_csv_keeps_measured_numbers_and_quotes_what_needs_it(panel: Page) -> None:
     rows = [{"size": 'a,"b"', "speed": 12.3456789, "first": None}]
     assert call(panel, "figures_view", "csvOf", rows) == (

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from .conftest import PANEL
-
-pytestmark = pytest.mark.browser
+from .modules import PANEL, Modules
 
 
 def luminance(rgb: list[float]) -> float:
@@ -18,8 +16,10 @@ def luminance(rgb: list[float]) -> float:
 
 
 @pytest.mark.parametrize(("theme", "direction"), [("light", -1), ("dark", 1)])
-def test_ramps_are_monotone_in_lightness(panel: Page, theme: str, direction: int) -> None:
-    colors = panel.evaluate("async (theme) => (await import('/color.js')).rampColors(theme)", theme)
+def test_ramps_are_monotone_in_lightness(modules: Modules, theme: str, direction: int) -> None:
+    colors = modules.evaluate(
+        "async (theme) => (await import('/color.js')).rampColors(theme)", theme
+    )
     light = [luminance([c / 255 for c in color]) for color in colors]
     steps = [direction * (b - a) for a, b in pairwise(light)]
     assert len(colors) == 256
@@ -27,8 +27,8 @@ def test_ramps_are_monotone_in_lightness(panel: Page, theme: str, direction: int
     assert direction * (light[-1] - light[0]) > 0.6
 
 
-def test_pixels_are_the_same_colours(panel: Page) -> None:
-    same = panel.evaluate(
+def test_pixels_are_the_same_colours(modules: Modules) -> None:
+    same = modules.evaluate(
         """async () => {
           const color = await import("/color.js");
           const bytes = new Uint8Array(color.rampPixels("dark").buffer);
@@ -52,8 +52,8 @@ def test_text_colours_keep_their_contrast_in_both_themes(ground: str, ink: str) 
         assert (max(pair) + 0.05) / (min(pair) + 0.05) >= 4.5
 
 
-def test_the_map_grows_in_steps_and_fits_at_the_end(panel: Page) -> None:
-    spans = panel.evaluate(
+def test_the_map_grows_in_steps_and_fits_at_the_end(modules: Modules) -> None:
+    spans = modules.evaluate(
         """async () => {
           const { spanOf } = await import("/geometry.js");
           return [spanOf(1, true), spanOf(33, true), spanOf(1024, true), spanOf(33, false)];
@@ -64,8 +64,8 @@ def test_the_map_grows_in_steps_and_fits_at_the_end(panel: Page) -> None:
 
 @pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize("span", [12, 31, 300, 1024])
-def test_a_point_in_a_cell_is_that_cell(panel: Page, span: int, split: bool) -> None:
-    wrong = panel.evaluate(
+def test_a_point_in_a_cell_is_that_cell(modules: Modules, span: int, split: bool) -> None:
+    wrong = modules.evaluate(
         """async ([span, split]) => {
           const { cellAt, planOf, xOf, yOf } = await import("/geometry.js");
           let wrong = 0;
@@ -91,8 +91,8 @@ def test_a_point_in_a_cell_is_that_cell(panel: Page, span: int, split: bool) -> 
     assert wrong == 0
 
 
-def test_zooming_keeps_the_point_under_the_pointer_and_stays_in_the_text(panel: Page) -> None:
-    found = panel.evaluate(
+def test_zooming_keeps_the_point_under_the_pointer_and_stays_in_the_text(modules: Modules) -> None:
+    found = modules.evaluate(
         """async () => {
           const { whole, zoomed, panned, revealing, isWhole } = await import("/viewport.js");
           const near = zoomed(whole(1024), 4, { x: 100, y: 800 }, 1024);
@@ -109,8 +109,8 @@ def test_zooming_keeps_the_point_under_the_pointer_and_stays_in_the_text(panel: 
 
 
 @pytest.mark.parametrize("scale", ["sqrt", "linear", "log", "row"])
-def test_a_scale_is_monotone_and_ends_where_the_ramp_does(panel: Page, scale: str) -> None:
-    levels = panel.evaluate(
+def test_a_scale_is_monotone_and_ends_where_the_ramp_does(modules: Modules, scale: str) -> None:
+    levels = modules.evaluate(
         """async (scale) => {
           const { indexOf, indexRow } = await import("/color.js");
           const weights = Float32Array.from({ length: 101 }, (_, i) => i / 100);
@@ -127,9 +127,9 @@ def test_a_scale_is_monotone_and_ends_where_the_ramp_does(panel: Page, scale: st
     assert (fifth == whole) == (scale == "row")
 
 
-def test_arrow_keys_stay_on_what_can_be_seen(panel: Page) -> None:
+def test_arrow_keys_stay_on_what_can_be_seen(modules: Modules) -> None:
     def moved(query: int, key: int, name: str) -> Any:
-        return panel.evaluate(
+        return modules.evaluate(
             "async ([cell, name]) => (await import('/geometry.js')).moved(cell, name, 30)",
             [{"query": query, "key": key}, name],
         )
@@ -142,6 +142,7 @@ def test_arrow_keys_stay_on_what_can_be_seen(panel: Page) -> None:
     assert moved(5, 2, "x") is None
 
 
+@pytest.mark.browser
 def test_pooling_keeps_the_largest_weight_and_leaves_the_future_empty(panel: Page) -> None:
     pixels = panel.evaluate(
         """async () => {
@@ -167,8 +168,8 @@ def test_pooling_keeps_the_largest_weight_and_leaves_the_future_empty(panel: Pag
     ]  # fmt: skip
 
 
-def test_the_strongest_come_first_and_ties_keep_their_order(panel: Page) -> None:
-    found = panel.evaluate(
+def test_the_strongest_come_first_and_ties_keep_their_order(modules: Modules) -> None:
+    found = modules.evaluate(
         """async () => {
           const { strongest, readersOf, percent } = await import("/reading.js");
           const row = Float32Array.from([9, 200, 9, 250, 200, 0]);

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from .conftest import PANEL
+from .modules import PANEL
 from .samples import attention, output, words
 from .test_runs import send, settled
 

@@ -1,29 +1,20 @@
 """What travels: bytes made here, rows read there."""
 
 import base64
-import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import playwright
 import pytest
-from playwright.sync_api import Page
 
 from gpt2.levels import to_levels, to_weights
 from gpt2.ui.atlas import packed_rows, pooled_map
 
-from .conftest import PANEL
+from .modules import Modules
 from .samples import pack, row
 
-NODE = Path(playwright.__file__).parent / "driver" / "node"
 
-pytestmark = pytest.mark.browser
-
-
-def split(panel: Page, rows: str, start: int) -> Any:
-    return panel.evaluate(
+def split(modules: Modules, rows: str, start: int) -> Any:
+    return modules.evaluate(
         """async ([rows, start]) => {
           const wire = await import("/wire.js");
           try {
@@ -35,29 +26,29 @@ def split(panel: Page, rows: str, start: int) -> Any:
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 1), (0, 9), (7, 8), (30, 40)])
-def test_rows_are_cut_where_packed(panel: Page, start: int, stop: int) -> None:
+def test_rows_are_cut_where_packed(modules: Modules, start: int, stop: int) -> None:
     expected = [list(row(i)) for i in range(start, stop)]
-    assert split(panel, pack(start, stop), start) == expected
+    assert split(modules, pack(start, stop), start) == expected
 
 
-def test_every_byte_value_survives(panel: Page) -> None:
+def test_every_byte_value_survives(modules: Modules) -> None:
     rows = base64.b64encode(bytes(range(256))).decode()
-    assert split(panel, rows, 255) == [list(range(256))]
+    assert split(modules, rows, 255) == [list(range(256))]
 
 
-def test_no_rows_is_no_rows(panel: Page) -> None:
-    assert split(panel, "", 5) == []
+def test_no_rows_is_no_rows(modules: Modules) -> None:
+    assert split(modules, "", 5) == []
 
 
-def test_bytes_that_do_not_end_on_a_row_are_refused(panel: Page) -> None:
+def test_bytes_that_do_not_end_on_a_row_are_refused(modules: Modules) -> None:
     short = base64.b64encode(row(3)[:-1]).decode()
-    assert split(panel, short, 3) == "row 3 needs 4 bytes and 3 are left"
-    assert "cannot be" in split(panel, short, -1)
+    assert split(modules, short, 3) == "row 3 needs 4 bytes and 3 are left"
+    assert "cannot be" in split(modules, short, -1)
 
 
-DECODE = """async (url, { rows, atlas, heads, bins, count }) => {
-  const wire = await import(`${url}/wire.js`);
-  const { AtlasStore } = await import(`${url}/atlas_store.js`);
+DECODE = """async ({ rows, atlas, heads, bins, count }) => {
+  const wire = await import("/wire.js");
+  const { AtlasStore } = await import("/atlas_store.js");
   const store = new AtlasStore(heads, bins);
   store.push(0, wire.decodeBase64(atlas));
   store.settle();
@@ -73,23 +64,10 @@ DECODE = """async (url, { rows, atlas, heads, bins, count }) => {
 }"""
 
 
-def decoded(where: str, panel: Page, argument: dict[str, Any]) -> Any:
-    if where == "browser":
-        return panel.evaluate(f"(argument) => ({DECODE})('', argument)", argument)
-    # Playwright brings a node of its own.
-    script = f"({DECODE})(process.argv[1], JSON.parse(process.argv[2]))"
-    done = subprocess.run(
-        [NODE, "-e", f"{script}.then((found) => console.log(JSON.stringify(found)))",
-         PANEL.as_uri(), json.dumps(argument)],
-        capture_output=True, check=True, text=True,
-    )  # fmt: skip
-    return json.loads(done.stdout)
-
-
-@pytest.mark.parametrize("where", ["node", "browser"])
+@pytest.mark.parametrize("where", ["modules", pytest.param("panel", marks=pytest.mark.browser)])
 @pytest.mark.parametrize(("count", "bins"), [(1, 4), (9, 4), (40, 8), (70, 32)])
 def test_what_is_encoded_here_is_decoded_there(
-    panel: Page, where: str, count: int, bins: int
+    request: pytest.FixtureRequest, where: str, count: int, bins: int
 ) -> None:
     """Every row sums to 1 and is what Python reads in it; thumbnails grow into the pooled map."""
     random = np.random.default_rng(count)
@@ -98,7 +76,7 @@ def test_what_is_encoded_here_is_decoded_there(
         weights = np.exp(4 * random.standard_normal((2, 3, i + 1))).astype(np.float32)
         rows.append(to_levels(weights / weights.sum(-1, keepdims=True)))
     first = [row[0, 0] for row in rows]
-    found = decoded(where, panel, {
+    found = request.getfixturevalue(where).evaluate(DECODE, {
         "rows": [levels.tolist() for levels in first],
         "atlas": base64.b64encode(packed_rows(rows, bins)).decode(),
         "heads": 6, "bins": bins, "count": count,
@@ -112,8 +90,8 @@ def test_what_is_encoded_here_is_decoded_there(
     np.testing.assert_array_equal(found["thumbs"], pooled.reshape(-1, pooled.shape[-1]))
 
 
-def test_arrivals_close_gaps_in_any_order_and_drop_repeats(panel: Page) -> None:
-    steps = panel.evaluate(
+def test_arrivals_close_gaps_in_any_order_and_drop_repeats(modules: Modules) -> None:
+    steps = modules.evaluate(
         """async () => {
           const { Arrivals } = await import("/wire.js");
           const a = new Arrivals();

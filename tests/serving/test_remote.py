@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
 from gpt2.inference.steps import Request, Step, StepSource
 from gpt2.serving import remote
 from gpt2.serving.remote import Far, FarRequest, Lost, RemoteSource
+from tests.examples import examples
 from tests.small import SHORT_PIECE, small_engine
 
 pytestmark = pytest.mark.usefixtures("short_pieces")
@@ -70,7 +71,7 @@ def collected(steps: Any) -> tuple[list[int], dict[int, np.ndarray], int]:
     return tokens, rows, fed
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(st.lists(st.integers(0, 12), max_size=5), st.sampled_from([IDS, LONG]))
 def test_a_run_that_dies_anywhere_goes_on_as_if_nothing_had_been(
     deaths: list[int], ids: list[int]
@@ -85,7 +86,7 @@ def test_a_run_that_dies_anywhere_goes_on_as_if_nothing_had_been(
         np.testing.assert_allclose(row[:, : place + 1], wanted[1][place][:, : place + 1], atol=2e-6)
 
 
-@settings(deadline=None, max_examples=25)
+@examples(25)
 @given(st.lists(st.integers(0, 8), max_size=4))
 def test_what_is_changed_is_changed_at_every_try(deaths: list[int]) -> None:
     request = Request(

@@ -8,18 +8,19 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import ByteLevelBPETokenizer
 
 from gpt2.tokenizer import END_OF_TEXT, VOCABULARY_FILE, TextStream, Tokenizer
+from tests.examples import examples
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "token_ids.json").read_text("utf-8"))
 TOKENIZERS = {size: Tokenizer(size) for size in (50257, 8192, 257)}
 GPT2 = TOKENIZERS[50257]
 
 every_size = pytest.mark.parametrize("tokenizer", TOKENIZERS.values(), ids=map(str, TOKENIZERS))
-examples = settings(deadline=None, max_examples=200)
+many = examples(200)
 # Any text but lone surrogates, which UTF-8 cannot hold; words and spaces as often as anything else.
 texts = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from(" \n'tseable1,")))
 
@@ -50,7 +51,7 @@ def test_recorded_texts_have_their_recorded_ids(entry: dict) -> None:
 
 @every_size
 @given(text=texts)
-@examples
+@many
 def test_decoding_undoes_encoding(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.encode(text)
     assert tokenizer.decode(ids) == text
@@ -70,7 +71,7 @@ def test_ids_are_those_of_the_tokenizers_library(size: int) -> None:
     theirs = ByteLevelBPETokenizer({word: n for n, word in enumerate(words)}, merges)
 
     @given(text=texts)
-    @examples
+    @many
     def same(text: str) -> None:
         assert ours.encode(text) == theirs.encode(text).ids
 
@@ -79,7 +80,7 @@ def test_ids_are_those_of_the_tokenizers_library(size: int) -> None:
 
 @every_size
 @given(data=st.data())
-@examples
+@many
 def test_streamed_is_whole_for_any_ids(tokenizer: Tokenizer, data: st.DataObject) -> None:
     """Also for ids that no text has: bytes that make no character show as U+FFFD either way."""
     ids = data.draw(st.lists(st.integers(0, tokenizer.vocab_size - 1)))
@@ -87,7 +88,7 @@ def test_streamed_is_whole_for_any_ids(tokenizer: Tokenizer, data: st.DataObject
 
 
 @given(data=st.binary(max_size=12))
-@examples
+@many
 def test_streamed_is_whole_for_any_bytes(data: bytes) -> None:
     tokenizer = TOKENIZERS[257]
     id_of = {tokenizer.token_bytes(token): token for token in range(256)}

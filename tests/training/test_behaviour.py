@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2.training.behaviour import distinct_2, loop_start, repeated_4grams
-
-examples = settings(deadline=None, max_examples=100)
 
 
 def test_rates_are_what_one_counts() -> None:
@@ -18,14 +16,12 @@ def test_rates_are_what_one_counts() -> None:
     assert distinct_2([7]) == 1
 
 
-@examples
 @given(st.lists(st.integers(0, 3), max_size=60))
 def test_rates_are_shares(ids: list[int]) -> None:
     assert 0 <= repeated_4grams(ids) < 1
     assert 0 < distinct_2(ids) <= 1
 
 
-@examples
 @given(
     before=st.lists(st.integers(100, 8000), unique=True, max_size=30),
     period=st.integers(1, 40),

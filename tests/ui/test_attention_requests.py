@@ -10,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
@@ -28,6 +28,7 @@ from gpt2.ui.requests import Request
 from gpt2.ui.runner import Runner
 from gpt2.ui.runs import Run
 from gpt2.ui.wire import pack_rows, wire_tokens
+from tests.examples import examples
 from tests.small import CONFIG, small_engine, until
 
 ENGINE = small_engine()
@@ -113,7 +114,7 @@ def test_rows_too_many_for_one_answer_come_in_several(monkeypatch: pytest.Monkey
     assert answers > 5
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(layer=places, start=places, tokens_from=places)
 def test_places_are_clamped_whatever_they_are(
     layer: object, start: object, tokens_from: object
@@ -133,7 +134,7 @@ def test_places_are_clamped_whatever_they_are(
     assert type(at["layer"]) is type(answer["start"]) is int
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(request=junk)
 def test_a_request_that_is_none_is_answered(request: object) -> None:
     answer = ASKED.pull(request)

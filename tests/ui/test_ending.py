@@ -17,7 +17,7 @@ from gpt2.ui.limits import Limits
 from gpt2.ui.playground import Playground, Visitor
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import Runner, Stopping
-from tests.browser.conftest import DEEP
+from tests.browser.conftest import DEEP, SLOWLY
 from tests.browser.server import serve
 from tests.hub_standin import write_gpt2_folder
 from tests.small import small_engine, until
@@ -53,7 +53,7 @@ def test_every_text_ends_with_a_word_and_the_process_at_once(
     tmp_path: Path, told: signal.Signals
 ) -> None:
     write_gpt2_folder(tmp_path / "deep", DEEP)
-    with serve(tmp_path, GPT2_MODEL=str(tmp_path / "deep"), GPT2_RUNNING="2") as app:
+    with serve(tmp_path, SLOWLY, GPT2_MODEL=str(tmp_path / "deep"), GPT2_RUNNING="2") as app:
         assert app.process
         readers = [Reader(app.url, call) for call in ("generate", "generate", "compare")]
         assert until(lambda: sum("generating" in reader.said for reader in readers) >= 2, 60)

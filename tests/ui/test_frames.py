@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
@@ -18,6 +18,7 @@ from gpt2.ui.atlas import packed_rows
 from gpt2.ui.frames import Frames, Value, finish_sentence, loading_sentence, note
 from gpt2.ui.runs import Run
 from gpt2.ui.wire import wire_tokens
+from tests.examples import examples
 from tests.small import CONFIG, small_engine
 
 ENGINE = small_engine()
@@ -84,7 +85,7 @@ def groupings(draw: st.DrawFn) -> list[list[Event]]:
     return [EVENTS[a:b] for a, b in zip([0, *cuts], [*cuts, len(EVENTS)], strict=True)]
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(groups=groupings())
 def test_any_grouping_brings_the_same_tokens_and_rows(groups: list[list[Event]]) -> None:
     run, browser = new_run(), Browser()
@@ -110,7 +111,7 @@ def test_the_newest_token_has_no_row_yet() -> None:
             assert (output["n"], attention["n"]) == (len(run.ids), len(run.ids) - 1)
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(groups=groupings(), choices=st.lists(st.integers(0, LAYERS - 1), min_size=14, max_size=14))
 def test_a_layer_change_never_mislabels_a_row(
     groups: list[list[Event]], choices: list[int]

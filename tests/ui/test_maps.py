@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
@@ -16,6 +16,7 @@ from gpt2.ui.atlas import bins_for, pack_nibbles, packed_rows, pool_for, pooled_
 from gpt2.ui.capture import Capture
 from gpt2.ui.capture_budget import CaptureBudget
 from gpt2.ui.maps import MODES, MapView, map_rows
+from tests.examples import examples
 from tests.small import CONFIG, small_engine
 
 ENGINE = small_engine()
@@ -155,7 +156,7 @@ def test_a_view_is_clamped_whatever_is_asked(asked) -> None:
     assert (view.layer, view.head) in ((0, 0), (0, HEADS - 1))
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(count=st.integers(1, N), bins=st.integers(3, 12))
 def test_rows_pooled_one_by_one_make_the_pooled_map(count: int, bins: int) -> None:
     """As assets/panel/atlas_store.js does: halve what is there whenever the pool doubles."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import SIZES, Tokenizer
@@ -19,6 +19,7 @@ from gpt2.ui.sizes import (
     source_of,
     weights_bytes,
 )
+from tests.examples import examples
 from tests.hub_standin import write_gpt2_folder
 from tests.small import CONFIG
 
@@ -149,7 +150,7 @@ def test_a_prompt_that_is_no_text_is_refused(prompt: object) -> None:
     assert complaint(prompt=prompt) == "Prompt must be text."
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(fields=st.fixed_dictionaries({}, optional=dict.fromkeys(GOOD, junk)))
 def test_any_junk_gives_a_request_in_range_or_one_short_sentence(fields: dict) -> None:
     try:
@@ -183,7 +184,7 @@ def test_the_line_under_the_prompt(prompt: str, line: str) -> None:
 
 
 @given(count=st.integers(500, 600))
-@settings(deadline=None, max_examples=20)
+@examples(20)
 def test_the_line_says_how_many_tokens_are_too_many(count: int) -> None:
     prompt = "\x01" * count  # a token each: nothing merges with it
     assert len(Tokenizer(8192).encode(prompt)) == count

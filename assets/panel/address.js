@@ -28,7 +28,11 @@ export function keepAddress(runs) {
       if (short || guideHash(linkedGuide()) === location.hash) {
         if (!short && location.hash !== led) return; // it has just come, and is about to be followed
         led = short;
-        return history.replaceState(history.state, "", short || location.pathname + location.search);
+        return history.replaceState(
+          history.state,
+          "",
+          short || location.pathname + location.search,
+        );
       }
     }
     const turn = (writing += 1);
@@ -43,7 +47,8 @@ export function keepAddress(runs) {
   };
   runs.subscribe((kind) => {
     if (runs.running) begun.add(runs.run.id);
-    if (["status", "view", "look", "selection", "rows", "guide"].includes(kind) && !runs.hover) soon();
+    if (["status", "view", "look", "selection", "rows", "guide"].includes(kind) && !runs.hover)
+      soon();
   });
   addEventListener("hashchange", () => goTo(runs));
   watchTabs((chosen) => {

@@ -31,9 +31,18 @@ export class AtlasPanel {
     if (this.plan.heads !== run.heads) this.parts.atlaspart.style.setProperty("--heads", run.heads);
     this.plan = atlasPlan(this.width, run.layers, run.heads);
     this.picture.draw({
-      plan: this.plan, atlas: run.atlas, split: runs.apart, scale: runs.scale, look,
-      off: runs.off, used: needsHead(look.mode), pointed: this.pointed, dim: this.dim, roles: runs.roles.text,
-      ratio: Math.max(1, devicePixelRatio), ...theme,
+      plan: this.plan,
+      atlas: run.atlas,
+      split: runs.apart,
+      scale: runs.scale,
+      look,
+      off: runs.off,
+      used: needsHead(look.mode),
+      pointed: this.pointed,
+      dim: this.dim,
+      roles: runs.roles.text,
+      ratio: Math.max(1, devicePixelRatio),
+      ...theme,
     });
   }
 
@@ -127,7 +136,14 @@ export class AtlasPanel {
 
   key(event) {
     const { run, look } = this.runs;
-    if (event.key.toLowerCase() === "x" && run?.status && this.runs.inspected.able && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    if (
+      event.key.toLowerCase() === "x" &&
+      run?.status &&
+      this.runs.inspected.able &&
+      !event.ctrlKey &&
+      !event.metaKey &&
+      !event.altKey
+    ) {
       event.preventDefault();
       return this.runs.toggleHead(look);
     }

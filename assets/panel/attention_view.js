@@ -38,7 +38,8 @@ export function mount(element, props, watch, server, trigger) {
   if (linked && !runs.chosen) runs.start(linked);
   runs.connect(server);
   linkLabels(element);
-  if (server?.inspect && trigger && !props.channel && !props.compact) runs.connectWriting(asked, trigger);
+  if (server?.inspect && trigger && !props.channel && !props.compact)
+    runs.connectWriting(asked, trigger);
   const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
   if (props.headed) view.parts.title.hidden = true; // there is a heading over it
   whileMounted(element, runs, (kind) => view.hear(kind));

@@ -45,7 +45,12 @@ export class Branches {
   /** From the original to the text that is shown. @returns {string[]} */
   path() {
     const path = [];
-    for (let id = this.id; id !== null && this.texts.has(id); id = this.texts.get(id).branch?.of ?? null) path.unshift(id);
+    for (
+      let id = this.id;
+      id !== null && this.texts.has(id);
+      id = this.texts.get(id).branch?.of ?? null
+    )
+      path.unshift(id);
     return path;
   }
 
@@ -54,6 +59,8 @@ export class Branches {
     const text = this.texts.get(id);
     const other = this.texts.get(text?.branch?.of)?.tokens;
     if (!other) return -1;
-    return text.tokens.findIndex((token, i) => i < other.length && JSON.stringify(token) !== JSON.stringify(other[i]));
+    return text.tokens.findIndex(
+      (token, i) => i < other.length && JSON.stringify(token) !== JSON.stringify(other[i]),
+    );
   }
 }

@@ -20,7 +20,8 @@ export class Breadcrumb {
 
   // As everywhere, but not where a text is typed, which has an undo of its own.
   key(event, go) {
-    if (event.key.toLowerCase() !== "z" || !(event.ctrlKey || event.metaKey) || event.altKey) return;
+    if (event.key.toLowerCase() !== "z" || !(event.ctrlKey || event.metaKey) || event.altKey)
+      return;
     if (event.target.closest?.("input, textarea, [contenteditable]")) return;
     const { branches } = this.runs;
     const id = event.shiftKey ? branches.after : branches.before;
@@ -47,7 +48,10 @@ export class Breadcrumb {
     const { branch, off } = branches.texts.get(id);
     if (!branch) return "original";
     if (branch.token !== null) return `“${labelOf(branch.token)}” at ${branch.at}`;
-    const heads = off.length === 0 ? "all heads on" : `${off.length} ${off.length === 1 ? "head" : "heads"} off`;
+    const heads =
+      off.length === 0
+        ? "all heads on"
+        : `${off.length} ${off.length === 1 ? "head" : "heads"} off`;
     const from = branches.divergence(id);
     return from < 0 ? heads : `${heads}, differs from ${from}`;
   }

@@ -54,32 +54,46 @@ export class ChoicesList {
     const { inspected, run } = runs;
     this.at = at;
     const tokens = run?.tokens.items ?? [];
-    setText(parts.nexttitle, at < 0 ? "Next token" : `${quotedOf(tokens, at)} ${placeOf(tokens, at)}`);
-    if (at < 0 || at >= (run?.tokens.ready ?? 0)) return this.blank(at < 0 ? "Choose a token, or wait until the text is written." : "");
+    setText(
+      parts.nexttitle,
+      at < 0 ? "Next token" : `${quotedOf(tokens, at)} ${placeOf(tokens, at)}`,
+    );
+    if (at < 0 || at >= (run?.tokens.ready ?? 0))
+      return this.blank(at < 0 ? "Choose a token, or wait until the text is written." : "");
     const choice = inspected.choiceAt(at, this.before);
     if (choice === undefined) return this.blank(inspected.failed || "…");
     const { sampling, vocabulary, starts } = inspected.facts;
     setText(parts.startnote, startNote(starts, this.before));
     setHidden(parts.startcheck, starts);
     if (choice === null) {
-      return this.blank(`Nothing stands before the first token, so the model had no say in it. Put ${START} before it to see what it expects at the start of a text.`);
+      return this.blank(
+        `Nothing stands before the first token, so the model had no say in it. Put ${START} before it to see what it expects at the start of a text.`,
+      );
     }
     const chosen = choice.likeliest.find((each) => each.chosen);
     setText(parts.likely, `${percent(chosen.shares[0])} likely · rank ${whole(chosen.rank)}`);
-    setText(parts.surprise, `${choice.bits.toFixed(1)} bits of surprise · entropy ${choice.entropy.toFixed(1)} bits`);
+    setText(
+      parts.surprise,
+      `${choice.bits.toFixed(1)} bits of surprise · entropy ${choice.entropy.toFixed(1)} bits`,
+    );
     setText(parts.sampled, modeOf(sampling));
     const longest = Math.max(...choice.likeliest.flatMap((each) => each.shares));
     this.lines.forEach((line, k) => this.fill(line, choice.likeliest[k], longest));
     this.fillRest(choice, vocabulary - choice.likeliest.length);
     const cut = chosen.cut ? `${quotedOf(tokens, at)} was ${chosen.cut}. ` : "";
-    setText(parts.kept, `${cut}${whole(choice.kept)} of ${whole(vocabulary)} tokens kept; each column sums to 100 %.`);
+    setText(
+      parts.kept,
+      `${cut}${whole(choice.kept)} of ${whole(vocabulary)} tokens kept; each column sums to 100 %.`,
+    );
     setText(parts.forkhint, this.able ? "Choose another to rewrite the text from here." : "");
   }
 
   /** Whether another token may be chosen: of a finished text of the reader's own. */
   get able() {
     const { run, running } = this.runs;
-    return this.at > 0 && !this.before && !running && Boolean(run?.status) && Boolean(this.runs.rewrite);
+    return (
+      this.at > 0 && !this.before && !running && Boolean(run?.status) && Boolean(this.runs.rewrite)
+    );
   }
 
   fill(made, candidate, longest) {

@@ -41,8 +41,20 @@ export const COLUMNS = [
 ];
 
 const PLOTS = [
-  { key: "bits_per_byte", title: "Bits per byte of the prompt", hint: "lower is better", format: (v) => v.toFixed(3) },
-  { key: "speed", title: "Tokens per second", hint: "higher is faster; the bar is the 95 % range", zero: true, format: (_, row) => speedOf(row), error: (row) => row.speed_error },
+  {
+    key: "bits_per_byte",
+    title: "Bits per byte of the prompt",
+    hint: "lower is better",
+    format: (v) => v.toFixed(3),
+  },
+  {
+    key: "speed",
+    title: "Tokens per second",
+    hint: "higher is faster; the bar is the 95 % range",
+    zero: true,
+    format: (_, row) => speedOf(row),
+    error: (row) => row.speed_error,
+  },
 ];
 
 export function mount(element, props, watch) {
@@ -96,10 +108,18 @@ export class FiguresView {
         .filter((row) => row[plot.key] !== null && row[plot.key] !== undefined)
         .filter((row) => !plot.error || plot.error(row) !== null) // of two tokens no speed can be told
         .map((row) => ({
-          x: row.parameters, y: row[plot.key], name: row.title, label: plot.format(row[plot.key], row),
-          ...(plot.error && { low: Math.max(0, row[plot.key] - plot.error(row)), high: row[plot.key] + plot.error(row) }),
+          x: row.parameters,
+          y: row[plot.key],
+          name: row.title,
+          label: plot.format(row[plot.key], row),
+          ...(plot.error && {
+            low: Math.max(0, row[plot.key] - plot.error(row)),
+            high: row[plot.key] + plot.error(row),
+          }),
         }));
-      return points.length > 1 ? [drawPlot({ ...plot, points, width, style: getComputedStyle(plots) })] : [];
+      return points.length > 1
+        ? [drawPlot({ ...plot, points, width, style: getComputedStyle(plots) })]
+        : [];
     });
     plots.replaceChildren(...drawn);
     this.parts.picture.hidden = drawn.length === 0;

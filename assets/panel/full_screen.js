@@ -5,7 +5,12 @@ import { setText } from "./dom.js";
 
 /** What is to be seen with a map: the text beside it, else the panel with its title. */
 export function screenOf(figure) {
-  return figure.closest("#columns") ?? figure.closest(".full-panel") ?? figure.closest(".attention") ?? figure;
+  return (
+    figure.closest("#columns") ??
+    figure.closest(".full-panel") ??
+    figure.closest(".attention") ??
+    figure
+  );
 }
 
 export function offerFullScreen(screen, button, onChange) {
@@ -36,7 +41,11 @@ function nameModel(screen) {
   const line = document.createElement("p");
   line.className = "projected";
   const show = () => setText(line, status.textContent.trim());
-  new MutationObserver(show).observe(status, { subtree: true, childList: true, characterData: true });
+  new MutationObserver(show).observe(status, {
+    subtree: true,
+    childList: true,
+    characterData: true,
+  });
   show();
   document.getElementById("left")?.prepend(line);
 }

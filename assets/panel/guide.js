@@ -24,11 +24,15 @@ export function showGuide({ title, content, link, onClose, focus = true }) {
   const body = element("div");
   body.append(...content);
   body.lastElementChild.append(copyButton(link));
-  const fold = button("minimise", () => {
-    body.hidden = !body.hidden;
-    fold.textContent = body.hidden ? "open" : "minimise";
-    fold.setAttribute("aria-expanded", String(!body.hidden));
-  }, "link");
+  const fold = button(
+    "minimise",
+    () => {
+      body.hidden = !body.hidden;
+      fold.textContent = body.hidden ? "open" : "minimise";
+      fold.setAttribute("aria-expanded", String(!body.hidden));
+    },
+    "link",
+  );
   fold.setAttribute("aria-expanded", "true");
   const bar = element("div", "", "guide-bar");
   bar.append(heading, fold, button("close", closeGuide, "link"));
@@ -49,7 +53,9 @@ export function closeGuide() {
 /** Frames what the card speaks of, brings it into view, and keeps the card out of its way. */
 export function point(selectors) {
   for (const undo of unmark) undo();
-  const found = selectors.map((one) => document.querySelector(one)).filter((one) => one?.checkVisibility());
+  const found = selectors
+    .map((one) => document.querySelector(one))
+    .filter((one) => one?.checkVisibility());
   unmark = found.map(pointOut);
   if (!found.length || !card) return;
   const narrow = matchMedia(NARROW).matches;
@@ -57,17 +63,24 @@ export function point(selectors) {
   const box = found[0].getBoundingClientRect();
   const fits = box.top >= 0 && box.bottom <= innerHeight * (narrow ? 0.5 : 1);
   if (!fits) {
-    found[0].scrollIntoView({ block: narrow || box.height > innerHeight ? "start" : "center", behavior: still ? "auto" : "smooth" });
+    found[0].scrollIntoView({
+      block: narrow || box.height > innerHeight ? "start" : "center",
+      behavior: still ? "auto" : "smooth",
+    });
   }
   card.classList.toggle("on-left", box.left + box.width / 2 > innerWidth / 2);
 }
 
 function copyButton(link) {
-  const copy = button("copy link", async () => {
-    const url = new URL(location.href);
-    url.hash = link;
-    copy.textContent = (await copied(url.href)) ? "copied" : url.href;
-  }, "link");
+  const copy = button(
+    "copy link",
+    async () => {
+      const url = new URL(location.href);
+      url.hash = link;
+      copy.textContent = (await copied(url.href)) ? "copied" : url.href;
+    },
+    "link",
+  );
   return copy;
 }
 

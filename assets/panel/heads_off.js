@@ -13,7 +13,8 @@ export class HeadsOff {
     parts.restore.addEventListener("click", () => this.restore());
     parts.offlist.addEventListener("click", ({ target }) => {
       const button = target.closest("button");
-      if (button) runs.toggleHead({ layer: Number(button.dataset.layer), head: Number(button.dataset.head) });
+      if (button)
+        runs.toggleHead({ layer: Number(button.dataset.layer), head: Number(button.dataset.head) });
     });
   }
 
@@ -26,21 +27,28 @@ export class HeadsOff {
     setText(parts.headstitle, `Layer ${look.layer + 1}, head ${look.head + 1}`);
     setText(parts.switch, isOff ? "Switch on" : "Switch off");
     parts.switch.setAttribute("aria-pressed", String(isOff));
-    setText(parts.offhint, off.length ? "Off now, in the order of layers:" : "No head is off. Choose a head in the atlas below; X there switches it off or on.");
+    setText(
+      parts.offhint,
+      off.length
+        ? "Off now, in the order of layers:"
+        : "No head is off. Choose a head in the atlas below; X there switches it off or on.",
+    );
     const wanted = JSON.stringify(off);
     if (parts.offlist.dataset.shown === wanted) return;
     parts.offlist.dataset.shown = wanted;
-    parts.offlist.replaceChildren(...off.map(([layer, head]) => {
-      const item = document.createElement("li");
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "plain";
-      Object.assign(button.dataset, { layer, head });
-      button.textContent = "switch on";
-      button.setAttribute("aria-label", `switch on layer ${layer + 1}, head ${head + 1}`);
-      item.append(`layer ${layer + 1}, head ${head + 1} `, button);
-      return item;
-    }));
+    parts.offlist.replaceChildren(
+      ...off.map(([layer, head]) => {
+        const item = document.createElement("li");
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "plain";
+        Object.assign(button.dataset, { layer, head });
+        button.textContent = "switch on";
+        button.setAttribute("aria-label", `switch on layer ${layer + 1}, head ${head + 1}`);
+        item.append(`layer ${layer + 1}, head ${head + 1} `, button);
+        return item;
+      }),
+    );
   }
 
   /** There only while heads are off, or were when the text was written. */
@@ -55,8 +63,13 @@ export class HeadsOff {
     setText(parts.offcount, changed ? count : `${count} in this text`);
     const at = runs.pick?.query ?? run.tokens.ready - 1;
     const found = changed && at > 0 && !runs.running ? runs.inspected.withoutAt(at, off) : null;
-    const effect = found ? `${quotedOf(run.tokens.items, at)} ${percent(found.shares[0])} → ${percent(found.shares[1])}` : "";
-    setText(parts.offeffect, effect || (changed && !runs.running ? runs.inspected.failed || "…" : ""));
+    const effect = found
+      ? `${quotedOf(run.tokens.items, at)} ${percent(found.shares[0])} → ${percent(found.shares[1])}`
+      : "";
+    setText(
+      parts.offeffect,
+      effect || (changed && !runs.running ? runs.inspected.failed || "…" : ""),
+    );
     parts.rewrite.setAttribute("aria-disabled", String(!changed || runs.running));
   }
 

@@ -37,7 +37,8 @@ export class Inspected {
   choiceAt(at, before) {
     const key = `${at} ${before}`;
     const start = Math.floor(at / BLOCK) * BLOCK;
-    if (!this.choices.has(key)) this.want({ want: "choices", start, before, at }, () => this.choices.has(key));
+    if (!this.choices.has(key))
+      this.want({ want: "choices", start, before, at }, () => this.choices.has(key));
     return this.choices.get(key);
   }
 
@@ -103,9 +104,12 @@ export class Inspected {
     if (request.want === "choices") {
       const { sampling, vocabulary, starts } = answer;
       this.facts = { sampling, vocabulary, starts };
-      answer.choices.forEach((choice, k) => this.choices.set(`${answer.start + k} ${answer.before}`, choice));
+      answer.choices.forEach((choice, k) =>
+        this.choices.set(`${answer.start + k} ${answer.before}`, choice),
+      );
     } else if (request.want === "layers") this.layers.set(answer.at, answer);
-    else if (request.want === "off") this.without.set(`${answer.at} ${JSON.stringify(request.off)}`, answer);
+    else if (request.want === "off")
+      this.without.set(`${answer.at} ${JSON.stringify(request.off)}`, answer);
     else if (request.want === "shade") this.shade = answer;
   }
 }

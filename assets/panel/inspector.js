@@ -88,7 +88,9 @@ export class Inspector {
     const { tabs } = this.parts;
     tabs.addEventListener("keydown", (event) => {
       const at = TABS.indexOf(this.tab);
-      const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: TABS.length - 1 }[event.key];
+      const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: TABS.length - 1 }[
+        event.key
+      ];
       if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       this.open(TABS.at(to % TABS.length));

@@ -67,7 +67,15 @@ export function snapshot({ tokens, status }) {
   const { size, prompt, stats } = status;
   const state = status.broken ? "running" : status.state; // as it was when the server was lost
   const { sampling, off } = status;
-  return { size, prompt, state, seed: stats?.seed, sampling, off, tokens: tokens.items.slice(0, tokens.ready) };
+  return {
+    size,
+    prompt,
+    state,
+    seed: stats?.seed,
+    sampling,
+    off,
+    tokens: tokens.items.slice(0, tokens.ready),
+  };
 }
 
 // Where a browser forbids storage the page works as before: only a reload forgets.

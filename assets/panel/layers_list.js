@@ -15,11 +15,18 @@ export class LayersList {
     const { parts, runs } = this;
     const { inspected, run } = runs;
     const tokens = run?.tokens.items ?? [];
-    setText(parts.layerstitle, at < 0 ? "Layer by layer" : `${quotedOf(tokens, at)} ${placeOf(tokens, at)}`);
+    setText(
+      parts.layerstitle,
+      at < 0 ? "Layer by layer" : `${quotedOf(tokens, at)} ${placeOf(tokens, at)}`,
+    );
     const found = at < 0 || at >= (run?.tokens.ready ?? 0) ? null : inspected.layersAt(at);
-    if (found === null) return this.blank(at < 0 ? "Choose a token, or wait until the text is written." : "");
+    if (found === null)
+      return this.blank(at < 0 ? "Choose a token, or wait until the text is written." : "");
     if (found === undefined) return this.blank(inspected.failed || "…");
-    if (found.stages.length === 0) return this.blank("Nothing stands before the first token, so there is nothing to guess from.");
+    if (found.stages.length === 0)
+      return this.blank(
+        "Nothing stands before the first token, so there is nothing to guess from.",
+      );
     const { stages, guesses, shares, ranks, settled, early } = found;
     const last = stages.length - 1;
     setText(parts.settles, `${settledWords(settled, last)} ${hitWords(guesses[last], tokens[at])}`);
@@ -31,7 +38,8 @@ export class LayersList {
       if (k > last) return;
       made.line.classList.toggle("settled", k >= settled);
       setText(made.stage, k === 0 ? "in" : stages[k]);
-      made.stage.title = k === 0 ? "embeddings, before the first layer" : `after layer ${stages[k]}`;
+      made.stage.title =
+        k === 0 ? "embeddings, before the first layer" : `after layer ${stages[k]}`;
       setText(made.guess, labelOf(guesses[k]));
       made.bar.style.width = `${100 * shares[k]}%`;
       setText(made.share, percent(shares[k]));
@@ -66,10 +74,14 @@ export class LayersList {
 
 function settledWords(settled, last) {
   if (settled === 0) return "The guess is there from the start.";
-  return settled === last ? `Settles only in the last layer, ${last}.` : `Settles at layer ${settled} of ${last}.`;
+  return settled === last
+    ? `Settles only in the last layer, ${last}.`
+    : `Settles at layer ${settled} of ${last}.`;
 }
 
 function hitWords(guess, written) {
   const same = JSON.stringify(guess) === JSON.stringify(written);
-  return same ? "The model's guess is what stands here." : `The model's guess is “${labelOf(guess)}”.`;
+  return same
+    ? "The model's guess is what stands here."
+    : `The model's guess is “${labelOf(guess)}”.`;
 }

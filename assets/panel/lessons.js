@@ -89,8 +89,11 @@ export const LESSONS = [
     check: ({ written }) => {
       const cold = written.filter(({ temperature }) => temperature === 0);
       const hot = written.filter(({ temperature }) => temperature >= 1.2);
-      return cold.some((one) => cold.some((other) => other.seed !== one.seed && other.text === one.text)
-        && hot.some((other) => other.text !== one.text));
+      return cold.some(
+        (one) =>
+          cold.some((other) => other.seed !== one.seed && other.text === one.text) &&
+          hot.some((other) => other.text !== one.text),
+      );
     },
     learned:
       "At 0 the likeliest token is taken every time, so chance plays no part and the text is always the " +
@@ -103,7 +106,8 @@ export const LESSONS = [
       "Two sizes continue the same prompt with the same random draws. When both have ended, press the " +
       "line that says where they diverge, and look at bits per byte under Figures: the size that was " +
       "less surprised by your prompt needs fewer.",
-    prompt: "Once upon a time there was a king who had three daughters, and the youngest was so beautiful that",
+    prompt:
+      "Once upon a time there was a king who had three daughters, and the youngest was so beautiful that",
     settings: { tab: "Compare", temperature: 0.8, tokens: 40 },
     frames: ["#compare-columns"],
     hints: [
@@ -127,8 +131,13 @@ function looksUp(runs) {
   if (!row || row.length < 3) return false;
   const tokens = run.tokens.items;
   const key = pick.key ?? mostRead(row, true);
-  return key > 0 && key - 1 < pick.query && restOf(row)[key] >= 0.2
-    && labelOf(tokens[key - 1]) === labelOf(tokens[pick.query]) && key - 1 !== pick.query;
+  return (
+    key > 0 &&
+    key - 1 < pick.query &&
+    restOf(row)[key] >= 0.2 &&
+    labelOf(tokens[key - 1]) === labelOf(tokens[pick.query]) &&
+    key - 1 !== pick.query
+  );
 }
 
 const RESTS = 0.4; // of all attention: several times what any other token gets
@@ -176,12 +185,19 @@ function list(runs) {
   const lessons = element("ol");
   for (const lesson of LESSONS) {
     const item = element("li", "", "lesson");
-    item.append(button(`${done.has(lesson.name) ? "✓ " : ""}${lesson.title}`, () => begin(runs, lesson)));
+    item.append(
+      button(`${done.has(lesson.name) ? "✓ " : ""}${lesson.title}`, () => begin(runs, lesson)),
+    );
     lessons.append(item);
   }
   point([]);
   const foot = element("div", "", "guide-buttons");
-  showGuide({ title: "Lessons", content: [lessons, foot], link: "#lesson=all", onClose: leaveOf(runs) });
+  showGuide({
+    title: "Lessons",
+    content: [lessons, foot],
+    link: "#lesson=all",
+    onClose: leaveOf(runs),
+  });
   runs.guideTo({ lesson: "all", tour: undefined });
 }
 
@@ -253,7 +269,11 @@ function draw(runs, lesson, focus = true) {
   const state = element("p", reached ? `✓ ${learned}` : task, `result${reached ? " reached" : ""}`);
   state.setAttribute("role", "status");
   const buttons = element("div", "", "guide-buttons");
-  buttons.append(button("Try", () => tryOut(lesson), "main"), more, button("All lessons", () => list(runs)));
+  buttons.append(
+    button("Try", () => tryOut(lesson), "main"),
+    more,
+    button("All lessons", () => list(runs)),
+  );
   showGuide({
     title: `Lesson: ${title}`,
     content: [state, sample, ...hintLines, buttons],

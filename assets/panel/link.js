@@ -45,7 +45,9 @@ function joined(parts) {
 }
 
 function guideOf(guide) {
-  return Object.fromEntries(GUIDES.filter((name) => guide[name]).map((name) => [name, guide[name]]));
+  return Object.fromEntries(
+    GUIDES.filter((name) => guide[name]).map((name) => [name, guide[name]]),
+  );
 }
 
 /** A short link's #: only what leads the reader, nothing where nothing does. */
@@ -55,8 +57,15 @@ export function guideHash(guide) {
 
 /** {tour, lesson, pace} that an address asks for, each only where it does. */
 export function linkedGuide(hash = globalThis.location?.hash ?? "") {
-  const fields = new Map(hash.slice(1).split("&").map((part) => part.split("=", 2)));
-  return guideOf(Object.fromEntries(GUIDES.map((name) => [name, /^[a-z-]+$/.exec(fields.get(name) ?? "")?.[0]])));
+  const fields = new Map(
+    hash
+      .slice(1)
+      .split("&")
+      .map((part) => part.split("=", 2)),
+  );
+  return guideOf(
+    Object.fromEntries(GUIDES.map((name) => [name, /^[a-z-]+$/.exec(fields.get(name) ?? "")?.[0]])),
+  );
 }
 
 /** @returns {Promise<string>} */

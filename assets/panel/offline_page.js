@@ -8,7 +8,13 @@ const MOST_BYTES = 8_000_000; // of rows in the file; beyond that only some maps
 const STYLES = {
   ":root": ["tokens.css", "popover.css", "projector.css"],
   "#output": ["output_view.css", "output_draft.css", "output_shade.css"],
-  "#attention": ["attention_view.css", "attention_map.css", "attention_side.css", "inspector.css", "attention_atlas.css"],
+  "#attention": [
+    "attention_view.css",
+    "attention_map.css",
+    "attention_side.css",
+    "inspector.css",
+    "attention_atlas.css",
+  ],
 };
 const IMPORTS = /(from\s+|import\s+)"\.\/([\w.]+)"/g;
 

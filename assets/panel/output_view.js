@@ -135,7 +135,8 @@ export class OutputView {
     const plain = this.shade.kind !== "attention"; // one tint at a time
     if (selection.follows && runs.running && still()) this.marks.clear();
     else if (plain) this.marks.show(selection, null, () => null, 0);
-    else this.marks.show(selection, runs.shownRow(selection.query), (i) => runs.row(i), runs.drawable);
+    else
+      this.marks.show(selection, runs.shownRow(selection.query), (i) => runs.row(i), runs.drawable);
   }
 
   // By surprise or rank, once they are known; the server is asked when the text is written.
@@ -152,12 +153,14 @@ export class OutputView {
     this.shade.clear();
     setHidden(attentionkeys, kind !== "attention");
     setHidden(shadekeys, kind === "attention");
-    shadekeys.replaceChildren(...(LEGENDS[kind] ?? []).map(([name, words]) => {
-      const swatch = document.createElement("span");
-      swatch.className = `swatch ${name}`;
-      swatch.textContent = words;
-      return swatch;
-    }));
+    shadekeys.replaceChildren(
+      ...(LEGENDS[kind] ?? []).map(([name, words]) => {
+        const swatch = document.createElement("span");
+        swatch.className = `swatch ${name}`;
+        swatch.textContent = words;
+        return swatch;
+      }),
+    );
     this.shadeText();
     this.mark();
   }

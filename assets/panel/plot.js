@@ -27,7 +27,11 @@ export function drawPlot({ title, hint, points, zero, width, style }) {
   svg.append(node("rect", { width, height: HEIGHT, fill: colors.card }));
   svg.append(words(title, 0, 16, { fill: colors.ink, size: 14, weight: 600 }));
   svg.append(words(hint, 0, 34, { fill: colors.quiet, size: 12 }));
-  const x = logScale(points.map((p) => p.x), EDGE.left + 14, width - EDGE.right - 14);
+  const x = logScale(
+    points.map((p) => p.x),
+    EDGE.left + 14,
+    width - EDGE.right - 14,
+  );
   const values = points.flatMap((p) => [p.y, p.low ?? p.y, p.high ?? p.y]);
   const y = linearScale(zero ? [0, ...values] : values, HEIGHT - EDGE.bottom, EDGE.top);
   for (const tick of y.ticks) {
@@ -65,7 +69,16 @@ export function drawPlot({ title, hint, points, zero, width, style }) {
   const places = ordered.map((point) => ({ point, x: x.at(point.x), y: y.at(point.y) }));
   for (const place of places) {
     svg.append(...rangeOf(place, y, colors));
-    svg.append(node("circle", { cx: place.x, cy: place.y, r: 5, fill: colors.accent, stroke: colors.card, "stroke-width": 2 }));
+    svg.append(
+      node("circle", {
+        cx: place.x,
+        cy: place.y,
+        r: 5,
+        fill: colors.accent,
+        stroke: colors.card,
+        "stroke-width": 2,
+      }),
+    );
   }
   svg.append(...labelsOf(places, colors, width));
   return svg;
@@ -75,7 +88,8 @@ export function drawPlot({ title, hint, points, zero, width, style }) {
 function rangeOf({ point: { low, high }, x }, y, colors) {
   if (low === undefined || high === undefined) return [];
   const [top, bottom] = [y.at(high), y.at(low)];
-  const line = (attributes) => node("line", { stroke: colors.ink, "stroke-width": 1.5, class: "range", ...attributes });
+  const line = (attributes) =>
+    node("line", { stroke: colors.ink, "stroke-width": 1.5, class: "range", ...attributes });
   return [
     line({ x1: x, x2: x, y1: top, y2: bottom }),
     ...[top, bottom].map((end) => line({ x1: x - 6, x2: x + 6, y1: end, y2: end })),

@@ -46,6 +46,8 @@ export function ended(runs) {
 }
 
 export function showTab(name) {
-  const tab = [...document.querySelectorAll("#tabs [role=tab]")].find((one) => one.textContent.trim() === name);
+  const tab = [...document.querySelectorAll("#tabs [role=tab]")].find(
+    (one) => one.textContent.trim() === name,
+  );
   if (tab?.getAttribute("aria-selected") === "false") tab.click();
 }

@@ -74,5 +74,6 @@ export function enable(id, able) {
 
 function refuse(event) {
   if (!event.isTrusted && isOurs()) return; // a slow text goes on by itself
-  if (event.target.closest("#actions [aria-disabled=true], #compare-actions [aria-disabled=true]")) event.stopPropagation();
+  if (event.target.closest("#actions [aria-disabled=true], #compare-actions [aria-disabled=true]"))
+    event.stopPropagation();
 }

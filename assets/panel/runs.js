@@ -66,10 +66,30 @@ export class Runs {
 
   takeOutput(value) {
     if (!this.enter(value?.run)) return;
-    const { tokens = [], start = 0, n = 0, prompt = 0, state, note = "", stats = null, size } = value;
+    const {
+      tokens = [],
+      start = 0,
+      n = 0,
+      prompt = 0,
+      state,
+      note = "",
+      stats = null,
+      size,
+    } = value;
     const { sampling = null, off = [], branch = null } = value;
     const first = !this.run.status;
-    this.run.status = { n, prompt, state, note, stats, size, full: Boolean(value.full), sampling, off, branch };
+    this.run.status = {
+      n,
+      prompt,
+      state,
+      note,
+      stats,
+      size,
+      full: Boolean(value.full),
+      sampling,
+      off,
+      branch,
+    };
     if (first) this.beginBranch(off, branch);
     this.run.tokenCount = Math.max(this.run.tokenCount, n);
     this.run.draft = value.draft ?? null;
@@ -190,9 +210,15 @@ export class Runs {
     };
     this.revisit = (id) => {
       const { branch } = this.branches.texts.get(this.branches.id) ?? {};
-      const pick = branch?.of === id && branch.token !== null ? branch.at : this.branches.texts.get(id)?.branch?.at;
+      const pick =
+        branch?.of === id && branch.token !== null
+          ? branch.at
+          : this.branches.texts.get(id)?.branch?.at;
       this.seen.delete(id);
-      this.starting = { pick: pick === undefined ? null : { query: pick, key: null }, window: null };
+      this.starting = {
+        pick: pick === undefined ? null : { query: pick, key: null },
+        window: null,
+      };
       trigger("show", { run: id });
     };
   }

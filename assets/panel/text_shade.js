@@ -4,8 +4,16 @@ const MOST_BITS = 12; // that get the full tint; rarer tokens look alike
 const BANDS = [10, 100, 1000]; // ranks (Gehrmann et al. 2019)
 
 export const LEGENDS = {
-  surprise: [["few", "0 bits of surprise"], ["many", `${MOST_BITS} or more`]],
-  rank: [["band-0", "likeliest 10"], ["band-1", "100"], ["band-2", "1,000"], ["band-3", "rarer"]],
+  surprise: [
+    ["few", "0 bits of surprise"],
+    ["many", `${MOST_BITS} or more`],
+  ],
+  rank: [
+    ["band-0", "likeliest 10"],
+    ["band-1", "100"],
+    ["band-2", "1,000"],
+    ["band-3", "rarer"],
+  ],
 };
 
 export class TextShade {
@@ -17,7 +25,11 @@ export class TextShade {
 
   clear() {
     for (const span of this.shaded) {
-      span.classList.remove("surprise", ...BANDS.map((_, n) => `band-${n}`), `band-${BANDS.length}`);
+      span.classList.remove(
+        "surprise",
+        ...BANDS.map((_, n) => `band-${n}`),
+        `band-${BANDS.length}`,
+      );
       span.style.removeProperty("--bits");
     }
     this.shaded = [];
@@ -31,10 +43,14 @@ export class TextShade {
     this.flow.spans.forEach((span, i) => {
       const known = spans.get(span) ?? { bits: 0, rank: 0 };
       if (shade.bits[i] == null) return;
-      spans.set(span, { bits: known.bits + shade.bits[i], rank: Math.max(known.rank, shade.ranks[i]) });
+      spans.set(span, {
+        bits: known.bits + shade.bits[i],
+        rank: Math.max(known.rank, shade.ranks[i]),
+      });
     });
     for (const [span, { bits, rank }] of spans) {
-      if (this.kind === "rank") span.classList.add(`band-${BANDS.filter((most) => rank > most).length}`);
+      if (this.kind === "rank")
+        span.classList.add(`band-${BANDS.filter((most) => rank > most).length}`);
       else {
         span.classList.add("surprise");
         span.style.setProperty("--bits", Math.min(1, bits / MOST_BITS).toFixed(3));

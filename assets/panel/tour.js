@@ -45,7 +45,8 @@ export const STOPS = [
     frames: ["#output .text"],
     before: ({ pick }) => pick,
     done: ({ pick }, before) => pick !== null && pick !== before,
-    show: (runs) => press(`#output .token[data-from="${Math.max(1, Math.floor(runs.drawable / 2))}"]`),
+    show: (runs) =>
+      press(`#output .token[data-from="${Math.max(1, Math.floor(runs.drawable / 2))}"]`),
   },
   {
     name: "row",
@@ -70,8 +71,10 @@ export const STOPS = [
     task: "Open another head: press one of the small maps, or choose it under Layer and Head.",
     frames: ["#attention [data-part=scroll]", "#attention .pickers"],
     before: ({ look }) => look,
-    done: ({ look, chosen }, before) => chosen && (look.layer !== before.layer || look.head !== before.head),
-    show: ({ look, run }) => choose("#attention [data-part=head]", String((look.head + 1) % run.heads)),
+    done: ({ look, chosen }, before) =>
+      chosen && (look.layer !== before.layer || look.head !== before.head),
+    show: ({ look, run }) =>
+      choose("#attention [data-part=head]", String((look.head + 1) % run.heads)),
   },
   {
     name: "next-word",
@@ -124,7 +127,8 @@ function go(runs, to) {
 
 function heed(runs) {
   const { name, done } = STOPS[at];
-  if (name === "next-word" && runs.run?.id !== before.id && !runs.running) before = STOPS[at].before(runs);
+  if (name === "next-word" && runs.run?.id !== before.id && !runs.running)
+    before = STOPS[at].before(runs);
   if (doneOf("tour").has(name) || !done(runs, before)) return;
   markDone("tour", name);
   draw(runs, false);
@@ -146,7 +150,11 @@ function draw(runs, focus = true) {
   if (!leaving.has(runs)) leaving.set(runs, () => leave(runs));
   const places = element("div", "", "places");
   places.append(...STOPS.map((one, i) => placeOf(one, i, ticked, runs)));
-  const state = element("p", ticked.has(name) ? "✓ Done." : task, `result${ticked.has(name) ? " reached" : ""}`);
+  const state = element(
+    "p",
+    ticked.has(name) ? "✓ Done." : task,
+    `result${ticked.has(name) ? " reached" : ""}`,
+  );
   state.setAttribute("role", "status");
   const last = at === STOPS.length - 1;
   const next = () => {

@@ -16,7 +16,12 @@ export class Branches {
     this.at = -1; // which of them is shown now
   }
 
-  /** A text is shown. @param {{branch?: Branch|null, off?: number[][]}} made */
+  /**
+   * A text is shown.
+   * @param {string} id
+   * @param {{branch?: Branch|null, off?: number[][]}} made
+   * @param {any[]} tokens
+   */
   enter(id, { branch = null, off = [] }, tokens) {
     if (this.texts.has(id)) {
       this.texts.get(id).tokens = tokens;

@@ -1,7 +1,7 @@
 // The column beside the map: one tab for each question about the selected token.
 
 import { ChoicesList } from "./choices_list.js";
-import { setHidden, whenIdle } from "./dom.js";
+import { whenIdle } from "./dom.js";
 import { HeadsOff } from "./heads_off.js";
 import { LayersList } from "./layers_list.js";
 
@@ -29,7 +29,8 @@ export class Inspector {
     tabs.setAttribute("aria-label", "About the selected token");
     for (const name of TABS) {
       const [tab, panel] = [this.parts[`tab_${name}`], this.parts[`panel_${name}`]];
-      panel.id ||= `${this.parts.map.id || "inspector"}-${name}-${(named += 1)}`;
+      named += 1;
+      panel.id ||= `${this.parts.map.id || "inspector"}-${name}-${named}`;
       tab.id = `${panel.id}-tab`;
       tab.setAttribute("role", "tab");
       tab.setAttribute("aria-controls", panel.id);

@@ -116,7 +116,9 @@ export const LESSONS = [
       "Tiny and Mini are chosen already: Try runs them. Press “Diverges from …” under the second text.",
     ],
     check: ({ columns, placeShown }) =>
-      placeShown && columns.length > 1 && columns.every(({ progress }) => progress?.ended),
+      placeShown &&
+      columns.length > 1 &&
+      columns.every((/** @type {any} */ { progress }) => progress?.ended),
     learned:
       "With the same draw both chose the same tokens up to there; then their probabilities differed " +
       "enough for another choice, and from there each reads a text of its own. Fewer bits per byte mean " +
@@ -283,7 +285,10 @@ function draw(runs, lesson, focus = true) {
   });
 }
 
-// Fills the page's own controls and runs.
+/**
+ * Fills the page's own controls and runs.
+ * @param {{prompt: string, settings?: {tab?: string, temperature?: number, tokens?: number}, frames: string[]}} lesson
+ */
 async function tryOut({ prompt, settings = {}, frames }) {
   const { tab = "Write", temperature, tokens } = settings;
   const prefix = tab === "Compare" ? "compare-" : "";

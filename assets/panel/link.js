@@ -61,7 +61,7 @@ export function linkedGuide(hash = globalThis.location?.hash ?? "") {
     hash
       .slice(1)
       .split("&")
-      .map((part) => part.split("=", 2)),
+      .map((part) => /** @type {[string, string]} */ (part.split("=", 2))),
   );
   return guideOf(
     Object.fromEntries(GUIDES.map((name) => [name, /^[a-z-]+$/.exec(fields.get(name) ?? "")?.[0]])),

@@ -6,7 +6,11 @@ const EDGE = { left: 52, right: 28, top: 64, bottom: 40 };
 const FONT = "system-ui, sans-serif";
 const letters = document.createElement("canvas").getContext("2d");
 
-// plot: {title, hint, points: [{x, y, low, high, name, label}], low and high where y is uncertain, zero: whether the scale begins there, width, style}
+/**
+ * @param {{title: string, hint: string, width: number, style: CSSStyleDeclaration, zero?: boolean,
+ *   points: {x: number, y: number, low?: number, high?: number, name: string, label: string}[]}} plot
+ *   low and high where y is uncertain; zero: whether the scale begins there
+ */
 export function drawPlot({ title, hint, points, zero, width, style }) {
   const ink = (name) => style.getPropertyValue(name).trim();
   const colors = {

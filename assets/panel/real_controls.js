@@ -28,12 +28,12 @@ export function key(selector, name) {
   node?.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true, cancelable: true }));
 }
 
-/** Once what was typed has reached the controls. */
+/** Once what was typed has reached the controls. @returns {Promise<void>} */
 export function settled() {
   return new Promise((go) => perFrame(() => perFrame(() => go())())());
 }
 
-/** Once the text that was asked for is written. */
+/** Once the text that was asked for is written. @returns {Promise<void>} */
 export function ended(runs) {
   const before = runs.run?.id;
   return new Promise((go) => {
@@ -46,8 +46,9 @@ export function ended(runs) {
 }
 
 export function showTab(name) {
-  const tab = [...document.querySelectorAll("#tabs [role=tab]")].find(
-    (one) => one.textContent.trim() === name,
+  const tabs = /** @type {NodeListOf<HTMLElement>} */ (
+    document.querySelectorAll("#tabs [role=tab]")
   );
+  const tab = [...tabs].find((one) => one.textContent.trim() === name);
   if (tab?.getAttribute("aria-selected") === "false") tab.click();
 }

@@ -10,6 +10,9 @@ const NEXT_PACE = "#learn [data-part=pace]";
 /**
  * @typedef {object} Stop
  * @property {string} name in links
+ * @property {string} title
+ * @property {string} words what it says
+ * @property {string} task what the reader may do
  * @property {string[]} frames what it speaks of, the first in view
  * @property {(runs) => unknown} before what `done` compares with, when the stop begins
  * @property {(runs, before) => boolean} done

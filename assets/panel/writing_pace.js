@@ -22,7 +22,7 @@ export function paceOf(runs = runsOf()) {
   return Object.hasOwn(PACES, pace) ? pace : "full";
 }
 
-/** @param {keyof PACES} name */
+/** @param {string} name */
 export function choosePace(name, runs = runsOf()) {
   listen(runs);
   if (name !== "slow") halt(runs);

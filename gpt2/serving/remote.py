@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from gpt2.config import GPT2Config
@@ -28,17 +28,17 @@ class FarRequest:
     ids: Sequence[int]
     new_tokens: int
     options: SamplingOptions
-    layers: tuple[int, ...]
-    draft: str | None
-    logits_from: int | None
-    residual: bool
-    heads_off: Mapping[Head, Floats | None]
-    positions: Mapping[int, int]
-    heads: bool
-    stream: Mapping[Place, Floats]
-    off_from: int
-    numbers: int
-    forced: Sequence[int]
+    layers: tuple[int, ...] = ()
+    draft: str | None = None
+    logits_from: int | None = None
+    residual: bool = False
+    heads_off: Mapping[Head, Floats | None] = field(default_factory=dict)
+    positions: Mapping[int, int] = field(default_factory=dict)
+    heads: bool = False
+    stream: Mapping[Place, Floats] = field(default_factory=dict)
+    off_from: int = 0
+    numbers: int = 0
+    forced: Sequence[int] = ()
 
     def near(self, draft_named: Callable[[str], StepSource]) -> Request:
         """The request again, where its passes are made."""

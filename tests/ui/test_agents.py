@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from ast import literal_eval
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import pytest
 from gpt2 import load
 from gpt2.sampling import USUAL
 from gpt2.ui.agents import Callers
+from tests.asynchronous import run as run_async
 from tests.browser.server import App, serve
 from tests.small import until
 
@@ -48,7 +48,7 @@ def session(app: App, use: Any, address: str = "127.0.0.1") -> Any:
             await connected.initialize()
             return await use(connected)
 
-    return asyncio.run(talk())
+    return run_async(talk())
 
 
 def call(app: App, tool: str, arguments: dict[str, Any], address: str = "127.0.0.1") -> Any:

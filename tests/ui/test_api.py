@@ -22,6 +22,7 @@ from gpt2.config import SIZES
 from gpt2.sampling import USUAL
 from gpt2.ui.api import Api
 from gpt2.ui.assets import PANEL
+from gpt2.ui.panel_bundle import bundle, bundled, stub
 
 PROMPT = "Once upon a time"
 SECONDS = 60
@@ -199,9 +200,18 @@ def get(url: str, path: str) -> tuple[int, bytes]:
     return answer.status, body
 
 
-@pytest.mark.parametrize("file", sorted(path.name for path in PANEL.iterdir()))
-def test_the_panel_s_files_are_served(url: str, file: str) -> None:
-    assert get(url, f"/panel/{file}") == (200, (PANEL / file).read_bytes())
+def test_the_panel_s_files_are_served(url: str) -> None:
+    """Modules of the bundle under their names as stubs of it, and as they are below source/."""
+    together = bundled()
+    assert len(together) > 40
+    for path in sorted(PANEL.iterdir()):
+        whole = path.read_bytes()
+        if path.name in together:
+            assert get(url, f"/panel/{path.name}") == (200, stub(path.name).encode())
+            assert get(url, f"/panel/source/{path.name}") == (200, whole)
+        else:
+            assert get(url, f"/panel/{path.name}") == (200, whole)
+    assert get(url, "/panel/all.js") == (200, bundle().encode())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
@@ -19,6 +19,7 @@ from gpt2.ui.requests import Request
 from gpt2.ui.runner import Runner
 from gpt2.ui.runs import Run
 from gpt2.ui.wire import wire_tokens
+from tests.examples import examples
 from tests.small import CONFIG, Passes, small_engine
 
 OPTIONS = SamplingOptions(temperature=0.7, top_k=5, seed=1)
@@ -150,7 +151,7 @@ junk = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     st.sampled_from(["choices", "shade", "layers", "off"]) | junk, junk, junk, junk | st.integers()
 )

@@ -155,7 +155,7 @@ class CompiledExecutor:
         """For passes over `rows` rows. A single row is worked out by each thread for itself."""
         if rows <= self._rows:
             return
-        self._rows = rows
+        self._rows = 0  # where memory runs out in between, the next pass makes all of it anew
         plan = self._plan
         padded, inner = int(plan[at.PADDED_WIDTH]), int(plan[at.INNER])
         self._hold(at.STREAM, _zeros(rows * padded))
@@ -180,6 +180,7 @@ class CompiledExecutor:
         self._hold(at.SLOT_OF, np.zeros(rows, np.int64))
         self._hold(at.STAND_INS, np.zeros(rows, np.int64))
         self._hold(at.WANTED_ROWS, np.zeros(rows, np.int64))
+        self._rows = rows
 
     def forget(self) -> None:
         """No slot holds a text any more: the memory of keys and values is given back."""

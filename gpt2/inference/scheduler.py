@@ -102,7 +102,7 @@ class Scheduler:
         if thread is not None:
             thread.join(_GRACE)
         if thread is None or not thread.is_alive():
-            self.slots.executor.close()
+            self.slots.close()
 
     def _follow(self, run: _Run) -> Iterator[Step]:
         with self._news:

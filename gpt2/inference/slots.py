@@ -37,3 +37,8 @@ class Slots:
         """`Executor.run`, one at a time."""
         with self._lock:
             return self.executor.run(ids, positions, slots, wanted, watch)
+
+    def close(self) -> None:
+        """`Executor.close`, after the pass that a run of another model may be making: a draft's."""
+        with self._lock:
+            self.executor.close()

@@ -416,3 +416,10 @@ def test_measuring_reads_the_weights_once() -> None:
         engine.tokenizer.end_of_text,
         *engine.encode("a"),
     ]
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(1), np.zeros(0), np.full(8, np.nan), np.zeros((2, 8))])
+def test_what_stands_in_for_a_head_must_have_its_shape(wrong: np.ndarray) -> None:
+    """Compiled code would read what lies behind it in memory."""
+    with pytest.raises(ValueError, match="What stands in must"):
+        list(ENGINE.stream(PROMPT, WARM, 5, off={(0, 0): wrong.astype(np.float32)}))

@@ -226,9 +226,21 @@ def _file_name(what: tuple[str, ...], target: Target) -> str:
 
 def cache_folder() -> Path:
     """For code of this user alone. Who can write there can run code as this user, so nobody may."""
-    wanted = Path(settings.XDG_CACHE_HOME.get() or Path.home() / ".cache") / "gpt2-from-scratch"
+    return _cache_folder(settings.XDG_CACHE_HOME.get())
+
+
+@cache
+def _temporary_folder() -> Path:
+    """Where no folder is this user's alone: one for as long as the process runs."""
+    return Path(tempfile.mkdtemp(prefix="gpt2-from-scratch-"))
+
+
+def _cache_folder(wish: str) -> Path:
     user = getattr(os, "getuid", lambda: "user")()
-    for folder in (wanted, Path(tempfile.gettempdir()) / f"gpt2-from-scratch-{user}"):
+    folders = [Path(tempfile.gettempdir()) / f"gpt2-from-scratch-{user}"]
+    with suppress(RuntimeError):  # a user without a home
+        folders.insert(0, Path(wish or Path.home() / ".cache") / "gpt2-from-scratch")
+    for folder in folders:
         with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             facts = folder.lstat()
@@ -236,7 +248,7 @@ def cache_folder() -> Path:
             private = not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
             if stat.S_ISDIR(facts.st_mode) and ours and private and os.access(folder, os.W_OK):
                 return folder
-    return Path(tempfile.mkdtemp(prefix="gpt2-from-scratch-"))
+    return _temporary_folder()
 
 
 def _read(file: Path) -> bytes | None:

@@ -429,19 +429,58 @@ def _read(path: Path, wanted: dict[str, str], config: GPT2Config, kind: Format) 
             if length != 8 + size + max(e["data_offsets"][1] for e in header.values()):
                 return None
             memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError):
+        packed = _mapped(memory, 8 + size, header, config, kind)
+        _check(packed)
+    except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
         return None
     with suppress(AttributeError, OSError, ValueError):
         memory.madvise(mmap.MADV_WILLNEED)  # read ahead, by the system, while others prepare
-    whole = np.frombuffer(memory, np.uint8)[8 + size :]
+    return packed
+
+
+def _mapped(
+    memory: mmap.mmap, start: int, header: dict[str, Any], config: GPT2Config, kind: Format
+) -> Packed:
+    whole = np.frombuffer(memory, np.uint8)[start:]
     found = {}
     for name, entry in header.items():
-        start, end = entry["data_offsets"]
-        dtype = _DTYPES[entry["dtype"]]
-        found[name] = whole[start:end].view(dtype).reshape(entry["shape"])
+        first, end = entry["data_offsets"]
+        found[name] = whole[first:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
     begins = [header[n]["data_offsets"][0] for n in header if n.startswith("blocks.")]
-    first = min(begins)
     found["matrices"] = found["matrices"].copy()
-    found["matrices"][:, 0] = [begin - first for begin in begins]
-    blocks = whole[first : header["blocks.head"]["data_offsets"][1]]
+    found["matrices"][:, 0] = [begin - min(begins) for begin in begins]
+    blocks = whole[min(begins) : header["blocks.head"]["data_offsets"][1]]
     return _assembled(config, kind, blocks, found)
+
+
+def _check(packed: Packed) -> None:
+    """Raises ValueError unless compiled code, which looks at nothing, stays inside the arrays."""
+    config, kind = packed.config, packed.kind
+    width, layers = config.embedding_dimension, config.num_blocks
+    inner = config.hidden_dimension_factor * width
+    shapes = [(3 * width, width), (width, width), (inner, width), (width, inner)] * layers
+    shapes.append((config.vocab_size, width))
+    ends = [0]
+    for (outputs, inputs), (begin, groups, blocks, apart) in zip(
+        shapes, packed.matrices.tolist(), strict=True
+    ):
+        if (groups, blocks) != (up(inputs, GROUP) // GROUP, up(outputs, OUTPUTS) // OUTPUTS):
+            raise ValueError("a matrix of another shape")
+        if apart not in (0, 2) or not ends[-1] <= begin < ends[-1] + _ALIGNED:
+            raise ValueError("a matrix that lies elsewhere")
+        ends.append(begin + blocks * (groups + apart) * kind.block_bytes)
+    sizes = [width, width, 3 * width, width, width, width, inner, width] * layers
+    sizes += [width, width, width]
+    vectors = zip(packed.offsets.tolist(), sizes, strict=True)
+    inside = all(at >= 0 and at + up(size, 64) <= packed.vectors.size for at, size in vectors)
+    if not inside or ends[-1] > packed.blocks.nbytes:
+        raise ValueError("something that lies outside")
+    columns, inputs_of = packed.columns, [inputs for _, inputs in shapes]
+    if columns.shape != (len(shapes), GROUP) or (columns < 0).any():
+        raise ValueError("no such columns")
+    if (columns.max(1) >= inputs_of).any():
+        raise ValueError("no such columns")
+    if packed.embedding.shape != (config.vocab_size, width):
+        raise ValueError("an embedding of another shape")
+    if packed.positions.shape != (config.max_seq_len, width):
+        raise ValueError("positions of another shape")

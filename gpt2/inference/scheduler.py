@@ -136,10 +136,12 @@ class Scheduler:
                     self._round(running)
         except BaseException as error:  # nobody may wait for a thread that has died
             with self._news:
-                for run in (*running, *self._waiting):
-                    self._end(run, error)
-                self._waiting.clear()
-                self._thread = None
+                try:
+                    for run in (*running, *self._waiting):
+                        self._end(run, error)
+                finally:
+                    self._waiting.clear()
+                    self._thread = None
 
     def _admit(self, running: list[_Run]) -> bool:
         """Let those go who are done and those in who wait; False when nobody is left."""
@@ -182,8 +184,8 @@ class Scheduler:
 
     def _leave(self, run: _Run) -> None:
         if run.slot is not None:
-            self.slots.give_back(run.slot)
-            run.slot = None
+            slot, run.slot = run.slot, None
+            self.slots.give_back(slot)
         if run.draft is not None:
             run.draft.leave()
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from gpt2.config import GPT2Config
 from gpt2.inference.choice import Choice
 from gpt2.inference.executor import Floats, Head, Place
@@ -138,9 +140,29 @@ def _check_heads(request: Request, config: GPT2Config) -> None:
                 f"There is no head {layer}.{head}: layers count from 0 to {config.num_blocks - 1}, "
                 f"heads from 0 to {config.num_heads - 1}."
             )
+    for instead in request.heads_off.values():
+        if instead is not None:
+            fed = max(len(request.ids), len(request.ids) + request.new_tokens - 1)
+            _check_vector(instead, config.hidden_dimension, fed)
+    for stream in request.stream.values():
+        _check_vector(stream, config.embedding_dimension, 0)
     for place in (*request.positions, *request.positions.values()):
         if not 0 <= place < config.max_seq_len:
             raise ValueError(f"Position must be from 0 to {config.max_seq_len - 1}, not {place}.")
+
+
+def _check_vector(vector: Floats, width: int, rows: int) -> None:
+    """Compiled code reads as many numbers as it needs: they must be there.
+
+    A table with a row for each of at least `rows` positions may stand in for a vector, if any.
+    """
+    shape = np.shape(vector)
+    if shape != (width,) and not (
+        rows and len(shape) == 2 and shape[1] == width and shape[0] >= rows
+    ):
+        raise ValueError(f"What stands in must have {width} numbers, not the shape {shape}.")
+    if not np.isfinite(vector).all():
+        raise ValueError("What stands in must be made of finite numbers.")
 
 
 def check_draft(model: GPT2Config, draft: GPT2Config) -> None:

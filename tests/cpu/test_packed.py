@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -92,7 +93,16 @@ def test_another_shape_of_the_same_weights_is_noticed(tmp_path: Path) -> None:
     assert open_packed(folder, "int8").config == replace(config, dropout_rate=0.1)
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "rubbish", "header"])
+def changed(content: bytes, name: str, at: int, value: int) -> bytes:
+    """The file with another number in one of its tables, which compiled code would follow."""
+    size = int.from_bytes(content[:8], "little")
+    start = 8 + size + json.loads(content[8 : 8 + size])[name]["data_offsets"][0] + 8 * at
+    return content[:start] + value.to_bytes(8, "little") + content[start + 8 :]
+
+
+@pytest.mark.parametrize(
+    "damage", ["cut", "empty", "rubbish", "header", "deep", "list", "group count", "offset"]
+)
 def test_a_damaged_file_is_made_again(tmp_path: Path, damage: str) -> None:
     folder = checkpoint(tmp_path / "model", readable(ODD))
     first = open_packed(folder, "int8")
@@ -104,6 +114,10 @@ def test_a_damaged_file_is_made_again(tmp_path: Path, damage: str) -> None:
         "empty": b"",
         "rubbish": os.urandom(4096),
         "header": (2**62).to_bytes(8, "little") + content[8:],
+        "deep": (200_000).to_bytes(8, "little") + b"[" * 200_000 + content,
+        "list": (2).to_bytes(8, "little") + b"[]" + content,
+        "group count": changed(content, "matrices", 1, 2**40),
+        "offset": changed(content, "offsets", 0, 2**40),
     }[damage]
     path.unlink()  # the first one is mapped
     path.write_bytes(damaged)

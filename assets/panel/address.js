@@ -35,7 +35,8 @@ export function keepAddress(runs) {
         );
       }
     }
-    const turn = (writing += 1);
+    writing += 1;
+    const turn = writing;
     const hash = await hashOf(runs, tab === "write" ? "" : tab);
     if (leaving || turn !== writing) return;
     if (hash === location.hash) return keepOwn(hash); // a text that the address has put back

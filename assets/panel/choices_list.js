@@ -78,7 +78,9 @@ export class ChoicesList {
     );
     setText(parts.sampled, modeOf(sampling));
     const longest = Math.max(...choice.likeliest.flatMap((each) => each.shares));
-    this.lines.forEach((line, k) => this.fill(line, choice.likeliest[k], longest));
+    this.lines.forEach((line, k) => {
+      this.fill(line, choice.likeliest[k], longest);
+    });
     this.fillRest(choice, vocabulary - choice.likeliest.length);
     const cut = chosen.cut ? `${quotedOf(tokens, at)} was ${chosen.cut}. ` : "";
     setText(
@@ -124,7 +126,9 @@ export class ChoicesList {
     setHidden(button, true);
     setText(plain, `${whole(count)} others`);
     bars[0].parentElement.hidden = true; // they are no token
-    rest.forEach((share, k) => setText(cells[k], percent(share)));
+    rest.forEach((share, k) => {
+      setText(cells[k], percent(share));
+    });
   }
 
   // What is not known yet leaves its place free.

@@ -104,9 +104,9 @@ export class Inspected {
     if (request.want === "choices") {
       const { sampling, vocabulary, starts } = answer;
       this.facts = { sampling, vocabulary, starts };
-      answer.choices.forEach((choice, k) =>
-        this.choices.set(`${answer.start + k} ${answer.before}`, choice),
-      );
+      answer.choices.forEach((choice, k) => {
+        this.choices.set(`${answer.start + k} ${answer.before}`, choice);
+      });
     } else if (request.want === "layers") this.layers.set(answer.at, answer);
     else if (request.want === "off")
       this.without.set(`${answer.at} ${JSON.stringify(request.off)}`, answer);

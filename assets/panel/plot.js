@@ -89,6 +89,7 @@ export function drawPlot({ title, hint, points, zero, width, style }) {
 }
 
 // What a number that was measured a few times may as well be.
+/** @param {{point: {low?: number, high?: number}, x: number}} place */
 function rangeOf({ point: { low, high }, x }, y, colors) {
   if (low === undefined || high === undefined) return [];
   const [top, bottom] = [y.at(high), y.at(low)];

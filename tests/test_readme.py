@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,31 @@ def test_the_newest_change_is_that_of_this_version() -> None:
     assert newest
     assert newest[1] == version[1]
     assert f"Version {newest[1]} of {newest[2]}" in README.read_text("utf-8")
+
+
+LINK = re.compile(r"\]\(([^)#][^)]*)\)")
+COMMAND = re.compile(r"^python -m gpt2 (\w[\w-]*)", re.MULTILINE)
+
+
+def test_links_lead_to_files_that_are_there() -> None:
+    """In every README of the project, those that name no other host."""
+    root = README.parent
+    for readme in [README, *root.glob("gpt2/**/README.md"), *root.glob("tests/**/README.md")]:
+        for target in LINK.findall(readme.read_text("utf-8")):
+            if "://" not in target:
+                assert (readme.parent / target.partition("#")[0]).exists(), (readme, target)
+
+
+def test_its_commands_are_commands() -> None:
+    help_ = subprocess.run(
+        [sys.executable, "-m", "gpt2", "--help"], capture_output=True, text=True, check=True
+    )
+    named = set(COMMAND.findall(README.read_text("utf-8")))
+    assert named >= {"generate", "compare"}
+    assert all(re.search(rf"\b{name}\b", help_.stdout) for name in named)
+
+
+def test_it_is_short_enough_to_be_read() -> None:
+    text = README.read_text("utf-8").split("---\n", 2)[2]
+    prose = re.sub(r"```.*?```|^\|.*$", "", text, flags=re.DOTALL | re.MULTILINE)
+    assert len(prose.split()) < 700

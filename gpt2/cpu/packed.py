@@ -360,8 +360,11 @@ def _digest(path: Path) -> str:
         seen, digest = note.read_text("ascii").split("\n")
         if seen == same and len(digest) == 64:
             return digest
+    content = hashlib.sha256()
     with real.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(2**20):
+            content.update(piece)
+    digest = content.hexdigest()
     with suppress(OSError):
         handle, partial = tempfile.mkstemp(dir=note.parent, prefix=".making-")
         os.write(handle, f"{same}\n{digest}".encode())

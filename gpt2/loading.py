@@ -128,6 +128,7 @@ def _open_compiled(folder: Path, precision: str) -> Executor:
     """The compiled pass of the model in `folder`. Raises NotCompiled and CheckpointError."""
     try:
         cpu = import_module("gpt2.cpu")
+        unavailable = cpu.Unavailable  # imports the compiler's library
     except ImportError:
         raise NotCompiled(
             "PyTorch computes in float32, since the compiled pass needs Numba, which cannot be "
@@ -135,7 +136,7 @@ def _open_compiled(folder: Path, precision: str) -> Executor:
         ) from None
     try:
         executor: Executor = cpu.open_executor(folder, precision, thread_count(), EXECUTOR_SLOTS)
-    except cpu.Unavailable as reason:
+    except unavailable as reason:
         raise NotCompiled(f"PyTorch computes in float32: {reason}") from reason
     return executor
 

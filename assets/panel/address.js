@@ -13,7 +13,7 @@ let leaving = false; // the page is about to be loaded anew: nothing more is wri
 
 export function keepAddress(runs) {
   const begun = new Set(); // texts that this page has seen being written
-  let led = ""; // the short address that this page wrote last
+  let led = guideHash(linkedGuide()); // the short address that it came with, or wrote last
   let [timer, writing, step] = [null, 0, { text: "", tab }];
   const soon = () => {
     clearTimeout(timer);

@@ -106,7 +106,7 @@ def test_too_little_address_space_is_said_before_a_library_aborts(command: str) 
 
 def test_ctrl_c_while_it_writes() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "gpt2", "generate", "Once", "--new-tokens", "500"],
+        [sys.executable, "-m", "gpt2", "generate", "Once", "--size", "mini", "--new-tokens", "500"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout and process.stderr

@@ -1,9 +1,9 @@
-"""python -m tests.peers FOLDER --gguf FILE ... --onnx FILE ...: this project beside llama.cpp and ONNX.
+"""python -m tests.peers FOLDER --gguf FILE ... --onnx FILE ...: beside llama.cpp and ONNX Runtime.
 
 FOLDER is a checkpoint; the other files are the same weights in the peers' own formats, made by
-`gguf` and `llama_cpp.llama_model_quantize`, and by `torch.onnx.export` (inputs ids, pos, p0, p1, ...;
-outputs logits, o0, o1, ...: keys and values of the layers). Needs llama-cpp-python, onnxruntime.
-All are loaded first and then asked in turns, so that a machine that slows down slows all of them.
+`gguf` and `llama_cpp.llama_model_quantize`, and by `torch.onnx.export` (inputs ids, pos, p0, p1 and
+so on; outputs logits, o0, o1 and so on: keys and values of the layers). Needs llama-cpp-python and
+onnxruntime. All are loaded first and then asked in turns: a machine that slows down slows all.
 """
 
 from __future__ import annotations

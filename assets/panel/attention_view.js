@@ -27,7 +27,6 @@ import { ReadsTable } from "./reads_table.js";
 import { runsOf } from "./runs.js";
 import { offerSaving } from "./save.js";
 import { onThemeChange, readTheme } from "./theme.js";
-import { messageOf } from "./wire.js";
 
 const EMPTY = "What each token reads from is drawn here, one row per token.";
 
@@ -43,9 +42,6 @@ export function mount(element, props, watch, server, trigger) {
   const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
   if (props.headed) view.parts.title.hidden = true; // there is a heading over it
   whileMounted(element, runs, (kind) => view.hear(kind));
-  const take = () => runs.takeAttention(messageOf(props.value));
-  watch("value", take);
-  take();
   view.hear("view");
   return view;
 }

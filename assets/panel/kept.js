@@ -52,7 +52,7 @@ export function forgetText() {
 }
 
 export function keepText(runs) {
-  const write = () => runs.run?.status && !forgotten && store(TEXT, snapshot(runs.run));
+  const write = () => runs.run?.status && !forgotten && store(TEXT, { ...snapshot(runs.run), run: runs.run.id });
   const soon = atMostEvery(GAP, write);
   runs.subscribe((kind) => (kind === "tokens" || kind === "status") && soon());
   addEventListener("pagehide", write);

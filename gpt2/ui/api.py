@@ -15,8 +15,9 @@ from gradio.events import api as gradio_api  # gr.api, under the name that type 
 from gradio.utils import get_function_description
 
 from gpt2.sampling import USUAL
-from gpt2.ui.playground import TOLD, Playground
+from gpt2.ui.playground import Playground
 from gpt2.ui.requests import OFF, check_text, checked, whole
+from gpt2.ui.runner import TOLD
 from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import address_of
 

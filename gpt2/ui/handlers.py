@@ -17,9 +17,10 @@ from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import complaint
 from gpt2.ui.inspect_requests import heads_of
 from gpt2.ui.output_view import OutputView
-from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
+from gpt2.ui.playground import Frame, Playground, Visitor
 from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens, whole
-from gpt2.ui.runs import Run
+from gpt2.ui.run_log import RunLog
+from gpt2.ui.runner import TOLD
 from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
 from gpt2.ui.text_line import TextLine
 from gpt2.ui.visitors import Visitors, address_of
@@ -37,7 +38,7 @@ _PACED = f"async (...values) => (await {panel_module('writing_pace.js')}).paced(
 # our line that tells whom it cannot take.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": None}
 
-Shown = tuple[Any, Any, Any]
+Shown = tuple[Any, Any]
 
 
 class Handlers:
@@ -56,7 +57,7 @@ class Handlers:
         status: TextLine,
     ) -> None:
         """Connect every control."""
-        views = [output, attention, status]
+        views = [output, status]
         counted = {"inputs": [controls.prompt, controls.size], "outputs": controls.count}
         quiet = _quietly(status)
         # "multiple": a click while a text is being written ends that one and starts the next.
@@ -131,31 +132,31 @@ class Handlers:
     ) -> Iterator[Shown]:
         """Go on with the newest text, by the model that began it; its seed stays unless given."""
         visitor = self._visitors.of(request)
-        run = visitor.run
+        log = visitor.log
         try:
-            if run is None:
+            if log is None:
                 raise ValueError("There is no text to continue yet. Generate one first.")
-            same = seed or run.options.seed
+            same = seed or log.options.seed
             # The controls may be set for another size than the one that goes on.
-            draft = draft if draft in drafts_for(run.size) else OFF
-            wish = checked("", run.size, temperature, 1, top_k, top_p, same, draft)
-            wish = replace(wish, new_tokens=at_most(new_tokens, run.size))
+            draft = draft if draft in drafts_for(log.size) else OFF
+            wish = checked("", log.size, temperature, 1, top_k, top_p, same, draft)
+            wish = replace(wish, new_tokens=at_most(new_tokens, log.size))
         except TOLD as error:
             yield _complaint(error)
             return
-        frames = self._playground.go_on(wish, visitor, run, address_of(request))
+        frames = self._playground.go_on(wish, visitor, log, address_of(request))
         yield from map(_shown, frames)
 
     def rewrite(self, request: gr.Request, event: gr.EventData) -> Iterator[Shown]:
         """A text from a place on, otherwise: what the event says (`Playground.rewrite`)."""
         try:
-            run = self._run_of(event)
+            log = self._log_of(event)
             at = whole("Place must be a whole number", getattr(event, "at", None))
             token = getattr(event, "token", None)
             token = token if token is None else whole("Token must be a whole number", token)
-            off = heads_of(getattr(event, "off", None), run)
+            off = heads_of(getattr(event, "off", None), log)
             visitor, address = self._visitors.of(request), address_of(request)
-            frames = self._playground.rewrite(visitor, run, at, token, off, address)
+            frames = self._playground.rewrite(visitor, log, at, token, off, address)
         except TOLD as error:
             yield _complaint(error)
             return
@@ -164,15 +165,15 @@ class Handlers:
     def show(self, request: gr.Request, event: gr.EventData) -> Shown:
         """A text that this page has shown before."""
         try:
-            return _shown(self._playground.show(self._visitors.of(request), self._run_of(event)))
+            return _shown(self._playground.show(self._visitors.of(request), self._log_of(event)))
         except TOLD as error:
             return _complaint(error)
 
-    def _run_of(self, event: gr.EventData) -> Run:
-        run = self._playground.runs.get(getattr(event, "run", None))
-        if run is None or run.example:
+    def _log_of(self, event: gr.EventData) -> RunLog:
+        log = self._playground.logs.get(getattr(event, "run", None))
+        if log is None or log.example:
             raise ValueError("This text is no longer on the server. Generate it again.")
-        return run
+        return log
 
     def downloaded(self, size: str) -> tuple[Any, Any]:
         """The list anew, and New tokens up to what a repository turned out to read."""
@@ -206,17 +207,22 @@ class Handlers:
 
     def has_text(self, request: gr.Request) -> bool:
         """Whether this visitor has begun a text, or has been given a kept one back."""
-        return self._visitors.of(request).run is not None
+        return self._visitors.of(request).log is not None
 
-    def adopt(self, run: Run | None, request: gr.Request) -> Run | None:
+    def adopt(self, log: RunLog | None, request: gr.Request) -> RunLog | None:
         """Make a kept text this visitor's own, unless there is one already."""
         visitor = self._visitors.of(request)
         with visitor.lock:
-            if run is None or visitor.run is not None:
+            if log is None or visitor.log is not None:
                 return None
-            visitor.run = run
-        self._playground.runs.add(run)
-        return run
+            visitor.log = log
+        self._playground.logs.add(log)
+        return log
+
+    def kept(self, run_id: object) -> RunLog | None:
+        """The log of a text that a tab has kept, where this server still has it."""
+        log = self._playground.logs.get(run_id)
+        return None if log is None or log.example else log
 
 
 def _quietly(status: TextLine) -> dict[str, Any]:
@@ -244,10 +250,10 @@ def _said(what: str) -> str:
 
 
 def _shown(frame: Frame) -> Shown:
-    output, attention, status = frame
-    return output or gr.skip(), attention or gr.skip(), status
+    output, status = frame
+    return output or gr.skip(), status
 
 
 def _complaint(error: Exception) -> Shown:
     """The text stays as it is; the sentence stands under the buttons, its field is marked."""
-    return complaint(str(error)), gr.skip(), gr.skip()
+    return complaint(str(error)), gr.skip()

@@ -22,6 +22,7 @@ from gpt2.ui.playground import Playground
 from gpt2.ui.role_requests import RoleRequests
 from gpt2.ui.run_log import RunLog
 from gpt2.ui.runner import SORRY, TOLD
+from gpt2.ui.sizes import weights_of
 
 # What the panel shows before the first run. In the last layer the second " the" reads mostly from
 # " cat", the word that followed the first one.
@@ -86,6 +87,16 @@ class AttentionRequests:
         # Added anew for every visitor, so that it is never the least recently used.
         self._playground.logs.add(self._example)
         return self._example
+
+    async def trace(self, log: RunLog) -> bytes:
+        """The text as a file that can be computed again (`gpt2.trace`). Raises as `rows_again`."""
+        if log.rows(0, log.read) is None:
+            await self.rows_again(log, None, 0)
+        return await asyncio.to_thread(self._trace, log)
+
+    def _trace(self, log: RunLog) -> bytes:
+        with self._engine(log) as engine:
+            return log.trace(weights_of(log.size), engine.precision).packed()
 
     async def rows_again(
         self, log: RunLog, view: MapView | None, start: int

@@ -34,7 +34,7 @@ from gpt2.ui.first_scripts import with_first_scripts
 # to the disk or show other visitors' runs.
 _OPEN = re.compile(
     r"/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|health|metrics)?/?"
-    r"|/(assets|static|panel|about)/.+|/runs(/[0-9a-f]{32})?"
+    r"|/(assets|static|panel|about)/.+|/runs(/[0-9a-f]{32}(/trace)?)?"
     r"|/gradio_api/(api|app_id|call|cancel|component_server|heartbeat|info|login_check"
     r"|openapi\.json|queue|reset|run|startup-events|theme\.css|token|user)(/.*)?"
 )

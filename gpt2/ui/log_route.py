@@ -137,10 +137,25 @@ class LogRoute:
 
     def routes(self) -> list[BaseRoute]:
         """Of our own, beside Gradio's."""
-        return [Route("/runs/{id}", self._one), Route("/runs", self._several)]
+        return [
+            Route("/runs/{id}", self._one),
+            Route("/runs/{id}/trace", self._trace),
+            Route("/runs", self._several),
+        ]
 
     async def _one(self, request: Request) -> Response:
         return self._answer([str(request.path_params["id"])], request.query_params)
+
+    async def _trace(self, request: Request) -> Response:
+        """The whole log as a file, to be computed again: `python -m gpt2 replay FILE`."""
+        log = self._logs.get(str(request.path_params["id"]))
+        if log is None:
+            return JSONResponse({"error": FORGOTTEN}, 404, _HEADERS)
+        try:
+            made = await self._asked.trace(log)
+        except TOLD as error:
+            return JSONResponse({"error": str(error)}, 409, _HEADERS)
+        return Response(made, media_type="application/octet-stream", headers=_HEADERS)
 
     async def _several(self, request: Request) -> Response:
         ids = [each for each in request.query_params.get("ids", "").split(",") if each]

@@ -30,6 +30,7 @@ from gpt2.inference.executor import Head
 from gpt2.levels import Levels
 from gpt2.sampling import SamplingOptions
 from gpt2.tokenizer import Tokenizer
+from gpt2.trace import Stretch, Trace
 from gpt2.ui.atlas import bins_for
 from gpt2.ui.capture import Capture
 from gpt2.ui.capture_budget import SERVER_BUDGET
@@ -55,16 +56,6 @@ class Branch:
     of: str
     at: int
     token: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """What one press of a button wrote: from place `start` on, at most `limit` tokens."""
-
-    start: int
-    options: SamplingOptions
-    limit: int
-    draft: str = ""  # who guessed ahead, by the name people read
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +90,7 @@ class RunLog:
     example: bool = False
     row: int | None = None  # the one to begin with, of an example
     layer: int = -1  # the one to begin with; by itself in the middle
+    precision: str = ""  # it was written with, if that is known
     watched: bool = True  # whether its attention is kept as it is written
     too_late: str = ""
     tokenizer: Tokenizer | None = None  # by itself, those of its size
@@ -134,7 +126,12 @@ class RunLog:
     # --- the writer -----------------------------------------------------------------------------
 
     def begin(
-        self, writer: object, options: SamplingOptions, limit: int, draft: str = ""
+        self,
+        writer: object,
+        options: SamplingOptions,
+        limit: int,
+        draft: str = "",
+        precision: str = "",
     ) -> list[int]:
         """From now on `writer` writes, and nobody else; the ids it goes on from."""
         self.settle()
@@ -142,6 +139,7 @@ class RunLog:
             self._writer = writer
             self.options, self.most = options, len(self.ids) + limit
             self.state, self.note, self.speed_up = "running", "", None
+            self.precision = precision
             self.stretches.append(Stretch(len(self.ids), options, limit, draft))
             self._pending, self._settled, self._fed = [], 0, 0  # it reads all ids again
             self._since = len(self.entries)
@@ -323,6 +321,28 @@ class RunLog:
             "example": self.example,
             "row": self.row,
         }
+
+    def trace(self, weights: str, precision: str) -> Trace:
+        """All that is needed to write it again, by `weights`; the rows that are at hand."""
+        with self._news:
+            ids, read = tuple(self.ids), self.read
+            # Of one that a page has brought back nobody knows what was written at once.
+            whole = Stretch(self.prompt, self.options, len(ids) - self.prompt)
+            stretches = tuple(self.stretches) or (whole,)
+            seconds = tuple(self.seconds.get(place, 0.0) for place in range(len(ids)))
+        return Trace(
+            self.size,
+            weights,
+            self.precision or precision,
+            self.layers,
+            self.heads,
+            self.prompt,
+            self.off,
+            stretches,
+            ids,
+            seconds,
+            tuple(self.rows(0, read) or ()),
+        )
 
     @property
     def pointer(self) -> Value:

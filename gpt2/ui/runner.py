@@ -247,7 +247,7 @@ class Runner:
             log = start(engines[0])
             draft = engines[1] if request.draft else None
             title = source_of(request.draft).title if request.draft else ""
-            ids = log.begin(stop, request.options, request.new_tokens, title)
+            ids = log.begin(stop, request.options, request.new_tokens, title, engines[0].precision)
             say(Started(engines[0], log))
             try:
                 self._write(engines[0], draft, request, log, ids, stop, entry, place)

@@ -22,6 +22,7 @@ from gpt2 import SamplingOptions
 from gpt2.levels import to_levels
 from gpt2.residency import Residency
 from gpt2.sampling import GREEDY
+from gpt2.trace import parse, replay
 from gpt2.ui import log_route
 from gpt2.ui.attention_requests import EXAMPLE_TEXT, FORGOTTEN, AttentionRequests
 from gpt2.ui.log_route import LogRoute
@@ -378,3 +379,19 @@ def test_an_error_on_the_server_shows_no_trace_and_no_id(
     assert error_of(read(client, broken, view="head.0.0")) == SORRY
     assert "a read failed" in caplog.text
     assert broken.id not in caplog.text
+
+
+def test_a_log_is_saved_as_a_trace_that_can_be_computed_again(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpt2.ui.attention_requests.weights_of", lambda size: "ab" * 32)
+    log = written("The fox sat", 9)
+    log.capture.clear()
+    answer = client.get(f"/runs/{log.id}/trace")
+    trace = parse(answer.content)
+    assert (trace.ids, trace.prompt, trace.weights) == (tuple(log.ids), log.prompt, "ab" * 32)
+    assert trace.precision == ENGINE.precision
+    assert replay(ENGINE, trace).same_ids == 9
+    assert client.get(f"/runs/{'0' * 32}/trace").json() == {"error": FORGOTTEN}
+    absent_log = absent("small", [1, 2], 1)
+    assert "no longer in memory" in client.get(f"/runs/{absent_log.id}/trace").json()["error"]

@@ -63,7 +63,7 @@ class Comparison:
                 if (update := column.update(_of(batch, at)))
             }
             scored = any(isinstance(n, ColumnNews) and isinstance(n.news, Score) for n in batch)
-            # What is written, the page reads from the logs; a step now and then lets Gradio end this.
+            # The page reads the texts from the logs; a step now and then lets Gradio end this.
             if updates or scored or surprise or time.monotonic() - said > _SIGN:
                 said = time.monotonic()
                 value = {"id": name, "columns": described(columns), "updates": updates}

@@ -164,7 +164,7 @@ class CompareWork:
         log = self._logs[column] = self._start(engine, request)
         log.too_late = _TOO_LONG
         events = engine.stream(
-            log.begin(self._stop, request.options, request.new_tokens),
+            log.begin(self._stop, request.options, request.new_tokens, "", engine.precision),
             request.options,
             request.new_tokens,
             attention=log.wanted,

@@ -31,7 +31,7 @@ import { onThemeChange, readTheme } from "./theme.js";
 const EMPTY = "What each token reads from is drawn here, one row per token.";
 
 /** props.channel tells stores apart; props.compact leaves out all heads and everything below. */
-export function mount(element, props, watch, server, trigger) {
+export function mount(element, props, _watch, server, trigger) {
   const runs = runsOf(props.channel);
   const linked = linkedLook();
   if (linked && !runs.chosen) runs.start(linked);

@@ -52,7 +52,8 @@ export function forgetText() {
 }
 
 export function keepText(runs) {
-  const write = () => runs.run?.status && !forgotten && store(TEXT, { ...snapshot(runs.run), run: runs.run.id });
+  const write = () =>
+    runs.run?.status && !forgotten && store(TEXT, { ...snapshot(runs.run), run: runs.run.id });
   const soon = atMostEvery(GAP, write);
   runs.subscribe((kind) => (kind === "tokens" || kind === "status") && soon());
   addEventListener("pagehide", write);

@@ -81,6 +81,7 @@ export function tokensIn(bytes) {
     const length = view.getUint16(at + 10, true);
     at += 12;
     const token = take(special, length);
+    /** @type {any} */
     let guess = said === 0 ? null : true;
     if (said === 2) {
       const end = view.getUint8(at) === 1;

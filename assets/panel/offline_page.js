@@ -30,7 +30,8 @@ export async function offlinePage(runs, say) {
   ]);
   const map = { imports: {} };
   for (const [name, source] of modules)
-    map.imports[`panel/${name}`] = `data:text/javascript;base64,${base64(new TextEncoder().encode(source))}`;
+    map.imports[`panel/${name}`] =
+      `data:text/javascript;base64,${base64(new TextEncoder().encode(source))}`;
   const title = captionOf(runs);
   const home = location.origin + location.pathname;
   const dark = document.body.classList.contains("dark") ? ' class="dark"' : "";

@@ -94,7 +94,8 @@ export class Runs {
     const { run } = this;
     if (run === null) return;
     if (kind === KIND.shape) this.takeShape(jsonIn(payload), served);
-    else if (run.id !== served.run) return; // a new text has begun meanwhile
+    else if (run.id !== served.run)
+      return; // a new text has begun meanwhile
     else if (kind === KIND.status) this.takeStatus(jsonIn(payload));
     else if (kind === KIND.tokens) this.takeTokens(start, tokensIn(payload));
     else if (kind === KIND.rows) this.takeRows(start, payload, served);

@@ -202,8 +202,11 @@ class Handlers:
         self._visitors.of(request).stop.set()
 
     def forget(self, request: gr.Request) -> None:
-        """The tab is closed, or its connection broke: end its run, but keep it to be continued."""
-        self._visitors.of(request).stop.set()
+        """The tab is closed, loaded again, or its connection broke.
+
+        What has not begun is given up; a text goes on for a little while, in case the page is back.
+        """
+        self._visitors.of(request).leave()
 
     def has_text(self, request: gr.Request) -> bool:
         """Whether this visitor has begun a text, or has been given a kept one back."""
@@ -212,10 +215,8 @@ class Handlers:
     def adopt(self, log: RunLog | None, request: gr.Request) -> RunLog | None:
         """Make a kept text this visitor's own, unless there is one already."""
         visitor = self._visitors.of(request)
-        with visitor.lock:
-            if log is None or visitor.log is not None:
-                return None
-            visitor.log = log
+        if log is None or not visitor.adopt(log):
+            return None
         self._playground.logs.add(log)
         return log
 

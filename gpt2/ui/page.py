@@ -199,8 +199,11 @@ def _calls_of(page: gr.Blocks) -> frozenset[str]:
 
 
 def _bound_connections() -> None:
-    """Gradio starts uvicorn, and gives it neither limits nor others a way to."""
+    """Gradio starts uvicorn, and gives it neither limits nor others a way to.
+
+    No log of requests, whatever uvicorn is told: ids of texts stand in their addresses.
+    """
     Connection.most = most_connections()
     cast(Any, http_server).uvicorn = SimpleNamespace(
-        Config=partial(uvicorn.Config, http=Connection, backlog=BACKLOG)
+        Config=partial(uvicorn.Config, http=Connection, backlog=BACKLOG, access_log=False)
     )

@@ -35,6 +35,24 @@ class Visitor:
             self.stop = threading.Event()
             return self.stop
 
+    def leave(self) -> None:
+        """The page is closed, or loaded again."""
+        with self.lock:
+            if self.log is not None and self.log.writes(self.stop):
+                self.log.leave()
+            else:
+                self.stop.set()
+
+    def adopt(self, log: RunLog) -> bool:
+        """Make it this page's own, also to be stopped, unless there is one already."""
+        with self.lock:
+            if self.log is not None:
+                return False
+            self.log = log
+            if isinstance(writer := log.writer, threading.Event):
+                self.stop = writer
+            return True
+
 
 class Playground:
     """Texts for visitors, over the models and the line that all of them share."""

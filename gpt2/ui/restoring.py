@@ -51,7 +51,7 @@ def wire_restoring(
 
     def restore(kept: str, request: gr.Request) -> list[Any]:
         text, values = _parsed(kept)
-        log = handlers.adopt(handlers.kept(text.get("run")) or log_of(text), request)
+        log = handlers.adopt(_kept(handlers, text) or log_of(text), request)
         if log is None and not handlers.has_text(request):
             log = example()
         return [*_controls_of(values, controls), log.pointer if log else gr.skip()]
@@ -81,6 +81,14 @@ def _parsed(kept: object) -> tuple[dict[str, Any], list[Any]]:
         found = {}
     run, values = (found.get(name) if isinstance(found, dict) else None for name in _PARTS)
     return run if isinstance(run, dict) else {}, values if isinstance(values, list) else []
+
+
+def _kept(handlers: Handlers, text: dict[str, Any]) -> RunLog | None:
+    """The log that this server still has; it may still be written."""
+    log = handlers.kept(text.get("run"))
+    if log and log.state == "stopped" and text.get("state") == "running":
+        log.note = RELOADED  # the page was away for too long
+    return log
 
 
 def log_of(text: dict[str, Any]) -> RunLog | None:

@@ -45,6 +45,7 @@ _OWN_BYTES = 4_000
 _MOST_PENDING = 16  # passes whose rows nobody has asked for yet: their floats take room
 _LINGER = 5.0  # seconds that rows are still kept for a reader who has gone, or not yet come
 UNREAD = 30.0  # seconds; whoever means to read opens the log at once
+LEFT = 5.0  # seconds for a page that was left, to be loaded again
 
 State = Literal["running", "done", "stopped", "error"]
 
@@ -119,6 +120,7 @@ class RunLog:
         self._readers = 0
         self._watchers = 0
         self._left = time.monotonic()  # the last reader; or nobody has come yet
+        self._page_left = False
         self._unwatched = self._left
         self._listeners: set[Callable[[], None]] = set()
         self._packed: list[TokenRecord] = []
@@ -198,7 +200,22 @@ class RunLog:
     @property
     def unread(self) -> bool:
         """Whether nobody has read it for so long that nobody will."""
-        return not self._readers and time.monotonic() - self._left > UNREAD
+        patience = LEFT if self._page_left else UNREAD
+        return not self._readers and time.monotonic() - self._left > patience
+
+    def leave(self) -> None:
+        """Its page is closed or loaded again: who does not come back soon does not."""
+        with self._news:
+            self._page_left = True
+
+    def writes(self, writer: object) -> bool:
+        """Whether it is this one who writes."""
+        return self.running and writer is self._writer
+
+    @property
+    def writer(self) -> object:
+        """Who writes, if anybody does."""
+        return self._writer
 
     def settle(self) -> None:
         """Put the rows that have come so far where readers find them.
@@ -240,6 +257,7 @@ class RunLog:
         with self._news:
             self._listeners.add(listener)
             self._readers += 1
+            self._page_left = False
             self._watchers += rows
         try:
             yield

@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from gradio import http_server
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
@@ -23,7 +24,7 @@ from gpt2.levels import to_levels
 from gpt2.residency import Residency
 from gpt2.sampling import GREEDY
 from gpt2.trace import parse, replay
-from gpt2.ui import log_route
+from gpt2.ui import log_route, page
 from gpt2.ui.attention_requests import EXAMPLE_TEXT, FORGOTTEN, AttentionRequests
 from gpt2.ui.log_route import LogRoute
 from gpt2.ui.maps import MODES, MapView, map_rows
@@ -395,3 +396,10 @@ def test_a_log_is_saved_as_a_trace_that_can_be_computed_again(
     assert client.get(f"/runs/{'0' * 32}/trace").json() == {"error": FORGOTTEN}
     absent_log = absent("small", [1, 2], 1)
     assert "no longer in memory" in client.get(f"/runs/{absent_log.id}/trace").json()["error"]
+
+
+def test_ids_stand_in_no_log_of_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "uvicorn", http_server.uvicorn)  # put back afterwards
+    page._bound_connections()
+    config = vars(http_server)["uvicorn"].Config(Starlette(), log_level="info")
+    assert config.access_log is False

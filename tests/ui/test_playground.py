@@ -428,3 +428,34 @@ def test_what_cannot_be_put_there_is_refused(at: int, token: int, words: str) ->
         said = str(error)
     assert words in said
     assert visitor.log is original
+
+
+def test_a_page_that_is_loaded_again_finds_its_text_being_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, _ = slow_engine(0.005)
+    before, after, playground = Visitor(), Visitor(), playground_of(engine)
+    log = until_writing(playground.generate(wish(250), before), playground)
+    monkeypatch.setattr(run_log, "LEFT", 60.0)
+    before.leave()
+    with log.reading():
+        assert after.adopt(log)
+        count = len(log.ids)
+        assert until(lambda: len(log.ids) > count + 5)
+        after.stop.set()
+        assert ended(log).state == "stopped"
+    assert not after.adopt(log), "there is one already"
+
+
+def test_a_page_that_is_closed_ends_its_text_and_gives_up_what_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, passes = slow_engine(0.005)
+    visitor, playground = Visitor(), playground_of(engine)
+    log = until_writing(playground.generate(wish(250), visitor), playground)
+    monkeypatch.setattr(run_log, "LEFT", 0.0)
+    visitor.leave()
+    assert ended(log).state == "stopped"
+    assert passes.count < 200
+    visitor.leave()
+    assert visitor.stop.is_set()

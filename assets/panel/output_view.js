@@ -60,6 +60,8 @@ export function mount(element, props, watch, server) {
     last = props.value;
     runs.follow(message);
     buttons?.begin(message.run);
+    // A short text may be done before it is first read.
+    if (buttons && message.stretch) showProgress({ state: "running", note: "" });
   };
   runs.subscribe((kind) => {
     const status = kind === "status" && runs.run?.status;

@@ -350,11 +350,11 @@ export class Runs {
 
   // --- what to show ---------------------------------------------------------------------------
 
+  /** It is being written, also where a press has been answered and nothing of it was read yet. */
   get running() {
-    return this.run?.status?.state === "running";
+    return this.beginning || this.run?.status?.state === "running";
   }
 
-  /** A press of a button has been answered, and nothing of it has been read yet. */
   get beginning() {
     const { run } = this;
     return Boolean(run) && !run.refused && (run.status?.stretch ?? 0) < run.stretch;

@@ -70,13 +70,14 @@ class LogReader:
         self.ended = status["state"] != "running"
         if first:
             frames.append(self._frame(Kind.SHAPE, packed_json(self._shape())))
-        if version != self.version:
-            frames.append(self._frame(Kind.STATUS, packed_json(status)))
-        self.version = version
         if self.tokens < stop:
             packed = log.tokens(self.tokens, stop)
             frames.append(self._frame(Kind.TOKENS, packed, self.tokens, stop - self.tokens))
             self.tokens = stop
+        # After the tokens: whoever hears that a text is done has all of it.
+        if version != self.version:
+            frames.append(self._frame(Kind.STATUS, packed_json(status)))
+        self.version = version
         missing = self._add_rows(frames, read) or self._add_heads(frames, read)
         self.behind = (self.view is not None and self.rows < read) or (
             self.heads is not None and self.heads < read

@@ -192,7 +192,7 @@ class Playground:
                             return  # something else was asked for since
                         visitor.log = newest.log
                     precision = newest.engine.precision
-                    last = newest.log.pointer, f"{title} · {precision} · ready"
+                    last = newest.log.begun, f"{title} · {precision} · ready"
                 else:
                     yield _before_start(title, newest)
         except Cancelled:

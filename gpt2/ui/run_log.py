@@ -364,8 +364,13 @@ class RunLog:
 
     @property
     def pointer(self) -> Value:
-        """What Gradio tells the page: which log to read, and that it has begun to grow again."""
-        return {"run": self.id, "stretch": len(self.stretches), "example": self.example}
+        """What Gradio tells the page: which log to read."""
+        return {"run": self.id, "example": self.example}
+
+    @property
+    def begun(self) -> Value:
+        """The same of one that grows from now on, on this page."""
+        return self.pointer | {"stretch": len(self.stretches)}
 
     @property
     def size_bytes(self) -> int:

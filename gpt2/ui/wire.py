@@ -57,18 +57,24 @@ class Frame:
     payload: bytes
 
 
-def frames_in(data: bytes) -> list[Frame]:
-    """The frames that `data` holds whole. Raises ValueError for bytes left over."""
+def whole_frames(data: bytes) -> tuple[list[Frame], bytes]:
+    """The frames that `data` begins with, and what is left: one that is still to come."""
     found, at = [], 0
-    while at < len(data):
-        if len(data) - at < _HEADER.size:
-            raise ValueError("a frame's header is cut off")
+    while len(data) - at >= _HEADER.size:
         kind, index, _, start, count, length = _HEADER.unpack_from(data, at)
-        at += _HEADER.size
-        if at + length > len(data):
-            raise ValueError("a frame is cut off")
-        found.append(Frame(Kind(kind), index, start, count, data[at : at + length]))
-        at += length
+        end = at + _HEADER.size + length
+        if end > len(data):
+            break
+        found.append(Frame(Kind(kind), index, start, count, data[end - length : end]))
+        at = end
+    return found, data[at:]
+
+
+def frames_in(data: bytes) -> list[Frame]:
+    """The frames of an answer. Raises ValueError for one that is cut off."""
+    found, rest = whole_frames(data)
+    if rest:
+        raise ValueError("a frame is cut off")
     return found
 
 

@@ -43,6 +43,24 @@ def test_a_reload_mid_run_shows_the_text_as_it_goes_on(visit: Visit, deep: Path)
     assert whole.startswith(more)
 
 
+def test_a_duplicated_tab_reads_the_text_as_it_is_written(
+    visits: Callable[..., Visit], app: App
+) -> None:
+    visit, other = visits(app.url), visits(app.url)
+    visit.start(size="deep", new_tokens=900, seed=31)
+    visit.until("() => store.run.tokens.ready > 20")
+    kept = visit.page.evaluate("Object.entries(sessionStorage)")
+    other.page.evaluate("(all) => all.forEach((one) => sessionStorage.setItem(...one))", kept)
+    other.page.reload()
+    other.ready()
+    other.until("(n) => store.run?.status && store.run.tokens.ready > n + 20", visit.tokens())
+    assert other.run_id() == visit.run_id()
+    other.button("Stop").click()
+    assert other.finished() == visit.finished()
+    assert visit.state() == "stopped"
+    assert visit.rows() == other.rows() == visit.tokens() - 1
+
+
 def test_controls_are_as_they_were_left(visit: Visit) -> None:
     visit.choose(size="Small")
     # Until the server has answered, the field takes what Tiny can read at most.

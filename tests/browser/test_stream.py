@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Request
 
 from .server import App
 from .visit import Visit
@@ -57,3 +59,23 @@ def test_the_stream_is_guarded_before_it_is_first_asked_for(
     )
     assert order[0] == "/panel/stream.js"
     assert len(order) > 1
+
+
+def test_a_page_that_writes_holds_two_connections_and_names_its_text_in_no_log(
+    visits: Callable[..., Visit], app: App
+) -> None:
+    """A browser opens six to one address: three pages may write side by side."""
+    visit = visits(app.url)
+    held: set[Request] = set()
+    visit.page.on("request", held.add)
+    visit.page.on("requestfinished", held.discard)
+    visit.page.on("requestfailed", held.discard)
+    visit.start(size="deep", new_tokens=1000, seed=1)
+    visit.until("() => store.run.tokens.ready > 30")
+    run = visit.run_id()
+    assert run
+    assert visit.until("() => true") is None  # what has ended is told
+    assert {urlsplit(request.url).path for request in held} <= {f"/runs/{run}"}
+    visit.button("Stop").click()
+    visit.finished()
+    assert run not in app.log.read_text()

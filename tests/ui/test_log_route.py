@@ -125,7 +125,7 @@ def test_a_text_that_is_written_is_one_answer_that_no_proxy_keeps(client: httpx.
     assert "content-encoding" not in answer.headers
     frames = frames_in(answer.content)
     assert [frame.kind for frame in frames] == [
-        Kind.SHAPE, Kind.STATUS, Kind.TOKENS, Kind.ROWS, Kind.HEADS, Kind.END,
+        Kind.SHAPE, Kind.TOKENS, Kind.STATUS, Kind.ROWS, Kind.HEADS, Kind.END,
     ]  # fmt: skip
     shape, status = said(frames, Kind.SHAPE), said(frames, Kind.STATUS)
     assert (shape["layers"], shape["heads"], shape["run"]) == (LAYERS, HEADS, LOG.id)

@@ -46,7 +46,7 @@ def test_a_run_from_the_prompt_to_its_last_token() -> None:
     visitor, playground = Visitor(), playground_of(engine)
     frames = list(playground.generate(wish(), visitor))
     log = ended(visitor.log)
-    assert frames[-1] == (log.pointer, "Tiny · float32 · ready")
+    assert frames[-1] == (log.begun, "Tiny · float32 · ready")
     assert playground.logs.get(log.id) is log
     assert log.ids == engine.encode(PROMPT) + engine.generate_ids(engine.encode(PROMPT), 12, WARM)
     _, status = log.snapshot()

@@ -152,7 +152,7 @@ def test_rows_that_nobody_watched_are_missed_and_not_made_up() -> None:
         log.put(writer, event)
     data, missing = LogReader(log, 0, 0, VIEW, 0, None).next_frames()
     assert missing
-    assert [f.kind for f in frames_in(data)] == [Kind.SHAPE, Kind.STATUS, Kind.TOKENS]
+    assert [f.kind for f in frames_in(data)] == [Kind.SHAPE, Kind.TOKENS, Kind.STATUS]
     assert LogReader(log, 0, 0, None, 0, None).next_frames()[1] is False
 
 

@@ -41,7 +41,7 @@ class Column:
             if isinstance(item, Started):
                 self._log = item.log
                 self.facts["file"] = file_bytes(self.request.size)  # it may just have come
-                output = item.log.pointer
+                output = item.log.begun
             elif isinstance(item, Score):
                 self.score = item
                 self.facts["bits_per_byte"] = item.bits_per_byte

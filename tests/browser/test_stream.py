@@ -67,15 +67,16 @@ def test_a_page_that_writes_holds_two_connections_and_names_its_text_in_no_log(
     """A browser opens six to one address: three pages may write side by side."""
     visit = visits(app.url)
     held: set[Request] = set()
-    visit.page.on("request", held.add)
-    visit.page.on("requestfinished", held.discard)
-    visit.page.on("requestfailed", held.discard)
+    visit.page.on("request", lambda request: held.add(request))
+    visit.page.on("requestfinished", lambda request: held.discard(request))
+    visit.page.on("requestfailed", lambda request: held.discard(request))
     visit.start(size="deep", new_tokens=1000, seed=1)
     visit.until("() => store.run.tokens.ready > 30")
     run = visit.run_id()
     assert run
-    assert visit.until("() => true") is None  # what has ended is told
-    assert {urlsplit(request.url).path for request in held} <= {f"/runs/{run}"}
+    open_ones = {urlsplit(request.url).path for request in held}
+    # What is asked of heads comes and goes; Gradio's own, which was there before, makes the second.
+    assert open_ones - {"/gradio_api/component_server/"} == {f"/runs/{run}"}
     visit.button("Stop").click()
     visit.finished()
     assert run not in app.log.read_text()

@@ -28,7 +28,7 @@ from gpt2.inference.torch_executor import halve
 from gpt2.model import GPT2Model
 from gpt2.precision import FLOAT32, choose_precision, wanted_precision, weight_bytes
 from gpt2.runtime.device import CPU, GPU, wanted_device
-from gpt2.runtime.malloc import large_blocks_via_mmap
+from gpt2.runtime.malloc import large_blocks_via_mmap, reuse_freed
 from gpt2.runtime.threads import thread_count
 
 # Bytes of float32 weights: reading more of them than this takes longer than compiling does.
@@ -65,6 +65,7 @@ def load(
     ValueError for an unknown name, precision or device and CheckpointError, with a sentence for
     people, when the files cannot be had or are wrong.
     """
+    reuse_freed()
     where = device or wanted_device()
     # A wrong name is told before anything is fetched.
     choose_precision(precision, GPT2Config(), where)

@@ -278,7 +278,7 @@ MODEL = Setting(
 PRECISION = Setting(
     "GPT2_PRECISION",
     "auto, float32, float16, int8 or int4",
-    "what the page's models compute in; `auto` is int8 where that pays",
+    "what the page's models compute in; `auto` is int8 where that pays, int4 is for 355M and up",
     "auto",
     _one_of("auto", "float32", "float16", "int8", "int4"),
     page=True,

@@ -11,6 +11,7 @@ from gpt2.checkpoint import Cancelled, CheckpointError, Progress, is_cached
 from gpt2.engine import Engine, Event
 from gpt2.inference.executor import Head
 from gpt2.inference.steps import NotFinite
+from gpt2.precision import described
 from gpt2.residency import OutOfMemory
 from gpt2.serving.remote import Lost
 from gpt2.ui.frames import (
@@ -148,12 +149,12 @@ class Playground:
         engine = self.runner.in_memory(size)
         if engine is not None:  # which knows better what it computes in
             note = f". {engine.note}" if engine.note else ""
-            return f"{source.title} · {engine.precision} · ready{note}"
+            return f"{source.title} · {described(engine.precision)} · ready{note}"
         if is_cached(source):
             state = "built in · ready" if source.folder else "downloaded"
         else:
             state = "downloaded on first use"
-        return f"{source.title} · {precision_of(size)} · {state}"
+        return f"{source.title} · {described(precision_of(size))} · {state}"
 
     def texts(self, request: Request, visitor: str = "") -> Iterator[str]:
         """The text so far, again and again, for a script. Raises what `TOLD` lists.
@@ -188,7 +189,7 @@ class Playground:
                         if isinstance(item, Started):
                             visitor.run = item.run
                             frames = _frames_for(item, title, request.new_tokens)
-                            precision = item.engine.precision
+                            precision = described(item.engine.precision)
                     newest = batch[-1] if batch else newest
                     if frames is None:
                         frame = _before_start(title, newest)

@@ -49,6 +49,7 @@ from gpt2.cpu.tiles import (
     build_scores,
 )
 from gpt2.runtime import settings
+from gpt2.runtime.files import remove_leftovers, written_whole
 
 _ENTRY = "gpt2_forward"
 _DIGEST = hashlib.sha256().digest_size
@@ -263,15 +264,9 @@ def _read(file: Path) -> bytes | None:
 
 def _write(file: Path, code: bytes) -> None:
     """Whole or not at all; where it cannot be kept it is made again next time."""
-    with suppress(OSError):
-        handle, partial = tempfile.mkstemp(dir=file.parent, prefix=".making-")
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(code + hashlib.sha256(code).digest())
-            os.replace(partial, file)
-        finally:
-            with suppress(OSError):
-                os.unlink(partial)
+    remove_leftovers(file)
+    with suppress(OSError), written_whole(file) as out:
+        out.write(code + hashlib.sha256(code).digest())
 
 
 def main(arguments: list[str]) -> None:

@@ -95,29 +95,45 @@ def test_another_shape_of_the_same_weights_is_noticed(tmp_path: Path) -> None:
 
 
 CUT = """
-import sys
+import subprocess, sys, threading
 from pathlib import Path
-from gpt2.cpu.packed import open_packed
-folder = Path(sys.argv[1])
-packed = open_packed(folder, "int8")
-everything = (packed.blocks, packed.vectors, packed.embedding, packed.positions)
-before = [array.astype("f8").sum() for array in everything] if sys.argv[2] == "read" else None
+from gpt2.cpu import packed
+folder, when, how, lease = Path(sys.argv[1]), *sys.argv[2:]
+if lease == "read":
+    packed.mapped = lambda file: None
+opened = packed.open_packed(folder, "int8")
+everything = (opened.blocks, opened.vectors, opened.embedding, opened.positions)
+def sums():
+    return [array.astype("f8").sum() for array in everything]
+before = sums() if when == "in use" else None
+over, wrong = threading.Event(), []
+def use():
+    while not over.is_set():
+        if sums() != before:
+            wrong.append(1)
+reader = threading.Thread(target=use)
+if before:
+    reader.start()
+content = "bytes(10**6)" if how == "rewritten" else "b''"
+other = f"import sys; f = open(sys.argv[1], 'r+b'); f.truncate(0); f.write({content})"
 file = folder / "model.int8.packed.safetensors"
-with file.open("r+b") as other:
-    other.truncate(0)
-    if sys.argv[3] == "rewritten":
-        other.write(bytes(10**6))
-after = [array.astype("f8").sum() for array in everything]
-assert all(after) and before in (None, after)
+subprocess.run([sys.executable, "-c", other, str(file)], check=True, timeout=60)
+assert file.stat().st_size == (10**6 if how == "rewritten" else 0)
+over.set()
+after = sums()
+assert all(after) and before in (None, after) and not wrong
 """
 
 
+@pytest.mark.parametrize("lease", ["mapped", "read"])
 @pytest.mark.parametrize("how", ["cut", "rewritten"])
-@pytest.mark.parametrize("when", ["read", "unread"])
-def test_a_file_that_is_cut_short_in_use_ends_nothing(tmp_path: Path, when: str, how: str) -> None:
-    """A mapped one ends the process with SIGBUS, and everybody's texts with it."""
+@pytest.mark.parametrize("when", ["in use", "untouched"])
+def test_a_file_that_is_cut_short_ends_nothing(
+    tmp_path: Path, when: str, how: str, lease: str
+) -> None:
+    """By itself a mapped one ends the process with SIGBUS, and everybody's texts with it."""
     folder = checkpoint(tmp_path / "model", readable(USUAL))
-    command = [sys.executable, "-c", CUT, str(folder), when, how]
+    command = [sys.executable, "-c", CUT, str(folder), when, how, lease]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -128,6 +144,7 @@ def test_a_file_that_is_cut_short_while_it_is_read_is_made_again(
     folder = checkpoint(tmp_path / "model", readable(USUAL))
     first = open_packed(folder, "int8")
     read = os.preadv
+    monkeypatch.setattr(packed, "mapped", lambda file: None)
     cut: list[int] = []
 
     def preadv(handle: int, *rest: Any) -> int:
@@ -147,6 +164,7 @@ def test_a_file_that_is_written_over_while_it_is_read_is_made_again(
     folder = checkpoint(tmp_path / "model", readable(USUAL))
     first = open_packed(folder, "int8")
     read = os.preadv
+    monkeypatch.setattr(packed, "mapped", lambda file: None)
     written: list[int] = []
 
     def preadv(handle: int, *rest: Any) -> int:

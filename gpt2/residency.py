@@ -13,6 +13,7 @@ from gpt2.engine import Engine
 from gpt2.loading import load_as_wanted
 from gpt2.precision import weight_bytes
 from gpt2.runtime.device import CPU, device_memory
+from gpt2.units import format_bytes
 
 Loader = Callable[[str, Callable[[], bool]], Engine]
 
@@ -140,10 +141,11 @@ class Residency:
         """Raises OutOfMemory, with every number, when so many bytes never fit together."""
         total = sum(needs.values())
         if total > self.budget:
-            each = ", ".join(f"{name} {gigabytes(size)}" for name, size in needs.items())
+            each = ", ".join(f"{name} {format_bytes(size)}" for name, size in needs.items())
             raise OutOfMemory(
-                f"Together these need {gigabytes(total)} with their caches ({each}); this machine "
-                f"has {gigabytes(self.budget)} for models. Choose fewer or smaller sizes."
+                f"Together these need {format_bytes(total)} with their caches ({each}); this "
+                f"machine has {format_bytes(self.budget)} for models. Choose fewer or smaller "
+                "sizes."
             )
 
     def _load_into(self, resident: _Resident, name: str, cancelled: Callable[[], bool]) -> Engine:
@@ -163,8 +165,8 @@ class Residency:
             in_use = running + sum(r.size_bytes for r in residents if r.users)
             if in_use + more > self.budget:
                 raise OutOfMemory(
-                    f"{name} needs {gigabytes(more)}; of the {gigabytes(self.budget)} "
-                    f"this machine has for models, {gigabytes(in_use)} are in use. "
+                    f"{name} needs {format_bytes(more)}; of the {format_bytes(self.budget)} "
+                    f"this machine has for models, {format_bytes(in_use)} are in use. "
                     "Choose a smaller size, or try again when other runs have ended."
                 )
             taken = running + sum(r.size_bytes for r in residents)
@@ -180,8 +182,3 @@ class Residency:
         for each in dropped:
             if each.engine is not None:
                 each.engine.close()
-
-
-def gigabytes(size: int) -> str:
-    """Bytes for people: 0.5 GB, or 9 MB where that says more."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

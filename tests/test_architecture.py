@@ -40,7 +40,8 @@ LEVELS = {
     "gpt2.alignment": 0,
     "gpt2.config": 0,
     "gpt2.sampling": 0,
-    "gpt2.progress_bar": 0,
+    "gpt2.progress_bar": 1,
+    "gpt2.units": -2,
     "gpt2.fresh_thread": 0,
     "gpt2.layer_stack": 0,
     "gpt2.runtime": -1,  # what everything else may stand on
@@ -50,6 +51,8 @@ LEVELS = {
 # Who may import these; nobody at all for an empty set.
 ONLY = {
     "gradio": {"gpt2.ui", "app"},
+    "typer": {"gpt2.cli"},
+    "rich": {"gpt2.progress_bar"},
     "tiktoken": {"gpt2.tokenizer"},
     "huggingface_hub": {"gpt2.checkpoint"},
     "safetensors": {"gpt2.checkpoint"},
@@ -74,6 +77,8 @@ WITHOUT_TORCH = {
     "gpt2.interpret",
     "gpt2.scoring",
     "gpt2.progress_bar",
+    "gpt2.cli",
+    "gpt2.units",
     "app",
 }
 

@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers_and_drops_nothing(shelf: 
             pass
         assert residency.is_loaded("idle")
     assert str(refusal.value) == (
-        "xl needs 6.0 GB; of the 1.0 GB this machine has for models, 0 MB are in use. "
+        "xl needs 6.0 GB; of the 1.0 GB this machine has for models, 166 kB are in use. "
         "Choose a smaller size, or try again when other runs have ended."
     )
     assert "xl" not in shelf.loaded
@@ -159,7 +159,7 @@ def test_sizes_that_never_fit_together_are_refused_before_anything_is_loaded() -
     with pytest.raises(OutOfMemory) as refusal:
         residency.check({"Tiny": 9_400_000, "Large": 3_200_000_000, "XL": 6_300_000_000})
     assert str(refusal.value) == (
-        "Together these need 9.5 GB with their caches (Tiny 9 MB, Large 3.2 GB, XL 6.3 GB); this "
+        "Together these need 9.5 GB with their caches (Tiny 9.4 MB, Large 3.2 GB, XL 6.3 GB); this "
         "machine has 8.0 GB for models. Choose fewer or smaller sizes."
     )
 

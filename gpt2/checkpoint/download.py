@@ -19,7 +19,7 @@ from typing import TypeVar
 from gpt2.checkpoint import hub
 from gpt2.checkpoint.config_file import check_config, read_tokenizer
 from gpt2.checkpoint.errors import Cancelled, CheckpointError
-from gpt2.checkpoint.progress import Meter, Progress
+from gpt2.checkpoint.progress import ATTEMPTS, Meter, Progress
 from gpt2.checkpoint.source import (
     CONFIG_FILE,
     INDEX_FILE,
@@ -34,12 +34,13 @@ from gpt2.checkpoint.source import (
 from gpt2.checkpoint.verify import named_digest, remove_if_damaged
 from gpt2.checkpoint.watch import Watch, other_weights
 from gpt2.config import SIZES
+from gpt2.units import format_bytes
 
 T = TypeVar("T")
 
 _POLL = 0.1  # seconds between two looks at `cancelled`
-_WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before the second, third, ... try
-ATTEMPTS = len(_WAITS) + 1
+# Seconds before the second, third, ... try.
+_WAITS = tuple(0.5 * 2**tried for tried in range(ATTEMPTS - 1))
 _PATIENCE = 8.0  # seconds after which a hub that does not answer is not asked again
 _SILENCE = 60.0  # seconds without one byte after which a download is given up
 _LOOK = 0.5  # seconds between two looks at whether another process downloads
@@ -469,9 +470,9 @@ def _check_room(source: Source, folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE_BYTES:
         raise CheckpointError(
-            f"{source.title} needs {needed / 1e9:.2f} GB and the disk of this computer's cache has "
-            f"{free / 1e9:.2f} GB free. Free some space, or let HF_HOME name a folder on a larger "
-            "disk. Nothing was downloaded."
+            f"{source.title} needs {format_bytes(needed, 2)} and the disk of this computer's cache "
+            f"has {format_bytes(free, 2)} free. Free some space, or let HF_HOME name a folder on a "
+            "larger disk. Nothing was downloaded."
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from gpt2.checkpoint.errors import CheckpointError
 from gpt2.config import SIZES
 from gpt2.runtime.assets_folder import ASSETS
+from gpt2.units import format_bytes
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -168,7 +169,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises CheckpointError, which names the file but not its place."""
     try:
         if path.stat().st_size > _MOST_JSON:
-            raise CheckpointError(f"{path.name} has more than {_MOST_JSON / 1e6:.0f} MB.")
+            raise CheckpointError(f"{path.name} has more than {format_bytes(_MOST_JSON)}.")
         keys = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error

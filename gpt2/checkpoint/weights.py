@@ -30,6 +30,7 @@ from gpt2.checkpoint.layout import (
 from gpt2.checkpoint.source import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, shards_of, weights_files
 from gpt2.config import GPT2Config
 from gpt2.model import GPT2Model
+from gpt2.units import format_bytes
 
 _DTYPES = ("F32", "F16", "BF16")
 _MOST_TENSORS = 20_000  # 48 blocks have 580; the largest config that is read, 14,000
@@ -85,8 +86,8 @@ def check_header(path: Path) -> None:
         length = int.from_bytes(file.read(8), "little")
     if _LONGEST_HEADER < length < path.stat().st_size:  # longer ones are no safetensors file
         raise CheckpointError(
-            f"{path.name} lists its tensors in {length / 1e6:.0f} MB; a GPT-2 of {_MOST_TENSORS:,} "
-            f"tensors takes {_LONGEST_HEADER / 1e6:.0f} MB at most."
+            f"{path.name} lists its tensors in {format_bytes(length)}; a GPT-2 of "
+            f"{_MOST_TENSORS:,} tensors takes {format_bytes(_LONGEST_HEADER)} at most."
         )
 
 

@@ -18,6 +18,7 @@ from gpt2.loading import load
 from gpt2.sampling import USUAL, SamplingOptions
 from gpt2.training.behaviour import distinct_2, loop_start, repeated_4grams
 from gpt2.training.corpus import read_documents
+from gpt2.units import format_percent
 
 PROMPTS = (
     "Once upon a time",
@@ -104,7 +105,9 @@ def behaviour(texts: dict[str, list[list[int]]]) -> str:
         loops = sum(loop_start(row) is not None for row in rows)
         repeated = mean(map(repeated_4grams, rows))
         distinct = mean(map(distinct_2, rows))
-        lines.append(f"| {name} | {len(rows):,} | {repeated:.2%} | {distinct:.3f} | {loops} |")
+        lines.append(
+            f"| {name} | {len(rows):,} | {format_percent(repeated, 2)} | {distinct:.3f} | {loops} |"
+        )
     return "\n".join(lines)
 
 

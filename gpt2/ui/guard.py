@@ -31,6 +31,7 @@ from gpt2.ui.agents import Callers, is_agents
 from gpt2.ui.attention_requests import BUSY
 from gpt2.ui.calls import Calls
 from gpt2.ui.first_scripts import with_first_scripts
+from gpt2.units import format_bytes
 
 # What the page and `gradio_client` use. Gradio has more, which take files, fetch addresses, write
 # to the disk or show other visitors' runs.
@@ -265,8 +266,8 @@ def check_request(method: str, path: str, headers: Headers, agents: bool = False
     if int(length) > MOST_BYTES:
         raise Refused(
             413,
-            f"What was sent has {int(length) / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:.2f} MB can "
-            "be read. Shorten it.",
+            f"What was sent has {format_bytes(int(length))}; at most {format_bytes(MOST_BYTES)} "
+            "can be read. Shorten it.",
         )
     if headers.get("content-type", "").startswith("multipart/"):
         raise Refused(415, "Files are not taken.")

@@ -119,7 +119,7 @@ def test_half_an_emoji_never_comes_further(echoing: TestClient) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        (b'"' + MOST_BYTES * b"x" + b'"', 413, "What was sent has 0.7 MB; at most 0.65 MB can be"),
+        (b'"' + MOST_BYTES * b"x" + b'"', 413, "What was sent has 650 kB; at most 650 kB can be"),
         (b"{", 400, "no JSON that can be read"),
         (b"[" * 100_000, 400, "no JSON that can be read"),
         (b'{"session_hash": "' + 65 * b"x" + b'"}', 400, "A session hash has 1 to 64"),

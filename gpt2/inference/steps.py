@@ -23,6 +23,11 @@ _LEAST_PIECE, _MOST_PIECE, _STEP = 128, 512, 64
 _LOGITS = 2**22  # numbers that a pass hands out at the most: 16 MB
 
 
+def never() -> bool:
+    """What is not stopped; unlike a lambda it can be pickled."""
+    return False
+
+
 class NotFinite(ArithmeticError):
     """The model gave numbers that are no probabilities."""
 
@@ -70,7 +75,7 @@ class Request:
     new_tokens: int = 0
     options: SamplingOptions = GREEDY
     watched: Callable[[], Collection[int]] = tuple
-    stopped: Callable[[], bool] = lambda: False
+    stopped: Callable[[], bool] = never
     paced: bool = False
     draft: StepSource | None = None
     logits_from: int | None = None

@@ -78,18 +78,15 @@ class Changes:
     positions: Mapping[int, int] = field(default_factory=dict)
 
 
-UNCHANGED = Changes()
-
-
 def attribution(
     source: StepSource,
     readout: Readout,
     ids: Sequence[int],
-    position: int = -1,
-    token: int | None = None,
-    against: int | None = None,
-    changes: Changes = UNCHANGED,
-    stopped: Callable[[], bool] = lambda: False,
+    position: int,
+    token: int | None,
+    against: int | None,
+    changes: Changes,
+    stopped: Callable[[], bool],
 ) -> Attribution:
     """`Engine.attribution`. Raises ValueError for a position or token that is not there, and
     Stopped once `stopped()` is true."""

@@ -88,14 +88,14 @@ def effects(
     source: StepSource,
     readout: Readout,
     ids: Sequence[int],
-    token: int | None = None,
-    against: int | None = None,
-    instead: Instead = "zero",
-    heads: Sequence[Head] | None = None,
-    position: int = -1,
-    everywhere: bool = True,
-    stopped: Callable[[], bool] = lambda: False,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    token: int | None,
+    against: int | None,
+    instead: Instead,
+    heads: Sequence[Head] | None,
+    position: int,
+    everywhere: bool,
+    stopped: Callable[[], bool],
+    progress: Callable[[int, int], None],
 ) -> Effects:
     """`Engine.effects`. A true `stopped()` ends it: what was measured by then is returned."""
     if instead not in get_args(Instead):

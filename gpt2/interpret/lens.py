@@ -69,13 +69,13 @@ def lens(
     source: StepSource,
     readout: Readout,
     ids: Sequence[int],
-    positions: Sequence[int] | None = None,
-    halves: bool = True,
-    stopped: Callable[[], bool] = lambda: False,
-    progress: Callable[[int, int], None] = lambda done, of: None,
-    heads_off: Mapping[Head, Floats | None] | None = None,
+    positions: Sequence[int] | None,
+    halves: bool,
+    stopped: Callable[[], bool],
+    progress: Callable[[int, int], None],
+    heads_off: Mapping[Head, Floats | None],
 ) -> Lens:
-    """`Engine.lens`: the stages after each of `positions` of `ids`, after every token by default.
+    """`Engine.lens`: the stages after each of `positions` of `ids`, or after every token.
 
     Positions come back in order and once each. Raises ValueError for an empty text, one that is too
     long, or a position outside it, and Stopped once `stopped()` is true.
@@ -92,7 +92,7 @@ def lens(
         residual=True,
         logits_from=places[0],
         stopped=stopped,
-        heads_off=heads_off or {},
+        heads_off=heads_off,
     )
     rows: list[tuple[Ints, Floats, Ints, Floats]] = []
     deviation, first = 0.0, 0

@@ -48,10 +48,10 @@ def patching(
     source: StepSource,
     clean: Sequence[int],
     corrupted: Sequence[int],
-    answer: int | None = None,
-    against: int | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    answer: int | None,
+    against: int | None,
+    stopped: Callable[[], bool],
+    progress: Callable[[int, int], None],
 ) -> Patching:
     """`Engine.patching`. A true `stopped()` ends it: what was measured by then is returned."""
     clean, corrupted = tuple(clean), tuple(corrupted)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gpt2.inference.choice import COUNT, Choice, choice_of
+from gpt2.inference.choice import Choice, choice_of
 from gpt2.inference.executor import Floats, Head
 from gpt2.inference.steps import Request, StepSource
 from gpt2.sampling import SamplingOptions
@@ -51,9 +51,9 @@ def probabilities(
     ids: Sequence[int],
     end_of_text: int,
     options: SamplingOptions,
-    count: int = COUNT,
-    start_token: bool = True,
-    heads_off: Mapping[Head, Floats | None] | None = None,
+    count: int,
+    start_token: bool,
+    heads_off: Mapping[Head, Floats | None],
 ) -> TextChoices:
     """`Engine.probabilities`, of ids. Raises ValueError for too many of them, or none to read."""
     ids = tuple(ids)
@@ -64,7 +64,7 @@ def probabilities(
     read = read if fits else read[:-1]  # it may be read up to the last, whose place is predicted
     tokens = iter([*ids, None] if start_token else [*ids[1:], None])
     choices: list[Choice | None] = [] if start_token else [None]
-    for step in source.steps(Request(read, logits_from=0, heads_off=heads_off or {})):
+    for step in source.steps(Request(read, logits_from=0, heads_off=heads_off)):
         assert step.logits is not None
         choices += [choice_of(each, next(tokens), options, count) for each in step.logits]
     following = choices.pop() if len(choices) > len(ids) else None

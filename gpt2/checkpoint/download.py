@@ -46,7 +46,7 @@ _SILENCE = 60.0  # seconds without one byte after which a download is given up
 _LOOK = 0.5  # seconds between two looks at whether another process downloads
 _GRACE = 1.0  # seconds at the end of the program in which the thread may remove what is half-made
 _MOST_BYTES = 10**18  # a hub may say anything
-_SPARE_BYTES = 100_000_000  # left free on the disk, for everything else that writes there
+_RESERVED_BYTES = 100_000_000  # left free on the disk, for everything else that writes there
 _ELSEWHERE = "Another program on this computer is downloading it already; waiting for that."
 _ADVICE = "No partial file was kept. Try again; Tiny works without a download."
 
@@ -376,7 +376,7 @@ def _cached(source: Source) -> Path | None:
 
 
 def _download(job: _Job, offer: hub.Offer) -> Path:
-    """Config and tokenizer first: what cannot be run here is told before gigabytes are fetched."""
+    """Config and tokenizer first: what cannot be run here is refused before the weights come."""
     source, repo = job.source, job.source.address[0]
     if source.sha256 is not None and offer.etag != source.sha256:
         raise other_weights(offer.etag, source.sha256)
@@ -468,7 +468,7 @@ def _check_room(source: Source, folder: Path, needed: int) -> None:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    if free < needed + _SPARE_BYTES:
+    if free < needed + _RESERVED_BYTES:
         raise CheckpointError(
             f"{source.title} needs {format_bytes(needed, 2)} and the disk of this computer's cache "
             f"has {format_bytes(free, 2)} free. Free some space, or let HF_HOME name a folder on a "
@@ -484,7 +484,7 @@ def _persist(
 ) -> T:
     """Do `action`, again after a wait if what failed may pass. `patience` is in seconds.
 
-    The hub may ask for a longer wait; one beyond `_SILENCE` is told instead of waited for.
+    The hub may ask for a longer wait; one beyond `_SILENCE` is reported instead of waited for.
     """
     start = time.monotonic()
     tries = 0

@@ -150,11 +150,11 @@ def shards_of(folder: Path) -> dict[str, set[str]]:
 
     Raises CheckpointError for an index that is none, or that names anything but files beside it.
     """
-    places = read_object(folder / INDEX_FILE).get("weight_map")
-    if not isinstance(places, dict) or not places:
+    file_of = read_object(folder / INDEX_FILE).get("weight_map")
+    if not isinstance(file_of, dict) or not file_of:
         raise CheckpointError(f"{INDEX_FILE} has no weight_map.")
     files: dict[str, set[str]] = {}
-    for tensor, file in places.items():
+    for tensor, file in file_of.items():
         if not isinstance(file, str) or not _SHARD.fullmatch(file):
             raise CheckpointError(
                 f"{INDEX_FILE} names {str(file)[:60]!r}, which is no safetensors file beside it."
@@ -166,7 +166,7 @@ def shards_of(folder: Path) -> dict[str, set[str]]:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises CheckpointError, which names the file but not its place."""
+    """The JSON object in a file. Raises CheckpointError, which names the file, not its folder."""
     try:
         if path.stat().st_size > _MOST_JSON:
             raise CheckpointError(f"{path.name} has more than {format_bytes(_MOST_JSON)}.")

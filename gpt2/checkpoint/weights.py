@@ -34,7 +34,7 @@ from gpt2.units import format_bytes
 
 _DTYPES = ("F32", "F16", "BF16")
 _MOST_TENSORS = 20_000  # 48 blocks have 580; the largest config that is read, 14,000
-_LONGEST_HEADER = 200 * _MOST_TENSORS  # bytes: a name, a type, a shape and two places each
+_LONGEST_HEADER = 200 * _MOST_TENSORS  # bytes: a name, a type, a shape and two offsets each
 _LISTED = 5  # mismatches in one message; a wrong config.json makes hundreds
 
 

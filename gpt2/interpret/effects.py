@@ -35,7 +35,7 @@ _CONTROL = "control"
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What becomes of the place after `position` without each head, L layers of H heads.
+    """What becomes of the token after `position` without each head, L layers of H heads.
 
     `logit` is that of `token`, or where `against` is given its lead over that one, with all heads
     on; `probability` that of `token`. `logits` and `probabilities` (L, H) are the changes, off
@@ -112,7 +112,7 @@ def effects(
     first_off = 0 if everywhere else position
     clean = read(
         source,
-        # Cut at the same place as the others, so that all are summed in the same order.
+        # Cut at the same position as the others, so that all are summed in the same order.
         Request(ids, logits_from=position, heads=True, off_from=first_off, stopped=stopped),
     )
     on = known(clean.logits, "logits")[-1]

@@ -19,7 +19,7 @@ GLTR_BANDS = (10, 100, 1000)  # ranks up to which a token is in the first, secon
 
 @dataclass(frozen=True, slots=True)
 class TextChoices:
-    """A `Choice` for each of `ids` (T,), and for the place after the last.
+    """A `Choice` for each of `ids` (T,), and for what follows the last.
 
     `start_token` says whether `<|endoftext|>` stood before the text, as before every text that
     GPT-2 was trained on: it changes what the model answers. Without it nothing was there to predict
@@ -61,7 +61,7 @@ def probabilities(
         raise ValueError(f"Count must be a whole number from 1 up, not {count}.")
     read = (end_of_text, *ids) if start_token else ids
     fits = len(read) <= source.config.max_seq_len
-    read = read if fits else read[:-1]  # it may be read up to the last, whose place is predicted
+    read = read if fits else read[:-1]  # it may be read up to the last, which is predicted
     tokens = iter([*ids, None] if start_token else [*ids[1:], None])
     choices: list[Choice | None] = [] if start_token else [None]
     for step in source.steps(Request(read, logits_from=0, heads_off=heads_off)):

@@ -19,7 +19,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 # Runs of a sweep that are under way at once: half of what a scheduler advances together, so that
-# visitors who write still get a place.
+# visitors who write still get a slot.
 AT_ONCE = 4
 
 

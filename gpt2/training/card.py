@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--size", default="tiny", help="a size, a folder or a hub repository")
     options = parser.parse_args()
     engine = load(options.size)
-    told = excerpts(engine, read_documents(options.corpus, "valid"))
+    held_out = excerpts(engine, read_documents(options.corpus, "valid"))
     samples = write_samples(engine, PROMPTS, WARM)
     usual = write_samples(engine, PROMPTS, USUAL)
     rows = {
@@ -72,7 +72,7 @@ def main() -> None:
         f"temperature {USUAL.temperature}, top-p {USUAL.top_p} (the defaults)": [
             sample.ids for sample in usual
         ],
-        "held-out text": told,
+        "held-out text": held_out,
     }
     for part in (behaviour(rows), heads(engine), quoted(samples)):
         print(part, end="\n\n")
@@ -121,10 +121,10 @@ def heads(engine: Engine) -> str:
         "| layer.head | previous | first | duplicate | induction | role |",
         "|---|---|---|---|---|---|",
     ]
-    for place in np.ndindex(roles.previous.shape):
+    for index in np.ndindex(roles.previous.shape):
         scores = (roles.previous, roles.first, roles.duplicate, roles.induction)
-        numbers = " | ".join(f"{score[place]:.2f}" for score in scores)
-        lines.append(f"| {place[0] + 1}.{place[1] + 1} | {numbers} | {names[place]} |")
+        numbers = " | ".join(f"{score[index]:.2f}" for score in scores)
+        lines.append(f"| {index[0] + 1}.{index[1] + 1} | {numbers} | {names[index]} |")
     return "\n".join(lines)
 
 

@@ -360,7 +360,7 @@ def attend(plan: Any, thread: Any, layer: Any, head: Any, row: Any, queries: Any
     scale = floats(plan[SCALE])[0]
     for n in range(queries):
         score = floats(scores + n * stride)
-        seen = place + n + 1
+        seen = place + n + 1  # in place of a mask: what comes later is not read
         softmax(plan, score, seen, tiles * TILE_KEYS, scale, floats(scores + SOFTMAX_ROW * stride))
         if plan[SEEN]:
             record = longs(plan[SEEN] + ((row + n) * plan[LAYERS] + layer) * 32)

@@ -92,9 +92,12 @@ class AttentionRequests:
         return self._answer(self._inspected, request)
 
     def watch(self, request: Any) -> Value:
-        """From now on push this map's rows for this run: `on`, with all heads small: `atlas`."""
+        """From now on push this map's rows for this run: `on`, with all heads small: `atlas`.
+
+        Not of the example, which is everybody's and of which nothing is pushed.
+        """
         run = self._run(request)
-        if run is not None:
+        if run is not None and not run.example:
             run.look_at(MapView.of(request.get("view"), run.layers, run.heads))
             run.watched = request.get("on") is not False
             run.atlas = request.get("atlas") is not False

@@ -176,6 +176,12 @@ def test_the_example_is_one_run_for_everybody_and_can_be_pulled() -> None:
     assert answer["maps_n"] == len(ids)
 
 
+def test_nobody_changes_which_map_of_the_example_others_see() -> None:
+    first = ASKED.example()
+    ASKED.watch({"run": first["run"], "view": view(0, 1, "mean"), "on": False})
+    assert ASKED.example() == first
+
+
 def test_the_example_outlives_any_number_of_runs() -> None:
     first = ASKED.example()
     for _ in range(499):

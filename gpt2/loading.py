@@ -128,6 +128,7 @@ def _by_torch(folder: Path, device: str = CPU, precision: str = FLOAT32, note: s
         read_tokenizer(folder),
         lambda: kept() or _read_again(folder, stamp, device, precision),
         note,
+        kept,
     )
 
 

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from gpt2.checkpoint import Cancelled
 from gpt2.config import GPT2Config
@@ -38,7 +39,8 @@ class _Resident:
     """One engine, how many runs use it, and the lock that lets only one of them load it.
 
     `loading_bytes` are counted from before loading, so that two loads do not take the same room;
-    `run_bytes` is what the runs that use it need beside its weights.
+    `run_bytes` is what the runs that use it need beside its weights, `extra_bytes` what the engine
+    itself holds beside them (`Engine.reserve`).
     """
 
     def __init__(self) -> None:
@@ -47,13 +49,14 @@ class _Resident:
         self.users = 0
         self.loading_bytes = 0
         self.run_bytes = 0
+        self.extra_bytes = 0
 
     @property
     def size_bytes(self) -> int:
-        """What its weights take, which may change with their precision."""
+        """What its weights take, which may change with their precision, and what is beside them."""
         if self.engine is None:
             return self.loading_bytes
-        return weight_bytes(self.engine.config, self.engine.precision)
+        return weight_bytes(self.engine.config, self.engine.precision) + self.extra_bytes
 
     @contextmanager
     def alone(self, cancelled: Callable[[], bool]) -> Iterator[None]:
@@ -154,8 +157,18 @@ class Residency:
         except BaseException:
             resident.loading_bytes = 0
             raise
+        engine.reserve = partial(self._reserve, resident, name)
         resident.engine = engine
         return engine
+
+    def _reserve(self, resident: _Resident, name: str, size_bytes: int) -> None:
+        """Count what an engine holds beside its weights. Raises OutOfMemory, before it does."""
+        more = size_bytes - resident.extra_bytes
+        if more > 0:
+            self._make_room(resident, name, 0, more)
+        with self._lock:
+            resident.extra_bytes = size_bytes
+            resident.run_bytes -= max(more, 0)  # which is how room for it was kept
 
     def _make_room(self, resident: _Resident, name: str, size_bytes: int, run_bytes: int) -> None:
         more = size_bytes + run_bytes

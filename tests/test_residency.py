@@ -40,6 +40,12 @@ class Shelf:
         return small_engine()
 
 
+def packed_engine() -> Engine:
+    """An engine whose readable model is not in memory."""
+    whole = small_engine()
+    return Engine(whole.source, whole.tokenizer, lambda: whole.model)
+
+
 @pytest.fixture
 def shelf() -> Shelf:
     return Shelf()
@@ -114,6 +120,30 @@ def test_what_an_engine_takes_is_counted_anew_when_its_precision_changes(shelf: 
         executor.precision = "int8"
         engine.change_to(executor)
         assert residency.loaded() == {"a": weight_bytes(CONFIG, "int8")}
+
+
+def test_what_measurements_hold_beside_the_weights_is_counted(shelf: Shelf) -> None:
+    residency = Residency(2 * SIZE, shelf)
+    use(residency, "a")
+    with residency.engine("b", SIZE) as engine:
+        held = engine.readout.nbytes
+        assert 0 < held < SIZE
+        assert residency.loaded() == {"b": SIZE + held}  # and "a" made room for it
+        assert engine.readout is engine.readout
+        assert residency.loaded() == {"b": SIZE + held}
+        assert residency.running_bytes() == 0
+
+
+def test_a_model_that_is_read_for_a_measurement_needs_room_meanwhile(shelf: Shelf) -> None:
+    residency = Residency(3 * SIZE // 2, lambda *_: packed_engine())
+    with residency.engine("a", SIZE) as engine:
+        with pytest.raises(OutOfMemory, match="a needs"):
+            _ = engine.readout
+        assert residency.loaded() == {"a": SIZE}
+    residency = Residency(3 * SIZE, lambda *_: packed_engine())
+    with residency.engine("a", SIZE) as engine:
+        held = engine.readout.nbytes
+        assert residency.loaded() == {"a": SIZE + held}
 
 
 def test_an_engine_in_use_is_never_dropped(shelf: Shelf) -> None:

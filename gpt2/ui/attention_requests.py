@@ -55,7 +55,7 @@ class AttentionRequests:
         self._example: Run | None = None
         self._row = 0  # of it, that shows something
         self._roles = RoleRequests(self._rebuild)
-        self._inspect = InspectRequests()
+        self._inspect = InspectRequests(playground.runner)
 
     def warm_up(self) -> None:
         """Load in the background what the first visitor sees and what he begins with."""
@@ -157,7 +157,7 @@ class AttentionRequests:
             return None
         with self._engine(run) as engine:
             weights = self._slow.submit(
-                engine.attention_rows, run.ids[:read], view.layer, run.off
+                engine.attention_rows, run.ids[:read], view.layer, run.off_in(engine)
             ).result()
         self._slow.submit(self._rebuild_meanwhile, run, read)
         return layer_rows(weights, view, start, _last_row(start, read))
@@ -219,7 +219,7 @@ class AttentionRequests:
 def _rebuilt(run: Run, engine: Engine, read: int) -> None:
     capture = run.capture
     if capture.rows(0, read) is None or capture.norms(read, 0, 0) is None:
-        capture.rebuild(engine, run.ids[:read], run.off)
+        capture.rebuild(engine, run.ids[:read], run.off_in(engine))
 
 
 def _example_run(engine: Engine) -> Run:

@@ -150,7 +150,12 @@ def making_value(run: Run, tokenizer: Tokenizer) -> Value:
         put = None if token is None else wire_tokens(tokenizer, [token])[0]
         branch = {"of": of, "at": at, "token": put}
     off = [list(head) for head in run.off]
-    return {"sampling": sampling_value(run.options), "off": off, "branch": branch}
+    return {
+        "sampling": sampling_value(run.options),
+        "off": off,
+        "instead": run.instead,
+        "branch": branch,
+    }
 
 
 def whole_text(run: Run, tokenizer: Tokenizer, context: int, done: bool, sentence: str) -> Value:

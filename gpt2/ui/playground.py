@@ -26,7 +26,7 @@ from gpt2.ui.frames import (
 from gpt2.ui.line import FullHouse, in_words, pages_at
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import News, Runner, Started, Stopping, Waiting
-from gpt2.ui.runs import Branch, Run, RunStore
+from gpt2.ui.runs import Branch, Instead, Run, RunStore
 from gpt2.ui.sizes import config_of, precision_of, problem_of, source_of, tokenizer_of
 
 # Errors whose message is a sentence for visitors.
@@ -102,6 +102,7 @@ class Playground:
         token: int | None,
         off: tuple[Head, ...],
         address: str = "",
+        instead: Instead = "zero",
     ) -> Iterator[Frame]:
         """`run` from place `at` on once more, `token` put there if it is one, without `off`.
 
@@ -124,6 +125,7 @@ class Playground:
             made = Run(
                 run.size, run.options, ids, min(run.prompt, at), run.layers, run.heads, off=off
             )
+            made.instead = instead
             made.branch, made.most = Branch(run.id, at, token), len(ids) + left
             made.look_as(run)
             self.runs.add(made)

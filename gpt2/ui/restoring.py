@@ -21,7 +21,7 @@ from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import Value, attention_value, whole_text
 from gpt2.ui.handlers import Handlers
-from gpt2.ui.inspect_requests import heads_of
+from gpt2.ui.inspect_requests import heads_of, instead_of
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.requests import MOST_CHARACTERS, checked
 from gpt2.ui.runs import Run
@@ -104,6 +104,7 @@ def _run_of(text: dict[str, Any]) -> Run | None:
     run = Run(size, options, ids, prompt, layers, heads, layers // 2, read)
     with suppress(ValueError):
         run.off = heads_of(text.get("off"), run)
+        run.instead = instead_of(text.get("instead"))
     return run
 
 

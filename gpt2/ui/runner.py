@@ -251,6 +251,7 @@ class Runner:
     ) -> None:
         emit(Started(engine, run))
         end = time.monotonic() + self.limits.seconds
+        fed = 0
         for event in engine.stream(
             list(run.ids),
             request.options,
@@ -258,8 +259,14 @@ class Runner:
             attention=run.wanted,
             stopped=lambda: stop.is_set() or time.monotonic() > end,
             draft=draft,
-            off=run.off,
+            residual=lambda: time.monotonic() < run.live_until,
+            off=run.off_in(engine),
         ):
+            fed += event.fed
+            if event.residual is not None:  # the browser asks for it; it is of no use here
+                if event.token is not None:
+                    run.stream = fed, event.residual[-1].copy()
+                event = replace(event, residual=None)
             place.written += event.token is not None
             if event.finish == "stopped" and not stop.is_set():
                 event = replace(event, finish="time")

@@ -6,14 +6,19 @@ import threading
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Literal
 
-from gpt2.inference.executor import Head
+from gpt2.engine import Engine, Off
+from gpt2.inference.executor import Floats, Head
 from gpt2.sampling import SamplingOptions
 from gpt2.ui.capture import Capture
 from gpt2.ui.capture_budget import SERVER_BUDGET
 from gpt2.ui.maps import MapView, Mode
 
 _MOST_RUNS = 500
+
+# What stands in for a head that is off: nothing, or its mean output over the prompt.
+Instead = Literal["zero", "mean"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,10 @@ class Run:
     layer: int = 0
     read: int = 0
     off: tuple[Head, ...] = ()  # heads that are switched off
+    instead: Instead = "zero"
+    means: dict[Head, Floats] | None = None  # of those heads, once they are known
+    live_until: float = 0.0  # until then somebody follows the newest token layer by layer
+    stream: tuple[int, Floats] | None = None  # the place of that token, and what led to it
     branch: Branch | None = None  # of which text this one is another end
     most: int = 0  # tokens it was to reach at most
     example: bool = False
@@ -74,6 +83,24 @@ class Run:
         """Where the reader of another text of this shape looks."""
         self.look_at(other.view)
         self.watched, self.atlas, self.spare = other.watched, other.atlas, other.spare
+
+    def off_in(
+        self,
+        engine: Engine,
+        heads: tuple[Head, ...] | None = None,
+        instead: Instead | None = None,
+    ) -> Off:
+        """Its heads that are off, or others, as the engine takes them: with what stands in."""
+        own = heads is None
+        off = self.off if heads is None else heads
+        if (instead or self.instead) == "zero" or not off:
+            return off
+        if own and self.means is not None:
+            return self.means
+        means = engine.head_means(self.ids[: self.prompt], off)
+        if own:
+            self.means = means
+        return means
 
     def wanted(self) -> range:
         """The layers to watch: all, or none when nobody looks."""

@@ -76,7 +76,7 @@ export class Runs {
       stats = null,
       size,
     } = value;
-    const { sampling = null, off = [], branch = null } = value;
+    const { sampling = null, off = [], instead = "zero", branch = null } = value;
     const first = !this.run.status;
     this.run.status = {
       n,
@@ -88,6 +88,7 @@ export class Runs {
       full: Boolean(value.full),
       sampling,
       off,
+      instead,
       branch,
     };
     if (first) this.beginBranch(off, branch);

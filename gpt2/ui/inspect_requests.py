@@ -145,12 +145,12 @@ class InspectRequests:
             joint = likely + found.joint_probability
             return {
                 "share": likely,
-                "shares": _known_only(shares),
+                "shares": _known_only(shares, 6),
                 "bits": _known_only(bits),
-                "joint": _known_only(np.array(joint)),
+                "joint": _known_only(joint, 6),
                 "joint_bits": _known_only(-np.log2(np.maximum(joint, 1e-30) / likely)),
                 "sum_bits": _known_only(np.nansum(bits)),
-                "control": _known_only(np.array(found.control)),
+                "control": _known_only(found.control),
                 "measured": found.measured,
             }
 
@@ -201,7 +201,7 @@ class InspectRequests:
                 "answers": wire_tokens(engine.tokenizer, named),
                 "leads": [round(found.clean_lead, 3), round(found.corrupted_lead, 3)],
                 "restored": _known_only(found.restored),
-                "control": _known_only(np.array(found.control)),
+                "control": _known_only(found.control),
             }
 
         return self._sweep(run, request, (prompt,), measure)
@@ -477,8 +477,8 @@ def _shares(values: list[float]) -> list[float]:
 
 
 def _known_only(array: Any, digits: int = 4) -> Any:
-    """Nested lists; None where nothing was measured, which is not the same as nothing."""
+    """A number or nested lists; None where nothing was measured, which is not nothing."""
     found = np.asarray(array, np.float64)
-    known = np.round(found, digits).astype(object)
-    known[~np.isfinite(found)] = None
-    return known.tolist()
+    if found.ndim:
+        return [_known_only(each, digits) for each in found]
+    return round(float(found), digits) if np.isfinite(found) else None

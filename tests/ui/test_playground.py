@@ -440,6 +440,21 @@ def test_a_text_is_rewritten_and_continued_with_its_heads_off() -> None:
     np.testing.assert_array_equal(rows[-1][1], expected)
 
 
+def test_a_text_is_rewritten_with_the_mean_of_its_heads_over_the_prompt() -> None:
+    engine = small_engine()
+    visitor, playground = Visitor(), playground_of(engine)
+    list(playground.generate(wish(12), visitor))
+    original = visitor.run or pytest.fail("there is no run")
+    off, prompt = ((0, 1), (1, 2)), original.ids[: original.prompt]
+    rewritten = playground.rewrite(visitor, original, original.prompt, None, off, "", "mean")
+    said = outputs(list(rewritten))[-1]
+    made = visitor.run or pytest.fail("there is no run")
+    means = engine.head_means(prompt, off)
+    assert made.ids == prompt + engine.generate_ids(prompt, 12, WARM, off=means)
+    assert made.ids != prompt + engine.generate_ids(prompt, 12, WARM, off=off)
+    assert (said["off"], said["instead"]) == ([[0, 1], [1, 2]], "mean")
+
+
 @pytest.mark.parametrize(
     ("at", "token", "words"),
     [(0, 5, "Nothing stands before"), (3, 10**6, "does not have"), (3, -1, "does not have")],

@@ -63,6 +63,7 @@ export class AttentionView {
     this.surroundLater = whenIdle(() => this.surround());
     this.shown = {};
     parts.atlaspart.hidden = parts.more.hidden = compact;
+    parts.movelabel.hidden = parts.moved.hidden = compact || !runs.inspected.able;
     this.atlas = compact ? null : new AtlasPanel(parts, runs);
     this.inspector = compact ? null : new Inspector(parts, runs, (stand) => this.move(stand));
     this.picture = null; // what stands in the map's place, and the map it was chosen beside

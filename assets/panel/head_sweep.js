@@ -63,31 +63,30 @@ export class HeadSweep {
     const { runs } = this;
     this.at = at;
     const able = at > 0 && at < (runs.run?.tokens.ready ?? 0);
-    if (this.question.busy && this.request?.key !== this.key) this.cancel();
-    if (this.question.busy) return;
+    if (this.question.busy) return; // of the token it was begun for, wherever the pointer is
     const found = this.known.get(this.key);
     setHidden(this.found, !found);
     this.begin.disabled = !able;
     if (found) this.fill(found);
-    else setText(this.words, able ? this.question_(at) : "Choose a token that follows another.");
+    else setText(this.words, able ? this.offer(at) : "Choose a token that follows another.");
   }
 
-  question_(at) {
+  offer(at) {
     const { run } = this.runs;
     return `Switches each of the ${run.layers * run.heads} heads off once and sees how likely ${quotedOf(run.tokens.items, at)} is then.`;
   }
 
   async ask() {
-    const request = { want: "effects", at: this.at, instead: this.insteadOf() };
-    this.request = { ...request, key: this.key };
-    const { key } = this;
+    this.request = { want: "effects", at: this.at, instead: this.insteadOf() };
+    const { key, request } = this;
+    const name = quotedOf(this.runs.run.tokens.items, this.at);
     setText(this.begin, "Cancel");
     setHidden(this.bar, false);
     setHidden(this.found, true);
     const answer = await this.question.ask(request, (done, of) => {
       this.bar.max = Math.max(1, of);
       this.bar.value = done;
-      setText(this.words, of ? `${done} of ${of} passes` : "Waiting in line …");
+      setText(this.words, of ? `${name}: ${done} of ${of} passes` : "Waiting in line …");
     });
     if (!answer) return;
     this.idle();
@@ -99,8 +98,7 @@ export class HeadSweep {
   }
 
   cancel() {
-    const { key: _, ...request } = this.request;
-    this.question.cancel(request);
+    this.question.cancel(this.request);
     this.idle();
     this.show(this.at);
   }

@@ -43,7 +43,7 @@ export class Inspector {
   }
 
   // As long as nobody has chosen a token there is the list alone, as ever.
-  begin() {
+  begin(kind) {
     const { tabs } = this.parts;
     if (!this.runs.inspected.able || tabs.classList.contains("begun") || !this.runs.pick) return;
     tabs.classList.add("begun");
@@ -52,17 +52,17 @@ export class Inspector {
       this.parts[`panel_${name}`].setAttribute("aria-labelledby", this.parts[`tab_${name}`].id);
     }
     this.open(this.tab);
-    this.load();
+    this.load(kind === "selection");
   }
 
-  async load() {
+  async load(byHand) {
     const { Deeper } = await import("./deeper.js");
     const { parts, runs, heads, layers, onMove } = this;
     const openHead = ({ layer, head }) => runs.choose({ mode: "head", layer, head });
     const insteadOf = () => heads.instead;
     const onLive = (answer) => layers.live(answer);
     this.deeper = new Deeper(parts, runs, { openHead, insteadOf, onMove, onLive });
-    this.deeper.hear("selection");
+    if (byHand) this.deeper.hear("selection");
     this.show();
   }
 
@@ -89,7 +89,7 @@ export class Inspector {
   }
 
   hear(kind) {
-    this.begin();
+    this.begin(kind);
     this.deeper?.hear(kind);
     if (kind === "run") this.choices.show(-1);
     if (kind !== "selection" || !this.runs.hover) return this.showSoon();

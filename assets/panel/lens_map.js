@@ -8,8 +8,7 @@ import { labelOf, nameOf } from "./token_label.js";
 import { decodeBase64 } from "./wire.js";
 
 const WHAT =
-  "A column is a token, a row a layer: the cell says what the model would have put there had it " +
-  "ended at that layer, its colour how likely. ";
+  "What the model would have put there had it ended at that layer; the colour says how likely. ";
 
 export class LensMap {
   /** @param {HTMLElement} box */

@@ -8,6 +8,7 @@ import { labelOf, nameOf, plainText } from "./token_label.js";
 
 const ASK =
   "Change a word of the prompt, so that another answer is right; keep the number of tokens.";
+const CLOSE = 0.5; // logits between the prompts below which shares are of next to nothing
 
 export class PatchMap {
   /** @param {HTMLElement} box */
@@ -125,8 +126,12 @@ export function wordsOf({ answers, leads, control }) {
       : control === null
         ? "The control was not measured."
         : `Control: the stream put into itself changes ${control} logits, so do not trust this.`;
+  const close =
+    Math.abs(leads[0] - leads[1]) < CLOSE
+      ? "Both prompts are answered nearly alike, so these shares say little. "
+      : "";
   return (
-    `${answer} over ${other}: 0 is the second prompt (${leads[1].toFixed(2)} logits), 1 this text's ` +
+    `${close}${answer} over ${other}: 0 is the second prompt (${leads[1].toFixed(2)} logits), 1 this text's ` +
     `(${leads[0].toFixed(2)}). ${safe}`
   );
 }

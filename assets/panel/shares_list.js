@@ -19,13 +19,13 @@ export class SharesList {
     this.onOpen = onOpen;
     this.question = new Question(runs);
     this.known = new Map(); // "run place against" -> answer
-    this.against = null; // the id it is held against, null for the likeliest other one
+    this.held = new Map(); // "run place" -> the id it is held against
     this.at = -1;
     this.asked = "";
     this.first = made("b", {});
     this.select = made("select", { className: "small", "aria-label": "Held against" });
     this.select.addEventListener("change", () => {
-      this.against = Number(this.select.value);
+      this.held.set(`${this.runs.run.id} ${this.at}`, Number(this.select.value));
       this.show(this.at);
     });
     this.line = made("p", { className: "fact first lead" }, this.first, " over ", this.select);
@@ -54,10 +54,14 @@ export class SharesList {
     box.replaceChildren(this.line, this.words, this.found);
   }
 
+  /** The id it is held against, null for the likeliest other one. */
+  get against() {
+    return this.held.get(`${this.runs.run?.id} ${this.at}`) ?? null;
+  }
+
   show(at) {
     const { runs } = this;
     const { run } = runs;
-    if (at !== this.at) this.against = null;
     this.at = at;
     const tokens = run?.tokens.items ?? [];
     setHidden(this.line, at < 1 || at >= (run?.tokens.ready ?? 0));

@@ -6,10 +6,6 @@ import { Question } from "./question.js";
 import { nameOf, quotedOf } from "./token_label.js";
 import { decodeBase64, splitRows, weightsOf } from "./wire.js";
 
-const WHY =
-  "The sink belongs to the position, not to the word: swapped, it moves along " +
-  "(in GPT2-XL 77 % of heads have one; Gu et al. 2024, arXiv 2410.10781).";
-
 export class Sink {
   // `onMove(stand)` is given the rows to draw instead, or null.
   constructor({ movesink, movename, moved, movelabel }, runs, onMove) {
@@ -18,6 +14,7 @@ export class Sink {
     this.onMove = onMove;
     this.question = new Question(runs);
     this.at = -1; // the place that is swapped with the first
+    this.plain = [movename.textContent, moved.textContent];
     movelabel.classList.add("begun");
     moved.classList.add("begun");
     movesink.addEventListener("change", () => (movesink.checked ? this.begin() : this.end()));
@@ -73,9 +70,9 @@ export class Sink {
     const { first, at: there } = answer.shares;
     setText(
       this.parts.moved,
-      `${quotedOf(tokens, 0)} goes from ${percent(first[0])} to ${percent(first[1])}, ` +
-        `${quotedOf(tokens, this.at)} from ${percent(there[0])} to ${percent(there[1])} ` +
-        "of what later tokens give, in the mean over all heads.",
+      `${quotedOf(tokens, 0)} ${percent(first[0])} → ${percent(first[1])}, ` +
+        `${quotedOf(tokens, this.at)} ${percent(there[0])} → ${percent(there[1])} ` +
+        "of what later tokens give, mean over all heads.",
     );
     this.name();
   }
@@ -90,8 +87,8 @@ export class Sink {
       parts.movename,
       this.on
         ? `${nameOf(tokens, 0)} and ${nameOf(tokens, this.at)} have swapped positions`
-        : "move the sink here: swap positions with the first token",
+        : this.plain[0],
     );
-    if (!this.on) setText(parts.moved, WHY);
+    if (!this.on) setText(parts.moved, this.plain[1]);
   }
 }

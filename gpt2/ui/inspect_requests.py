@@ -258,7 +258,7 @@ class _Moved:
         for capture, swapped in zip(captures, (None, (0, at)), strict=True):
             capture.rebuild(engine, run.ids[:read], run.off_in(engine), swapped)
             rows = capture.rows(at + 1, read) or []
-            given = [to_weights(row[..., [0, at]]).mean(axis=(0, 1)) for row in rows]
+            given = [to_weights(row)[..., [0, at]].mean(axis=(0, 1)) for row in rows]
             means.append(np.mean(given, axis=0))
         captures[0].clear()
         before, after = means

@@ -272,7 +272,16 @@ def test_swapped_positions_give_the_rows_of_a_text_read_so() -> None:
     np.testing.assert_array_equal(packed, np.concatenate(expected))
     plain = ENGINE.attention_rows(RUN.ids[: RUN.read], 1)[2]
     assert np.abs(plain - rows).max() > 0.01  # it does make a difference
-    assert all(0 < share < 1 for share in answer["shares"]["first"] + answer["shares"]["at"])
+    for k, swapped in enumerate((None, (0, 3))):
+        every: dict[int, np.ndarray] = {}
+        ENGINE.read(
+            RUN.ids[: RUN.read],
+            lambda layer, first, rows, norms, every=every: every.update({layer: rows}),
+            swapped=swapped,
+        )
+        given = np.stack(list(every.values()))[:, :, 4:].mean(axis=(0, 1, 2))
+        assert answer["shares"]["first"][k] == pytest.approx(given[0], abs=0.005)
+        assert answer["shares"]["at"][k] == pytest.approx(given[3], abs=0.005)
     again = asked("sink", at=3, view={"mode": "mean", "layer": 0})
     assert again["view"]["mode"] == "mean"
     assert "No later token" in asked("sink", at=len(RUN.ids) - 1)["error"]

@@ -214,7 +214,7 @@ def test_axe_finds_nothing_in_any_tab(visit: Visit, theme: str) -> None:
     visit.screenshot(f"inspector-{theme}")
 
 
-def test_on_a_phone_the_tabs_stand_below_the_map_and_fit(visit: Visit) -> None:
+def test_on_a_phone_the_tabs_fit_under_a_thumb(visit: Visit) -> None:
     visit.page.set_viewport_size(PHONE)
     choose_token(visit, written(visit) + 5)
     for name in ("Next", "Layer", "Heads"):

@@ -91,6 +91,7 @@ class RemoteSource:
                 new_tokens=end - len(ids),
                 forced=request.forced[len(ids) - len(request.ids) :],
                 watched=tuple,
+                residual=request.wants_residual,
                 stopped=never,
                 paced=False,
                 draft=None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -298,13 +297,17 @@ def test_16_gb_asked_for_all_four_sizes_at_once() -> None:
 
     residency = Residency(budget, engine_of)
 
+    asked: list[str] = []
+
     def run(size: ModelSize) -> str:
         cache = cache_bytes(size.config, 1024)
+        asked.append(size.name)
         with residency.engine(size.name, size.config.num_parameters * 4, run_bytes=cache):
-            time.sleep(0.02)
+            assert until(lambda: len(asked) >= 16)  # the others want theirs too
         return size.name
 
     for _ in range(3):
+        asked.clear()
         results = together(*(partial(run, size) for size in sizes for _ in range(4)))
         for result in results:
             assert isinstance(result, str | OutOfMemory), result

@@ -9,6 +9,7 @@ from playwright.sync_api import Route, expect
 
 from gpt2.config import SIZES
 from gpt2.tokenizer import Tokenizer
+from tests.chromium import drawn
 
 from .visit import Visit
 
@@ -127,7 +128,10 @@ def test_what_is_typed_while_the_server_is_asked_stays(visit: Visit) -> None:
     held = None
     expect(slider).to_have_attribute("max", "511")
     expect(visit.number("New tokens")).to_have_value("20")
-    visit.page.wait_for_timeout(300)
+    # Whatever else the server says of the size comes no later than these.
+    expect(visit.count).to_have_text("12 of 512 tokens")
+    expect(visit.status).to_have_text(re.compile("^Tiny · .*ready$"))
+    drawn(visit.page)
     expect(visit.number("New tokens")).to_have_value("20")
 
 
@@ -139,10 +143,11 @@ def test_the_worked_example_is_drawn_and_answers(visit: Visit) -> None:
     expect(visit.attention).to_contain_text(
         re.compile(r"“·the” \(15\) reads “·cat” \(7\): \d\d\s%")
     )
-    visit.until("() => store.run.atlas.count === 18")
-    visit.page.wait_for_timeout(100)
-    painted = "(c) => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width,"
-    assert visit.atlas.evaluate(f"{painted} c.height).data.buffer)).size") > 10
+    visit.until(
+        """(c) => new Set(new Uint32Array(c.getContext("2d").getImageData(
+          0, 0, c.width, c.height).data.buffer)).size > 10""",
+        visit.atlas.element_handle(),
+    )
     visit.layer.select_option("2 of 6")
     visit.until("() => store.look.layer === 1 && store.drawable === 18")
     visit.atlas.click(position=visit.thumbnail(1, 2))

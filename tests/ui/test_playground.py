@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from itertools import islice, pairwise
 
@@ -19,7 +18,7 @@ from gpt2.ui.capture import Capture
 from gpt2.ui.playground import SORRY, Frame, Playground, Visitor
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import Runner
-from tests.small import CONFIG, Passes, saying, small_engine, until
+from tests.small import CONFIG, Passes, at_rest, saying, slowly, small_engine, until
 
 PROMPT = "It was late, and the fox was not at home."
 WARM = SamplingOptions(seed=4)
@@ -36,7 +35,7 @@ def wish(new_tokens: int = 12, prompt: str = PROMPT, size: str = "tiny", seed: i
 
 def slow_engine(seconds: float = 0.01) -> tuple[Engine, Passes]:
     engine = small_engine()
-    return engine, Passes(engine, lambda number: time.sleep(seconds))
+    return engine, Passes(engine, slowly(seconds))
 
 
 def outputs(frames: list[Frame]) -> list[dict]:
@@ -98,13 +97,14 @@ def test_going_on_is_one_longer_run() -> None:
 
 
 def test_going_on_while_the_text_is_written_doubles_nothing() -> None:
-    engine, _ = slow_engine(0.002)
+    engine, passes = slow_engine(0.002)
     visitor, playground = Visitor(), playground_of(engine)
     first = playground.generate(wish(200), visitor)
     until_writing(first)
     run = visitor.run
     assert run
-    time.sleep(0.1)  # tokens pile up that the first run has not shown yet
+    shown = passes.count
+    assert until(lambda: passes.count > shown + 20)  # tokens that the first run has not shown yet
     second = playground.go_on(wish(30, ""), visitor, run)
     started = [next(second)]
     list(first)
@@ -116,7 +116,7 @@ def test_going_on_while_the_text_is_written_doubles_nothing() -> None:
 
 
 def test_a_new_text_ends_the_one_before() -> None:
-    engine, passes = slow_engine()
+    engine, _ = slow_engine()
     visitor, playground = Visitor(), playground_of(engine)
     first = playground.generate(wish(200), visitor)
     until_writing(first)
@@ -124,9 +124,7 @@ def test_a_new_text_ends_the_one_before() -> None:
     list(playground.generate(wish(3, "Once"), visitor))
     assert visitor.run is not old
     assert list(first) == []
-    count = passes.count
-    time.sleep(0.1)
-    assert passes.count == count
+    assert until(lambda: at_rest(engine))
 
 
 def test_who_waits_is_told_how_many_are_ahead() -> None:
@@ -321,11 +319,20 @@ def test_a_prompt_that_is_too_long_is_refused_with_the_numbers() -> None:
 
 def test_a_full_context_says_so_and_keeps_the_text() -> None:
     engine = saying(65)
+    seen = threading.Event()
+
+    def wait_for_the_reader(number: int) -> None:
+        if number == 10:
+            assert seen.wait(30)
+
+    Passes(engine, wait_for_the_reader)
     visitor, playground = Visitor(), playground_of(engine)
-    frames = list(playground.generate(wish(500, "\x00" * 300), visitor))
-    last = outputs(frames)[-1]
+    frames = playground.generate(wish(500, "\x00" * 300), visitor)
+    begun = until_writing(frames)
+    seen.set()
+    (first, *_), last = outputs(begun), outputs(list(frames))[-1]
     assert (last["state"], last["n"]) == ("done", CONFIG.max_seq_len)
-    assert last["full"]
+    assert (first["full"], last["full"]) == (False, True)
     assert last["note"].startswith("The context is full: Tiny reads 320 tokens at most.")
     assert visitor.run
     again = outputs(list(playground.go_on(wish(5), visitor, visitor.run)))[-1]

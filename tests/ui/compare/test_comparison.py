@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,7 @@ from gpt2.checkpoint import CheckpointError
 from gpt2.residency import OutOfMemory
 from gpt2.scoring import score
 from gpt2.ui.compare import columns, facts
-from tests.small import CONFIG, Passes, small_engine
+from tests.small import CONFIG, Passes, slowly, small_engine
 
 from .stage import NAMES, PROMPT, comparison_of, shown, wish
 
@@ -50,20 +50,20 @@ def test_every_column_writes_what_its_model_writes_alone() -> None:
 
 def test_a_browser_that_is_behind_gets_fewer_messages() -> None:
     """The column that asks for most time between two of them gets it."""
-    came = [time.monotonic() for _ in frames_asked_for((0.0, 0.3), 40, seconds=0.01)]
+    came = [time.monotonic() for _ in frames_asked_for((0.0, 0.3), 40, slowly(0.01))]
     pauses = [later - sooner for sooner, later in pairwise(came) if later - sooner > 0.29]
     assert len(pauses) >= 2
 
 
 def frames_asked_for(
-    spares: Sequence[float], new_tokens: int, seconds: float
+    spares: Sequence[float], new_tokens: int, pace: Callable[[int], None]
 ) -> Iterator[dict[str, Any]]:
     """What the columns show when their browser wants so long between two messages, by column.
 
-    A pass takes `seconds`.
+    `pace` holds each pass up.
     """
     engine = small_engine()
-    Passes(engine, lambda number: time.sleep(seconds))
+    Passes(engine, pace)
     comparison, playground = comparison_of(lambda name: engine)
     for value, _, _ in comparison.frames(wish(new_tokens), threading.Event()):
         for at, update in value["updates"].items():
@@ -174,10 +174,12 @@ def test_a_size_that_arrives_late_knows_its_file(monkeypatch: pytest.MonkeyPatch
 
 def test_what_gradio_sends_of_two_frames_carries_all_of_the_second() -> None:
     """Its differences, applied as the browser applies them, for messages of one token and more."""
-    values = []
-    for value in frames_asked_for((0.0, 0.0), 120, seconds=0.004):
-        values.append(value)
-        time.sleep(0.03 if len(values) % 3 else 0)
+    sparse, dense = slowly(0.03), slowly(0.004)
+
+    def pace(number: int) -> None:
+        (sparse if number < 30 else dense)(number)
+
+    values = list(frames_asked_for((0.0, 0.0), 120, pace))
     assert len(values) > 10
     for before, after in pairwise(values):
         assert applied(copy.deepcopy(before), diff(before, after)) == after

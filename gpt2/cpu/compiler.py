@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,6 +50,11 @@ from gpt2.cpu.tiles import (
 )
 from gpt2.runtime import settings
 from gpt2.runtime.files import remove_leftovers, written_whole
+
+if sys.platform == "win32":
+    fcntl = None
+else:
+    import fcntl
 
 _ENTRY = "gpt2_forward"
 _DIGEST = hashlib.sha256().digest_size
@@ -200,15 +205,26 @@ def _make(what: tuple[str, ...], target: Target) -> bytes:
 def _loaded(what: tuple[str, ...], target: Target) -> Any:
     """An execution engine with the code in it."""
     file = cache_folder() / _file_name(what, target)
-    code = _read(file)
-    if code is None:
-        code = _make(what, target)
-        _write(file, code)
+    code = _read(file) or _made(what, target, file)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(target))
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
     return engine
+
+
+def _made(what: tuple[str, ...], target: Target, file: Path) -> bytes:
+    """One process at a time makes it: those that start meanwhile wait and read what it has kept."""
+    with ExitStack() as held:
+        if fcntl is not None:
+            with suppress(OSError):  # no place to write, or one without locks: each makes its own
+                lock = held.enter_context(open(file.with_name(f"{'-'.join(what)}.lock"), "wb"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        code = _read(file)
+        if code is None:
+            code = _make(what, target)
+            _write(file, code)
+        return code
 
 
 # Code goes with its engine; somebody may be running it.

@@ -65,6 +65,7 @@ def test_the_address_opens_the_same_picture_elsewhere(
     )
 
 
+@pytest.mark.journey
 def test_back_and_forward_go_through_runs(visits: Callable[..., Visit], app: App) -> None:
     visit = visits(app.url)
     first = visit.generate(seed=1, new_tokens=20)

@@ -16,6 +16,7 @@ from .visit import Visit
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.journey
 def test_everything_has_its_name(visit: Visit) -> None:
     page = visit.page
     expect(page).to_have_title("GPT-2, from scratch")
@@ -30,8 +31,11 @@ def test_everything_has_its_name(visit: Visit) -> None:
         visit.attention,
         visit.layer,
         visit.head,
+        page.get_by_text("Shift + Enter generates"),
     ):
         expect(control).to_be_visible()
+    # Arrows would cover the last digit; Firefox shows them always.
+    expect(visit.number("New tokens")).to_have_css("appearance", "textfield")
     expect(visit.size).to_have_value(re.compile("^Tiny"))
     expect(visit.status).to_have_text(re.compile(r"^Tiny · float32 · .*ready$"))
     expect(visit.layer.locator("option")).to_have_text([f"{i} of 6" for i in range(1, 7)])
@@ -56,6 +60,7 @@ def test_sliders_have_their_range(visit: Visit) -> None:
         expect(named).to_have_attribute("max", high)
 
 
+@pytest.mark.journey
 def test_the_count_follows_every_key(visit: Visit) -> None:
     tokens = Tokenizer(SIZES["tiny"].config.vocab_size)
     expect(visit.count).to_have_text("12 of 512 tokens")
@@ -135,6 +140,7 @@ def test_what_is_typed_while_the_server_is_asked_stays(visit: Visit) -> None:
     expect(visit.number("New tokens")).to_have_value("20")
 
 
+@pytest.mark.journey
 def test_the_worked_example_is_drawn_and_answers(visit: Visit) -> None:
     expect(visit.attention.get_by_text("Example", exact=True)).to_be_visible()
     expect(visit.map).to_have_attribute("aria-label", re.compile(r"^Attention map, 18 rows"))

@@ -109,6 +109,7 @@ def test_the_first_token_is_said_to_have_had_nothing_before_it(visit: Visit) -> 
     expect(panel(visit)).to_contain_text("likely · rank")
 
 
+@pytest.mark.journey
 def test_another_token_rewrites_the_text_and_undo_brings_the_original_back(visit: Visit) -> None:
     at = written(visit) + 5
     original = visit.written()

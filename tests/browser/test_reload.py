@@ -23,6 +23,7 @@ from .visit import PATIENCE, Visit
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.journey
 def test_a_reload_mid_run_keeps_the_text_and_goes_on(visit: Visit, deep: Path) -> None:
     visit.start(size="deep", new_tokens=300, seed=31)
     visit.until("() => store.run.tokens.ready > 20")
@@ -43,6 +44,7 @@ def test_a_reload_mid_run_keeps_the_text_and_goes_on(visit: Visit, deep: Path) -
     assert visit.go_on(new_tokens=20 + prompt) == whole
 
 
+@pytest.mark.journey
 def test_controls_are_as_they_were_left(visit: Visit) -> None:
     visit.choose(size="Small")
     # Until the server has answered, the field takes what Tiny can read at most.

@@ -34,6 +34,7 @@ def fits(visit: Visit) -> None:
         assert visit.page.evaluate(WRONG) == [], width
 
 
+@pytest.mark.journey
 def test_every_slider_has_room(visit: Visit) -> None:
     visit.more_sampling()
     fits(visit)

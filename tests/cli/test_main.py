@@ -21,7 +21,7 @@ from tests.hub_standin import HubStandin, write_gpt2_folder
 from tests.small import CONFIG
 
 PROMPT = "Once upon a time"
-ARGUMENTS = ["--size", "tiny", "--new-tokens", "60", "--temperature", "0.8", "--seed", "1"]
+ARGUMENTS = ["--size", "tiny", "--new-tokens", "400", "--temperature", "0.8", "--seed", "1"]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_generate_streams_the_engine_s_text() -> None:
-    expected = load("tiny").complete(PROMPT, SamplingOptions(0.8, top_p=USUAL.top_p, seed=1), 60)
+    expected = load("tiny").complete(PROMPT, SamplingOptions(0.8, top_p=USUAL.top_p, seed=1), 400)
     process = subprocess.Popen(
         [sys.executable, "-m", "gpt2", "generate", PROMPT, *ARGUMENTS],
         stdout=subprocess.PIPE,

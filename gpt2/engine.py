@@ -29,6 +29,7 @@ from gpt2.interpret.reading import Readout, known, read
 from gpt2.interpret.token_facts import TokenView, view
 from gpt2.layer_stack import stacked
 from gpt2.model import GPT2Model
+from gpt2.precision import FLOAT32, weight_bytes
 from gpt2.sampling import GREEDY, SamplingOptions
 from gpt2.tokenizer import GPT2_VOCAB_SIZE, TextStream, Tokenizer
 
@@ -93,7 +94,8 @@ class Engine:
     """A model and its tokenizer. Holds nothing of a request, so threads may share it.
 
     `source` is what makes the passes, `load_model` gives the readable model when somebody asks for
-    it, and `note` is a sentence for people about how it computes, or empty.
+    it, `kept_model` where it is in memory anyway, and `note` is a sentence for people about how it
+    computes, or empty.
     """
 
     def __init__(
@@ -102,20 +104,25 @@ class Engine:
         tokenizer: Tokenizer,
         load_model: Callable[[], GPT2Model],
         note: str = "",
+        kept_model: Callable[[], GPT2Model | None] = lambda: None,
     ) -> None:
         self.source = source
         self.tokenizer = tokenizer
         self.note = note
         self._load_model = load_model
+        self._kept_model = kept_model
         self._model: GPT2Model | None = None
         self._model_lock = threading.Lock()
         self._readout: Readout | None = None
         self._closed = False
+        self.reserve: Callable[[int], None] = lambda size: None
+        """Told how many bytes it holds beside the weights, before it takes them and when it has;
+        raises where there is no room."""
 
     @classmethod
     def from_model(cls, model: GPT2Model, tokenizer: Tokenizer) -> Engine:
         """An engine of a model in memory, on the device and in the floats it has."""
-        return cls(schedule_model(model), tokenizer, lambda: model)
+        return cls(schedule_model(model), tokenizer, lambda: model, kept_model=lambda: model)
 
     @property
     def config(self) -> GPT2Config:
@@ -140,16 +147,23 @@ class Engine:
         """The weights that give the residual stream a meaning, in float32: for measurements.
 
         Read when first asked for; of a model whose packed weights alone are in memory, only these
-        are kept. Threads may ask at once.
+        are kept. Threads may ask at once. Raises what `reserve` raises where there is no room.
         """
         with self._model_lock:
             if self._readout is None:
-                model = self._model or self._load_model()
-                weights = model.state_dict() | {"wpe.weight": model.wpe.weight}
                 config = self.config
-                self._readout = Readout.from_weights(
-                    weights, config.num_heads, config.layer_norm_epsilon
-                )
+                model = self._model or self._kept_model()
+                if model is None:  # all of it is read, and given back
+                    self.reserve(weight_bytes(config, FLOAT32))
+                try:
+                    model = model or self._load_model()
+                    weights = model.state_dict() | {"wpe.weight": model.wpe.weight}
+                    self._readout = Readout.from_weights(
+                        weights, config.num_heads, config.layer_norm_epsilon
+                    )
+                    del model, weights
+                finally:
+                    self.reserve(self._readout.nbytes if self._readout else 0)
             return self._readout
 
     def change_to(self, executor: Executor) -> None:
@@ -201,7 +215,7 @@ class Engine:
         draft: Engine | None = None,
         paced: bool = False,
         numbers: int = 0,
-        residual: bool = False,
+        residual: bool | Callable[[], bool] = False,
         off: Off = (),
         swapped: tuple[int, int] | None = None,
     ) -> Iterator[Event]:
@@ -212,12 +226,12 @@ class Engine:
         `draft`, a smaller model of the same vocabulary, guesses ahead (`gpt2.inference`): the same
         text, sooner or later. Passes are made ahead of whoever reads the events, unless `paced`.
 
-        `numbers` asks for `Event.choice` with so many likeliest tokens, `residual` for
-        `Event.residual`. Heads in `off`, as (layer, head), are switched off for prompt and text:
-        they find nothing, or what a mapping gives them, (D,) as from `head_means`. `swapped` are
-        two positions that trade their position embeddings: with (0, 4) the first token stands
-        fifth, and the attention sink moves. All of these count from 0 and leave the draws as they
-        are, so what differs comes from the model.
+        `numbers` asks for `Event.choice` with so many likeliest tokens, `residual`, which may be a
+        function that is asked before every pass, for `Event.residual`. Heads in `off`, as (layer,
+        head), are switched off for prompt and text: they find nothing, or what a mapping gives
+        them, (D,) as from `head_means`. `swapped` are two positions that trade their position
+        embeddings: with (0, 4) the first token stands fifth, and the attention sink moves. All of
+        these count from 0 and leave the draws as they are, so what differs comes from the model.
 
         Raises ValueError for a prompt that is too long, another vocabulary, or a head or position
         that is not there, before the first event.
@@ -322,8 +336,9 @@ class Engine:
         ids: Sequence[int],
         see: Callable[[int, int, Weights, Weights], None],
         off: Off = (),
+        swapped: tuple[int, int] | None = None,
     ) -> None:
-        """`ids` piece by piece, as a run reads its prompt; `off` is as in `stream`.
+        """`ids` piece by piece, as a run reads its prompt; `off`, `swapped` are as in `stream`.
 
         `see(layer, first, rows, norms)` gets of each piece, layer after layer, the rows (H, fed, S)
         of the tokens from `first` on and, as in `Event`, (H, fed). Raises ValueError when the text
@@ -332,7 +347,12 @@ class Engine:
         layers = range(self.config.num_blocks)
         norms_of = self._norms_of()
         first = 0
-        request = Request(ids, watched=lambda: layers, heads_off=_heads_off(off))
+        request = Request(
+            ids,
+            watched=lambda: layers,
+            heads_off=_heads_off(off),
+            positions=_positions(swapped),
+        )
         for step in self.source.steps(request):
             norms = norms_of(layers, stacked(step.values))
             for layer, rows in step.attention.items():

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from gpt2.checkpoint import (
+    CheckpointError,
     Progress,
     empty_model,
     fetch,
@@ -19,6 +20,7 @@ from gpt2.checkpoint import (
     open_weights,
     read_config,
     read_tokenizer,
+    weights_stamp,
 )
 from gpt2.config import GPT2Config
 from gpt2.engine import EXECUTOR_SLOTS, Engine, schedule, schedule_model
@@ -28,7 +30,7 @@ from gpt2.inference.torch_executor import halve
 from gpt2.model import GPT2Model
 from gpt2.precision import FLOAT32, choose_precision, wanted_precision, weight_bytes
 from gpt2.runtime.device import CPU, GPU, wanted_device
-from gpt2.runtime.malloc import large_blocks_via_mmap
+from gpt2.runtime.malloc import large_blocks_via_mmap, reuse_freed
 from gpt2.runtime.threads import thread_count
 
 # Bytes of float32 weights: reading more of them than this takes longer than compiling does.
@@ -38,6 +40,8 @@ _PREPARING = (
     "PyTorch computes in float32 while the compiled pass is being prepared; the next text "
     "will be faster."
 )
+
+Stamp = tuple[tuple[str, int, int, int], ...]  # `weights_stamp`
 
 _log = logging.getLogger(__name__)
 _compiling: set[threading.Thread] = set()
@@ -65,10 +69,12 @@ def load(
     ValueError for an unknown name, precision or device and CheckpointError, with a sentence for
     people, when the files cannot be had or are wrong.
     """
+    reuse_freed()
     where = device or wanted_device()
     # A wrong name is told before anything is fetched.
     choose_precision(precision, GPT2Config(), where)
     folder = fetch(find_source(name), progress, cancelled)
+    stamp = weights_stamp(folder)
     tokenizer = read_tokenizer(folder)
     config = read_config(folder)
     chosen = choose_precision(precision, config, where)
@@ -76,13 +82,13 @@ def load(
         return _by_torch(folder, GPU, chosen)
     if not wait and weight_bytes(config, FLOAT32) <= _READ_SOONER:
         engine = _by_torch(folder, note=_PREPARING)
-        _change_over_later(engine, partial(_open_compiled, folder, chosen))
+        _change_over_later(engine, partial(_open_compiled, folder, chosen, stamp))
         return engine
     try:
-        executor = _open_compiled(folder, chosen)
+        executor = _open_compiled(folder, chosen, stamp)
     except NotCompiled as reason:
         return _by_torch(folder, note=str(reason))
-    return Engine(schedule(executor), tokenizer, partial(read_model, folder))
+    return Engine(schedule(executor), tokenizer, partial(_read_again, folder, stamp))
 
 
 def load_as_wanted(name: str, cancelled: Callable[[], bool]) -> Engine:
@@ -113,19 +119,47 @@ def read_model(folder: Path, device: str = CPU, precision: str = FLOAT32) -> GPT
 
 
 def _by_torch(folder: Path, device: str = CPU, precision: str = FLOAT32, note: str = "") -> Engine:
+    stamp = weights_stamp(folder)
     model = read_model(folder, device, precision)
     # Weakly: an engine that has changed over keeps no second copy of the weights.
     kept = weakref.ref(model)
     return Engine(
         schedule_model(model),
         read_tokenizer(folder),
-        lambda: kept() or read_model(folder, device, precision),
+        lambda: kept() or _read_again(folder, stamp, device, precision),
         note,
+        kept,
     )
 
 
-def _open_compiled(folder: Path, precision: str) -> Executor:
-    """The compiled pass of the model in `folder`. Raises NotCompiled and CheckpointError."""
+def _read_again(
+    folder: Path, stamp: Stamp, device: str = CPU, precision: str = FLOAT32
+) -> GPT2Model:
+    """`read_model` of files that an engine was made of.
+
+    Raises CheckpointError also where they are no longer these: a training job may have written
+    others meanwhile, and nothing that they say is true of the engine.
+    """
+    if not _is_same(folder, stamp):
+        raise CheckpointError(
+            "The files of this model have changed since it was loaded. Write a new text to load it "
+            "anew."
+        )
+    return read_model(folder, device, precision)
+
+
+def _is_same(folder: Path, stamp: Stamp) -> bool:
+    try:
+        return weights_stamp(folder) == stamp
+    except OSError:  # moved away
+        return False
+
+
+def _open_compiled(folder: Path, precision: str, stamp: Stamp) -> Executor:
+    """The compiled pass of the model in `folder`, whose files are those of `stamp`.
+
+    Raises NotCompiled and CheckpointError.
+    """
     try:
         cpu = import_module("gpt2.cpu")
         unavailable = cpu.Unavailable  # imports the compiler's library
@@ -138,6 +172,11 @@ def _open_compiled(folder: Path, precision: str) -> Executor:
         executor: Executor = cpu.open_executor(folder, precision, thread_count(), EXECUTOR_SLOTS)
     except unavailable as reason:
         raise NotCompiled(f"PyTorch computes in float32: {reason}") from reason
+    if not _is_same(folder, stamp):  # tokenizer and shape have been read already
+        executor.close()
+        raise NotCompiled(
+            "PyTorch computes in float32, since the files of the model have changed meanwhile."
+        )
     return executor
 
 

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from gpt2.checkpoint import Cancelled
 from gpt2.config import GPT2Config
@@ -13,6 +14,7 @@ from gpt2.engine import Engine
 from gpt2.loading import load_as_wanted
 from gpt2.precision import weight_bytes
 from gpt2.runtime.device import CPU, device_memory
+from gpt2.units import format_bytes
 
 Loader = Callable[[str, Callable[[], bool]], Engine]
 
@@ -37,7 +39,8 @@ class _Resident:
     """One engine, how many runs use it, and the lock that lets only one of them load it.
 
     `loading_bytes` are counted from before loading, so that two loads do not take the same room;
-    `run_bytes` is what the runs that use it need beside its weights.
+    `run_bytes` is what the runs that use it need beside its weights, `extra_bytes` what the engine
+    itself holds beside them (`Engine.reserve`).
     """
 
     def __init__(self) -> None:
@@ -46,13 +49,14 @@ class _Resident:
         self.users = 0
         self.loading_bytes = 0
         self.run_bytes = 0
+        self.extra_bytes = 0
 
     @property
     def size_bytes(self) -> int:
-        """What its weights take, which may change with their precision."""
+        """What its weights take, which may change with their precision, and what is beside them."""
         if self.engine is None:
             return self.loading_bytes
-        return weight_bytes(self.engine.config, self.engine.precision)
+        return weight_bytes(self.engine.config, self.engine.precision) + self.extra_bytes
 
     @contextmanager
     def alone(self, cancelled: Callable[[], bool]) -> Iterator[None]:
@@ -140,10 +144,11 @@ class Residency:
         """Raises OutOfMemory, with every number, when so many bytes never fit together."""
         total = sum(needs.values())
         if total > self.budget:
-            each = ", ".join(f"{name} {gigabytes(size)}" for name, size in needs.items())
+            each = ", ".join(f"{name} {format_bytes(size)}" for name, size in needs.items())
             raise OutOfMemory(
-                f"Together these need {gigabytes(total)} with their caches ({each}); this machine "
-                f"has {gigabytes(self.budget)} for models. Choose fewer or smaller sizes."
+                f"Together these need {format_bytes(total)} with their caches ({each}); this "
+                f"machine has {format_bytes(self.budget)} for models. Choose fewer or smaller "
+                "sizes."
             )
 
     def _load_into(self, resident: _Resident, name: str, cancelled: Callable[[], bool]) -> Engine:
@@ -152,8 +157,18 @@ class Residency:
         except BaseException:
             resident.loading_bytes = 0
             raise
+        engine.reserve = partial(self._reserve, resident, name)
         resident.engine = engine
         return engine
+
+    def _reserve(self, resident: _Resident, name: str, size_bytes: int) -> None:
+        """Count what an engine holds beside its weights. Raises OutOfMemory, before it does."""
+        more = size_bytes - resident.extra_bytes
+        if more > 0:
+            self._make_room(resident, name, 0, more)
+        with self._lock:
+            resident.extra_bytes = size_bytes
+            resident.run_bytes -= max(more, 0)  # which is how room for it was kept
 
     def _make_room(self, resident: _Resident, name: str, size_bytes: int, run_bytes: int) -> None:
         more = size_bytes + run_bytes
@@ -163,8 +178,8 @@ class Residency:
             in_use = running + sum(r.size_bytes for r in residents if r.users)
             if in_use + more > self.budget:
                 raise OutOfMemory(
-                    f"{name} needs {gigabytes(more)}; of the {gigabytes(self.budget)} "
-                    f"this machine has for models, {gigabytes(in_use)} are in use. "
+                    f"{name} needs {format_bytes(more)}; of the {format_bytes(self.budget)} "
+                    f"this machine has for models, {format_bytes(in_use)} are in use. "
                     "Choose a smaller size, or try again when other runs have ended."
                 )
             taken = running + sum(r.size_bytes for r in residents)
@@ -180,8 +195,3 @@ class Residency:
         for each in dropped:
             if each.engine is not None:
                 each.engine.close()
-
-
-def gigabytes(size: int) -> str:
-    """Bytes for people: 0.5 GB, or 9 MB where that says more."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from gpt2.engine import Engine
+from gpt2.engine import Engine, Off
 from gpt2.inference.executor import Head
 from gpt2.layer_stack import stacked
 from gpt2.levels import Levels, to_levels
@@ -54,6 +54,7 @@ class Trace:
     heads: int
     prompt: int
     off: tuple[Head, ...]
+    instead: str  # what stands in for them: zero or mean
     stretches: tuple[Stretch, ...]
     ids: tuple[int, ...]
     seconds: tuple[float, ...] = ()
@@ -70,6 +71,7 @@ class Trace:
             "heads": self.heads,
             "prompt": self.prompt,
             "off": [list(head) for head in self.off],
+            "instead": self.instead,
             "stretches": [asdict(stretch) for stretch in self.stretches],
             "tokens": len(self.ids),
             "rows": len(rows),
@@ -132,6 +134,7 @@ def _parsed(data: bytes) -> Trace:
         heads,
         _count(header["prompt"]),
         tuple((_count(layer), _count(head)) for layer, head in header["off"]),
+        str(header["instead"]),
         tuple(_stretch(each, tokens) for each in header["stretches"]),
         tuple(ids.tolist()),
         tuple(seconds.tolist()),
@@ -187,11 +190,14 @@ def replay(
         )
     if max(trace.ids, default=0) >= config.vocab_size or len(trace.ids) > config.max_seq_len:
         raise ValueError("The trace holds tokens that this model does not have.")
+    off: Off = trace.off
+    if trace.off and trace.instead == "mean":
+        off = engine.head_means(trace.ids[: trace.prompt], trace.off)
     rows: dict[int, Levels] = {}
     same, written, other = 0, 0, None
     ends = [stretch.start for stretch in trace.stretches] + [len(trace.ids)]
     for stretch, (start, end) in zip(trace.stretches, pairwise(ends), strict=True):
-        again = _again(engine, trace, stretch, end - start, rows)
+        again = _again(engine, trace, stretch, end - start, off, rows)
         for place, token in zip(range(start, end), again, strict=False):
             emit(place)
             same += token == trace.ids[place]
@@ -204,7 +210,12 @@ def replay(
 
 
 def _again(
-    engine: Engine, trace: Trace, stretch: Stretch, count: int, rows: dict[int, Levels]
+    engine: Engine,
+    trace: Trace,
+    stretch: Stretch,
+    count: int,
+    off: Off,
+    rows: dict[int, Levels],
 ) -> list[int]:
     """The ids of one stretch; its rows go to `rows`, where one that is there stays."""
     ids, fed = list[int](), 0
@@ -213,7 +224,7 @@ def _again(
         stretch.options,
         count,
         attention=range(trace.layers),
-        off=trace.off,
+        off=off,
     ):
         if event.fed:
             levels = to_levels(stacked(event.attention))

@@ -56,10 +56,10 @@ def step_ms(engine: Engine, watched: bool) -> tuple[float, float]:
     reader = LogReader(log, 0, 0, MapView() if watched else None, 0, 0 if watched else None)
     thread = threading.Thread(target=write)
     thread.start()
-    reading = 0.0
+    reading, pause = 0.0, threading.Event()
     while log.running:
         log.wait(reader.version, 60)
-        time.sleep(SECONDS_BETWEEN)
+        pause.wait(SECONDS_BETWEEN)
         began = time.thread_time()
         reader.next_frames()
         reading += (time.thread_time() - began) if times else 0

@@ -11,7 +11,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import pytest
 from playwright.sync_api import Browser
 
-from .chromium import chromium
+from .chromium import chosen
 from .examples import register_profiles
 
 register_profiles()
@@ -27,5 +27,5 @@ def short_pieces() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with chromium() as browser:
+    with chosen() as browser:
         yield browser

@@ -60,6 +60,17 @@ class Passes:
         return self._run(*arguments)
 
 
+def slowly(seconds: float) -> Callable[[int], None]:
+    """For `Passes`: every pass takes at least so long, as a large model's does."""
+    return lambda number: time.sleep(seconds)
+
+
+def at_rest(engine: Engine) -> bool:
+    """Whether nobody's text is being written: a run that was left behind would go on here."""
+    assert isinstance(engine.source, Scheduler)
+    return engine.source._thread is None
+
+
 def together(*tasks: Callable[[], object]) -> list[object]:
     """The results of `tasks`, begun at once, each in its own thread."""
     results: list[object] = [None] * len(tasks)

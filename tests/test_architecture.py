@@ -41,7 +41,8 @@ LEVELS = {
     "gpt2.alignment": 0,
     "gpt2.config": 0,
     "gpt2.sampling": 0,
-    "gpt2.progress_bar": 0,
+    "gpt2.progress_bar": 1,
+    "gpt2.units": -2,
     "gpt2.fresh_thread": 0,
     "gpt2.layer_stack": 0,
     "gpt2.runtime": -1,  # what everything else may stand on
@@ -51,6 +52,8 @@ LEVELS = {
 # Who may import these; nobody at all for an empty set.
 ONLY = {
     "gradio": {"gpt2.ui", "app"},
+    "typer": {"gpt2.cli"},
+    "rich": {"gpt2.progress_bar"},
     "tiktoken": {"gpt2.tokenizer"},
     "huggingface_hub": {"gpt2.checkpoint"},
     "safetensors": {"gpt2.checkpoint"},
@@ -75,6 +78,8 @@ WITHOUT_TORCH = {
     "gpt2.interpret",
     "gpt2.scoring",
     "gpt2.progress_bar",
+    "gpt2.cli",
+    "gpt2.units",
     "app",
 }
 
@@ -87,7 +92,14 @@ def name_of(file: Path) -> str:
 
 def room(module: str) -> str:
     """The entry of LEVELS a module belongs to: `gpt2.model.attention` to `gpt2.model`."""
-    return ".".join(module.split(".")[:2])
+    parts = module.split(".")
+    names = [".".join(parts[:length]) for length in range(len(parts), 1, -1)]
+    return next((name for name in names if name in LEVELS), ".".join(parts[:2]))
+
+
+def among(room: str, rooms: set[str]) -> bool:
+    """Whether it is one of `rooms`, or in one of them."""
+    return any(room == each or room.startswith(f"{each}.") for each in rooms)
 
 
 def module_of(file: Path) -> str:
@@ -142,7 +154,8 @@ def test_libraries_stay_in_their_rooms() -> None:
     wrong = []
     for file, module in imports_of_all():
         here, library = room(module_of(file)), module.split(".")[0]
-        if here not in ONLY.get(library, {here}) or (library == "torch" and here in WITHOUT_TORCH):
+        torch_where_none_is = library == "torch" and among(here, WITHOUT_TORCH)
+        if not among(here, ONLY.get(library, {here})) or torch_where_none_is:
             wrong.append(f"{name_of(file)}: {here} imports {library}")
     assert wrong == []
 
@@ -171,6 +184,28 @@ def test_no_property_has_settings_beside_the_profile_s() -> None:
     wrong = re.compile(r"settings\(.*(?:deadline|max_examples)")
     files = [f for f in (ROOT / "tests").glob("**/test_*.py") if wrong.search(f.read_text("utf-8"))]
     assert [name_of(file) for file in files] == []
+
+
+# The only ones that may take time: those that look again and again, and stand-ins for what is slow.
+SLEEPERS = {
+    "tests/browser/server.py",
+    "tests/hub_standin.py",
+    "tests/load.py",
+    "tests/small.py",
+    "tests/start_up.py",
+}
+
+
+def test_no_test_waits_for_a_time() -> None:
+    """It is too long on one machine and too short on another: wait for what you want to see."""
+    found = set()
+    for file in ROOT.glob("tests/**/*.py"):
+        for node in ast.walk(tree_of(file)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                a_turn = ast.unparse(node) == "asyncio.sleep(0)"  # lets others go on
+                if node.func.attr in ("sleep", "wait_for_timeout") and not a_turn:
+                    found.add(name_of(file))
+    assert found == SLEEPERS
 
 
 def test_no_file_names_a_place_on_one_machine() -> None:

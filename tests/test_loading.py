@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 import types
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from gpt2 import GPT2Model, SamplingOptions, load
-from gpt2.checkpoint import save_model
+from gpt2.checkpoint import CheckpointError, save_model
 from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.loading import read_model
 from tests.small import small_engine, until
@@ -32,6 +33,14 @@ class Compiled(TorchExecutor):
 
 class Unavailable(Exception):
     pass
+
+
+def nudged() -> GPT2Model:
+    """Another model of the same shape."""
+    model = small_engine().model
+    for parameter in model.parameters():
+        parameter.data.add_(0.1)
+    return model
 
 
 @pytest.fixture
@@ -64,6 +73,34 @@ def test_the_readable_model_is_read_when_somebody_asks(folder: str, cpu: types.M
     for name, tensor in small_engine().model.state_dict().items():
         assert torch.equal(model.get_parameter(name), tensor), name
     assert not model.training and not any(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("change", ["written anew", "moved away"])
+def test_other_files_than_those_of_the_engine_are_not_read(
+    folder: str, cpu: types.ModuleType, change: str
+) -> None:
+    """Else what the inspector says of a text would be true of another model."""
+    engine = load(folder, "int8", device="cpu")
+    if change == "written anew":
+        save_model(nudged(), Path(folder), {}, torch.float32)
+    else:
+        os.rename(folder, f"{folder}-moved")
+    with pytest.raises(CheckpointError, match="have changed since it was loaded"):
+        _ = engine.model
+    assert engine.complete("It", WARM, 5) == small_engine().complete("It", WARM, 5)
+
+
+def test_an_engine_does_not_change_over_to_another_model(
+    folder: str, cpu: types.ModuleType
+) -> None:
+    def late(*arguments: object) -> Compiled:
+        save_model(nudged(), Path(folder), {}, torch.float32)
+        return Compiled(*arguments)  # type: ignore[arg-type]  # as they came
+
+    cpu.open_executor = late  # type: ignore[attr-defined]  # made here
+    engine = load(folder, "int8", device="cpu", wait=False)
+    assert until(lambda: "have changed meanwhile" in engine.note)
+    assert engine.complete("It", WARM, 5) == small_engine().complete("It", WARM, 5)
 
 
 @pytest.mark.parametrize("wait", [True, False])

@@ -8,8 +8,10 @@ from gpt2 import load
 from gpt2.config import SIZES
 from gpt2.precision import (
     AUTO,
+    INT4_WHERE_OFFERED,
     PRECISIONS,
     choose_precision,
+    described,
     wanted_precision,
     weight_bytes,
 )
@@ -40,6 +42,22 @@ def test_a_named_precision_is_kept_where_the_pass_is_there(
     assert choose_precision(precision, TINY) == precision
     compiled_pass(monkeypatch, False)
     assert choose_precision(precision, TINY) == "float32"
+
+
+def test_int4_is_offered_from_355M_on_and_never_taken_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled_pass(monkeypatch, True)
+    monkeypatch.setenv("GPT2_PRECISION", "int4")
+    wanted = wanted_precision()
+    assert wanted == INT4_WHERE_OFFERED
+    found = {size: choose_precision(wanted, SIZES[size].config) for size in SIZES}
+    assert found["tiny"] == "float32"
+    assert found["small"] == "int8"
+    assert found["medium"] == found["large"] == found["xl"] == "int4"
+    assert all(choose_precision(AUTO, SIZES[size].config) != "int4" for size in SIZES)
+    assert described("int4") == "int4 (0.05 nats from float32)"  # tests/cpu/test_truth.py
+    assert described("int8") == "int8"
 
 
 def test_auto_on_a_gpu_rounds_nothing() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -38,6 +37,12 @@ class Shelf:
         if self.trouble:
             raise self.trouble
         return small_engine()
+
+
+def packed_engine() -> Engine:
+    """An engine whose readable model is not in memory."""
+    whole = small_engine()
+    return Engine(whole.source, whole.tokenizer, lambda: whole.model)
 
 
 @pytest.fixture
@@ -116,6 +121,30 @@ def test_what_an_engine_takes_is_counted_anew_when_its_precision_changes(shelf: 
         assert residency.loaded() == {"a": weight_bytes(CONFIG, "int8")}
 
 
+def test_what_measurements_hold_beside_the_weights_is_counted(shelf: Shelf) -> None:
+    residency = Residency(2 * SIZE, shelf)
+    use(residency, "a")
+    with residency.engine("b", SIZE) as engine:
+        held = engine.readout.nbytes
+        assert 0 < held < SIZE
+        assert residency.loaded() == {"b": SIZE + held}  # and "a" made room for it
+        assert engine.readout is engine.readout
+        assert residency.loaded() == {"b": SIZE + held}
+        assert residency.running_bytes() == 0
+
+
+def test_a_model_that_is_read_for_a_measurement_needs_room_meanwhile(shelf: Shelf) -> None:
+    residency = Residency(3 * SIZE // 2, lambda *_: packed_engine())
+    with residency.engine("a", SIZE) as engine:
+        with pytest.raises(OutOfMemory, match="a needs"):
+            _ = engine.readout
+        assert residency.loaded() == {"a": SIZE}
+    residency = Residency(3 * SIZE, lambda *_: packed_engine())
+    with residency.engine("a", SIZE) as engine:
+        held = engine.readout.nbytes
+        assert residency.loaded() == {"a": SIZE + held}
+
+
 def test_an_engine_in_use_is_never_dropped(shelf: Shelf) -> None:
     residency = Residency(2 * SIZE, shelf)
     with residency.engine("a", SIZE) as engine:
@@ -133,7 +162,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers_and_drops_nothing(shelf: 
             pass
         assert residency.is_loaded("idle")
     assert str(refusal.value) == (
-        "xl needs 6.0 GB; of the 1.0 GB this machine has for models, 0 MB are in use. "
+        "xl needs 6.0 GB; of the 1.0 GB this machine has for models, 166 kB are in use. "
         "Choose a smaller size, or try again when other runs have ended."
     )
     assert "xl" not in shelf.loaded
@@ -159,7 +188,7 @@ def test_sizes_that_never_fit_together_are_refused_before_anything_is_loaded() -
     with pytest.raises(OutOfMemory) as refusal:
         residency.check({"Tiny": 9_400_000, "Large": 3_200_000_000, "XL": 6_300_000_000})
     assert str(refusal.value) == (
-        "Together these need 9.5 GB with their caches (Tiny 9 MB, Large 3.2 GB, XL 6.3 GB); this "
+        "Together these need 9.5 GB with their caches (Tiny 9.4 MB, Large 3.2 GB, XL 6.3 GB); this "
         "machine has 8.0 GB for models. Choose fewer or smaller sizes."
     )
 
@@ -268,13 +297,17 @@ def test_16_gb_asked_for_all_four_sizes_at_once() -> None:
 
     residency = Residency(budget, engine_of)
 
+    asked: list[str] = []
+
     def run(size: ModelSize) -> str:
         cache = cache_bytes(size.config, 1024)
+        asked.append(size.name)
         with residency.engine(size.name, size.config.num_parameters * 4, run_bytes=cache):
-            time.sleep(0.02)
+            assert until(lambda: len(asked) >= 16)  # the others want theirs too
         return size.name
 
     for _ in range(3):
+        asked.clear()
         results = together(*(partial(run, size) for size in sizes for _ in range(4)))
         for result in results:
             assert isinstance(result, str | OutOfMemory), result

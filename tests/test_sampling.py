@@ -10,7 +10,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gpt2.engine import Event
-from gpt2.sampling import GREEDY, Floats, SamplingOptions, choose, filtered, gumbel, softmax
+from gpt2.sampling import (
+    GREEDY,
+    Floats,
+    SamplingOptions,
+    _noise,
+    choose,
+    filtered,
+    gumbel,
+    softmax,
+)
 from gpt2.together import Together
 from tests.examples import examples
 from tests.small import small_engine
@@ -22,6 +31,14 @@ many = examples(150)
 logits_of_any_kind = st.lists(st.floats(-200, 200, width=32), min_size=1, max_size=40).map(
     lambda values: np.array(values, np.float32)
 )
+
+
+@given(st.lists(st.integers(0, 50_256), min_size=1, max_size=40), st.integers(0, 2**63 - 1))
+@many
+def test_a_token_has_its_noise_whoever_else_is_asked_for(tokens: list[int], seed: int) -> None:
+    """Choosing asks for the noise of few; vectors of log must not depend on where a number lies."""
+    some = _noise(seed, 9, np.array(tokens, np.uint32))
+    assert (some == gumbel(seed, 9, 50_257)[tokens]).all()
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,23 +34,40 @@ def test_each_text_is_what_it_is_alone_and_turns_alternate() -> None:
     assert "".join(name for name, _ in found) == "ab" * 8 + "a" * 5
 
 
-def slow(seconds: float, tokens: int) -> Iterator[Event]:
+class Clock:
+    """It stands still unless a text takes its time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def text(self, tokens: int, seconds: float = 0.0) -> Iterator[Event]:
+        """A token takes so many seconds."""
+        for token in text(tokens):
+            self.now += seconds if token.token is not None else 0.0
+            yield token
+
+
+def text(tokens: int) -> Iterator[Event]:
     for token in range(tokens):
-        time.sleep(seconds)
         yield Event(token, 1, "x", {}, 0.0, None)
     yield Event(None, 0, "", {}, 0.0, None, "tokens")
 
 
-def test_a_slow_neighbour_does_not_slow_a_text_s_own_clock() -> None:
+def test_a_slow_neighbour_does_not_slow_a_text_s_own_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("gpt2.together.time", SimpleNamespace(perf_counter=lambda: clock.now))
     together: Together[str] = Together()
-    together.join("slow", slow(0.03, 6))
-    together.join("fast", slow(0, 6))
+    together.join("slow", clock.text(6, seconds=0.03))
+    together.join("fast", clock.text(6, seconds=0.002))
     last = dict(run(together))
     assert isinstance(last["slow"], Event)
     assert isinstance(last["fast"], Event)
-    assert last["slow"].tokens_per_second == pytest.approx(1 / 0.03, rel=0.3)
-    assert last["slow"].seconds >= 0.18
-    assert last["fast"].seconds < 0.05
+    assert last["slow"].tokens_per_second == pytest.approx(1 / 0.03)
+    assert last["slow"].seconds == pytest.approx(6 * 0.03)
+    assert last["fast"].tokens_per_second == pytest.approx(1 / 0.002)
+    assert last["fast"].seconds == pytest.approx(6 * 0.002)
 
 
 def test_an_error_ends_its_own_text_alone() -> None:
@@ -60,7 +77,7 @@ def test_an_error_ends_its_own_text_alone() -> None:
 
     together: Together[str] = Together()
     together.join("broken", broken())
-    together.join("whole", slow(0, 4))
+    together.join("whole", text(4))
     found = run(together)
     errors = [(name, str(event)) for name, event in found if isinstance(event, Exception)]
     assert errors == [("broken", "no")]
@@ -69,7 +86,7 @@ def test_an_error_ends_its_own_text_alone() -> None:
 
 def test_one_may_join_while_others_run() -> None:
     together: Together[str] = Together()
-    together.join("first", slow(0, 5))
+    together.join("first", text(5))
     list(together.round())
-    together.join("second", slow(0, 2))
+    together.join("second", text(2))
     assert [name for name, _ in run(together)][:4] == ["first", "second"] * 2

@@ -1,20 +1,26 @@
-// The address bar holds the link to what is shown. A finished text and a chosen tab are steps of the
-// browser's history; a map or row that is looked at changes the step one is at.
+// The address bar holds the link to what is shown. A text and a chosen tab are steps of the browser's
+// history; a map or row that is looked at changes the step one is at. A text's step is taken when it
+// begins and gets the text when it ends: whoever goes back meanwhile comes to the text before.
 
-import { forgetText, keepOwn } from "./kept.js";
-import { guideHash, hashOf, linkedGuide, parsedLink } from "./link.js";
+import { forgetText, keepOwn, stored } from "./kept.js";
+import { guideHash, hashOf, linkedGuide, mapHash, parsedLink } from "./link.js";
 import { BUSY } from "./status_line.js";
 
 const SOON = 250; // ms after the last change
 const TABS = { write: "Write", compare: "Compare" }; // names in the address, and on the page
 
+const CHANGES = ["status", "tokens", "view", "look", "selection", "rows", "guide"];
+
 let tab = "write";
 let leaving = false; // the page is about to be loaded anew: nothing more is written
 
 export function keepAddress(runs) {
-  const begun = new Set(); // texts that this page has seen being written
+  // Texts that were written here, with the controls as they were when that began (what is typed
+  // afterwards belongs to the next) and how many tokens there are by now.
+  const begun = new Map();
   let led = guideHash(linkedGuide()); // the short address that it came with, or wrote last
   let [timer, writing, step] = [null, 0, { text: "", tab }];
+  let taken = false; // the step of the text that is being written
   const soon = () => {
     clearTimeout(timer);
     timer = setTimeout(write, SOON);
@@ -37,19 +43,37 @@ export function keepAddress(runs) {
     }
     writing += 1;
     const turn = writing;
-    const hash = await hashOf(runs, tab === "write" ? "" : tab);
-    if (leaving || turn !== writing) return;
+    const hash = await hashOf(runs, tab === "write" ? "" : tab, begun.get(run.id)?.controls);
+    if (leaving || turn !== writing || runs.running) return;
     if (hash === location.hash) return keepOwn(hash); // a text that the address has put back
     const text = begun.has(run.id) ? `${run.id} ${run.tokenCount}` : step.text; // else it was put back
-    const isStep = text !== step.text || tab !== step.tab;
+    const isStep = (text !== step.text && !taken) || tab !== step.tab;
+    taken = false;
     history[isStep ? "pushState" : "replaceState"](history.state, "", hash);
     step = { text, tab };
     keepOwn(hash);
   };
+  const note = ({ id, tokenCount: count }) => {
+    const known = begun.get(id);
+    if (!known || (known.count !== count && !taken))
+      begun.set(id, { controls: stored().controls, count });
+    else known.count = count;
+  };
+  const begin = () => {
+    note(runs.run);
+    if (taken) return;
+    taken = true;
+    const hash = mapHash(runs);
+    history.pushState(history.state, "", hash);
+    keepOwn(hash);
+  };
   runs.subscribe((kind) => {
-    if (runs.running) begun.add(runs.run.id);
-    if (["status", "view", "look", "selection", "rows", "guide"].includes(kind) && !runs.hover)
-      soon();
+    if (runs.running) return begin();
+    if (kind === "status" && isWritten(runs.run)) {
+      note(runs.run);
+      write(); // at once: the reader may go back now
+    }
+    if (CHANGES.includes(kind) && !runs.hover) soon();
   });
   addEventListener("hashchange", () => goTo(runs));
   watchTabs((chosen) => {
@@ -60,6 +84,11 @@ export function keepAddress(runs) {
   const arrived = parsedLink();
   if (arrived && !runs.chosen && !runs.run) runs.start(arrived);
   if (arrived?.tab) showTab(arrived.tab);
+}
+
+// Rather than put back. A busy browser may see nothing of a short text but its end.
+function isWritten(run) {
+  return (run?.status?.stats?.limit ?? null) !== null;
 }
 
 // Back, forward, or a link pasted where the page is open already.

@@ -7,6 +7,9 @@ import { HeadCard } from "./head_card.js";
 import { needsHead } from "./map_view.js";
 import { ROLES, scoreText } from "./roles.js";
 
+const LONG = 500; // ms that a finger stays
+const STILL = 10; // CSS pixels that it may move meanwhile
+
 export class AtlasPanel {
   constructor(parts, runs) {
     this.parts = parts;
@@ -16,6 +19,7 @@ export class AtlasPanel {
     this.pointed = null; // the head under the pointer
     this.theme = null; // what the colours are, once that is known
     this.dim = null; // the role that is pointed out
+    this.pressed = false; // a finger stayed: what follows is no click
     this.width = 0; // CSS pixels; 0 in a tab or panel that is not open
     this.plan = atlasPlan(300, 1, 1);
     this.drawSoon = perFrame(() => this.draw());
@@ -121,9 +125,54 @@ export class AtlasPanel {
     atlas.addEventListener("pointerleave", () => point(null));
     atlas.addEventListener("click", (event) => {
       const head = at(event);
-      if (head) this.open(head);
+      if (head && !this.pressed) this.open(head);
+      this.pressed = false;
     });
+    this.listenToMenu(at);
     atlas.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  get switchable() {
+    return Boolean(this.runs.run?.status && this.runs.inspected.able);
+  }
+
+  // Right click, the menu key, or a finger that stays: on some phones only the finger tells.
+  listenToMenu(at) {
+    const { atlas } = this.parts;
+    let timer = null;
+    let from = null;
+    const stop = () => clearTimeout(timer);
+    atlas.addEventListener("contextmenu", (event) => {
+      const head = at(event) ?? this.runs.look;
+      if (!this.switchable) return;
+      event.preventDefault();
+      stop();
+      this.offerMenu(head, { x: event.clientX, y: event.clientY });
+    });
+    atlas.addEventListener("pointerdown", (event) => {
+      stop();
+      this.pressed = false;
+      const head = at(event);
+      if (event.pointerType === "mouse" || !head || !this.switchable) return;
+      from = { x: event.clientX, y: event.clientY };
+      timer = setTimeout(() => {
+        this.pressed = true; // and is no click when it is lifted
+        this.offerMenu(head, from);
+      }, LONG);
+    });
+    atlas.addEventListener("pointermove", (event) => {
+      if (from && Math.hypot(event.clientX - from.x, event.clientY - from.y) > STILL) stop();
+    });
+    for (const kind of ["pointerup", "pointercancel"]) atlas.addEventListener(kind, stop);
+  }
+
+  async offerMenu(head, point) {
+    const { runs } = this;
+    const { openMenu } = await import("./head_menu.js");
+    openMenu(point, this.nameOf(head), [
+      { name: runs.isOff(head) ? "Switch on" : "Switch off", act: () => runs.toggleHead(head) },
+      { name: "Open its map", act: () => this.open(head) },
+    ]);
   }
 
   /** Look at one head; a map that is of no single head gives way to its weights. */
@@ -138,8 +187,7 @@ export class AtlasPanel {
     const { run, look } = this.runs;
     if (
       event.key.toLowerCase() === "x" &&
-      run?.status &&
-      this.runs.inspected.able &&
+      this.switchable &&
       !event.ctrlKey &&
       !event.metaKey &&
       !event.altKey

@@ -50,7 +50,7 @@ export class AttentionView {
   constructor(parts, runs, compact = false) {
     this.parts = parts;
     this.runs = runs;
-    this.pickers = new Pickers(parts, runs);
+    this.pickers = new Pickers(parts, runs, compact ? null : (name) => this.put(name));
     this.table = new ReadsTable(parts);
     this.legend = new Legend(parts, runs);
     this.drawSoon = perFrame(() => this.draw());
@@ -59,8 +59,10 @@ export class AttentionView {
     this.surroundLater = whenIdle(() => this.surround());
     this.shown = {};
     parts.atlaspart.hidden = parts.more.hidden = compact;
+    parts.movelabel.hidden = parts.moved.hidden = compact || !runs.inspected.able;
     this.atlas = compact ? null : new AtlasPanel(parts, runs);
-    this.inspector = compact ? null : new Inspector(parts, runs);
+    this.inspector = compact ? null : new Inspector(parts, runs, (stand) => this.move(stand));
+    this.picture = null; // what stands in the map's place, and the map it was chosen beside
     if (!compact) {
       writeHelp(parts.help);
       offerSaving(parts.ways, parts.said, runs, () => this.theme);
@@ -77,6 +79,7 @@ export class AttentionView {
     if (kind === "told") return this.tell();
     if (kind === "inspected") return this.inspector?.showSoon();
     if (kind !== "rows") this.inspector?.hear(kind);
+    this.seePicture(kind);
     if (kind === "off") return this.atlas?.drawSoon();
     this.drawSoon();
     if (this.atlas && ["rows", "status", "roles", "view"].includes(kind)) this.openClearest();
@@ -90,6 +93,46 @@ export class AttentionView {
   tell() {
     this.draw();
     this.read();
+  }
+
+  // --- what stands in for the map, or for its rows ----------------------------------------------
+
+  /** Something else in the map's place, or the map again. @param {string|null} name */
+  async put(name) {
+    const { parts, runs, pickers } = this;
+    this.picture?.shown.close();
+    this.picture = null;
+    pickers.picture = name;
+    pickers.show(runs);
+    setHidden(parts.picture, !name);
+    if (!name) return;
+    const { pictureOf } = await import("./deeper.js");
+    if (pickers.picture !== name) return;
+    const shown = pictureOf(name, parts.picture, runs, () => this.theme);
+    this.picture = { shown, key: runs.key, run: runs.run };
+    shown.open();
+  }
+
+  // A head that is opened wants to be seen.
+  seePicture(kind) {
+    const { picture, runs } = this;
+    if (!picture) return;
+    const opened = kind === "view" && runs.run === picture.run && runs.key !== picture.key;
+    if (opened) this.put(null);
+    else if (["run", "tokens", "status", "selection"].includes(kind)) picture.shown.show();
+    if (kind === "run") Object.assign(picture, { run: runs.run, key: runs.key });
+  }
+
+  /** Rows that are drawn instead of the text's own. @param {object|null} stand */
+  move(stand) {
+    this.map.stand = stand;
+    this.map.map.reset();
+    this.draw();
+    this.read();
+  }
+
+  get rows() {
+    return this.map.stand ?? this.runs;
   }
 
   // --- drawing --------------------------------------------------------------------------------
@@ -130,8 +173,9 @@ export class AttentionView {
     const { runs, parts } = this;
     const { selection } = runs;
     const tokens = runs.run?.tokens.items ?? [];
-    const row = runs.row(selection.query);
-    const text = sentence(tokens, selection, row, runs.splits);
+    const { rows } = this;
+    const row = rows.row(selection.query);
+    const text = sentence(tokens, selection, row, rows.splits);
     setText(parts.readout, text);
     setText(parts.words, this.caption(tokens, selection.query, row));
     parts.map.setAttribute("aria-label", `Attention map, ${runs.drawable} rows. ${text}`);
@@ -139,16 +183,17 @@ export class AttentionView {
       tokens,
       row,
       query: selection.query,
-      shown: runs.shownRow(selection.query),
-      split: runs.splits,
-      rowOf: (i) => runs.row(i),
-      count: runs.drawable,
+      shown: rows.shownRow(selection.query),
+      split: rows.splits,
+      rowOf: (i) => rows.row(i),
+      count: rows.drawable,
     });
     this.atlas?.read();
   }
 
   // In words, and why this head is open where the reader has not chosen it.
   caption(tokens, query, row) {
+    if (this.map.stand) return this.map.stand.words;
     const { look, splits, run } = this.runs;
     const { opened } = run ?? {};
     const named = Boolean(opened) && opened.layer === look.layer && opened.head === look.head;
@@ -201,6 +246,7 @@ export class AttentionView {
   // Everything that depends on the theme.
   dress() {
     this.theme = readTheme(this.parts.stage);
+    this.picture?.shown.show();
     this.legend.dress();
     if (this.atlas) this.atlas.theme = this.theme;
   }

@@ -11,6 +11,7 @@ export class HeadsOff {
     parts.switch.addEventListener("click", () => runs.toggleHead(runs.look));
     parts.rewrite.addEventListener("click", () => this.rewrite());
     parts.restore.addEventListener("click", () => this.restore());
+    parts.instead.addEventListener("change", () => runs.tell("off"));
     parts.offlist.addEventListener("click", ({ target }) => {
       const button = target.closest("button");
       if (button)
@@ -18,7 +19,17 @@ export class HeadsOff {
     });
   }
 
-  /** The Heads tab, for the token at `at`. */
+  /** What stands in for a head that is off: "zero", or its "mean". */
+  get instead() {
+    return this.parts.instead.value;
+  }
+
+  /** As it is told: [[layer, head], ...] and what stands in, which counts only where heads are off. */
+  keyOf(off, instead) {
+    return JSON.stringify(off.length ? [off, instead] : []);
+  }
+
+  /** The Heads tab. */
   show() {
     const { runs, parts } = this;
     if (!runs.run?.layers) return;
@@ -55,14 +66,21 @@ export class HeadsOff {
   bar() {
     const { runs, parts } = this;
     const { run, off } = runs;
-    const made = run?.status?.off ?? [];
-    const changed = JSON.stringify(off) !== JSON.stringify(made);
+    const { off: made = [], instead: stood = "zero" } = run?.status ?? {};
+    if (this.seen !== run) {
+      this.seen = run;
+      if (made.length) parts.instead.value = stood;
+    }
+    const { instead } = this;
+    const changed = this.keyOf(off, instead) !== this.keyOf(made, stood);
     setHidden(parts.offbar, !run?.status || (!off.length && !changed));
     if (parts.offbar.hidden) return;
-    const count = `${off.length} ${off.length === 1 ? "head" : "heads"} off`;
+    const mean = off.length && instead === "mean" ? " (mean instead)" : "";
+    const count = `${off.length} ${off.length === 1 ? "head" : "heads"} off${mean}`;
     setText(parts.offcount, changed ? count : `${count} in this text`);
     const at = runs.pick?.query ?? run.tokens.ready - 1;
-    const found = changed && at > 0 && !runs.running ? runs.inspected.withoutAt(at, off) : null;
+    const found =
+      changed && at > 0 && !runs.running ? runs.inspected.withoutAt(at, off, instead) : null;
     const effect = found
       ? `${quotedOf(run.tokens.items, at)} ${percent(found.shares[0])} → ${percent(found.shares[1])}`
       : "";
@@ -77,14 +95,17 @@ export class HeadsOff {
     const { runs, parts } = this;
     if (parts.rewrite.getAttribute("aria-disabled") === "true") return;
     const { run, off } = runs;
-    runs.rewrite?.({ run: run.id, at: run.status.prompt, token: null, off });
+    runs.rewrite?.({ run: run.id, at: run.status.prompt, token: null, off, instead: this.instead });
   }
 
   // As the text was written; of one that was written so, back to the one before.
   restore() {
     const { runs } = this;
-    const made = runs.run?.status?.off ?? [];
-    if (JSON.stringify(runs.off) !== JSON.stringify(made)) return runs.switchOff(made);
+    const { off: made = [], instead: stood = "zero" } = runs.run?.status ?? {};
+    if (this.keyOf(runs.off, this.instead) !== this.keyOf(made, stood)) {
+      this.parts.instead.value = stood;
+      return runs.switchOff(made);
+    }
     const before = runs.run.status.branch?.of;
     if (before && runs.branches.texts.has(before)) runs.revisit(before);
     else runs.switchOff([]);

@@ -48,9 +48,10 @@ export class Inspected {
   }
 
   /** @param {number[][]} off heads as [layer, head] */
-  withoutAt(at, off) {
-    const key = `${at} ${JSON.stringify(off)}`;
-    if (!this.without.has(key)) this.want({ want: "off", at, off }, () => this.without.has(key));
+  withoutAt(at, off, instead = "zero") {
+    const key = `${at} ${JSON.stringify(off)} ${instead}`;
+    if (!this.without.has(key))
+      this.want({ want: "off", at, off, instead }, () => this.without.has(key));
     return this.without.get(key);
   }
 
@@ -109,7 +110,7 @@ export class Inspected {
       });
     } else if (request.want === "layers") this.layers.set(answer.at, answer);
     else if (request.want === "off")
-      this.without.set(`${answer.at} ${JSON.stringify(request.off)}`, answer);
+      this.without.set(`${answer.at} ${JSON.stringify(request.off)} ${request.instead}`, answer);
     else if (request.want === "shade") this.shade = answer;
   }
 }

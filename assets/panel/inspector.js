@@ -5,14 +5,18 @@ import { whenIdle } from "./dom.js";
 import { HeadsOff } from "./heads_off.js";
 import { LayersList } from "./layers_list.js";
 
-const TABS = ["reads", "next", "layers", "heads"];
+const TABS = ["reads", "next", "layers", "heads", "token"];
 const PASSING = 120; // ms a pointer rests on a token before the server is asked about it
 
 export class Inspector {
-  constructor(parts, runs) {
+  /** @param {(stand: object|null) => void} onMove is given rows to be drawn instead of the text's */
+  constructor(parts, runs, onMove) {
     this.parts = parts;
     this.runs = runs;
+    this.onMove = onMove;
     this.tab = "reads";
+    this.sharing = false; // whether Layer by layer shows what adds up
+    this.deeper = null; // what is loaded once a token is chosen
     this.choices = new ChoicesList(parts, runs, (at, { id }) => this.fork(at, id));
     this.layers = new LayersList(parts, runs);
     this.heads = new HeadsOff(parts, runs);
@@ -39,7 +43,7 @@ export class Inspector {
   }
 
   // As long as nobody has chosen a token there is the list alone, as ever.
-  begin() {
+  begin(kind) {
     const { tabs } = this.parts;
     if (!this.runs.inspected.able || tabs.classList.contains("begun") || !this.runs.pick) return;
     tabs.classList.add("begun");
@@ -48,6 +52,29 @@ export class Inspector {
       this.parts[`panel_${name}`].setAttribute("aria-labelledby", this.parts[`tab_${name}`].id);
     }
     this.open(this.tab);
+    this.load(kind === "selection");
+  }
+
+  async load(byHand) {
+    const { Deeper } = await import("./deeper.js");
+    const { parts, runs, heads, layers, onMove } = this;
+    const openHead = ({ layer, head }) => runs.choose({ mode: "head", layer, head });
+    const insteadOf = () => heads.instead;
+    const onLive = (answer) => layers.live(answer);
+    this.deeper = new Deeper(parts, runs, { openHead, insteadOf, onMove, onLive });
+    if (byHand) this.deeper.hear("selection");
+    this.show();
+  }
+
+  /** Layer by layer has two sides: what each layer guesses, and what adds up to the answer. */
+  turn(sharing) {
+    const { parts } = this;
+    this.sharing = sharing;
+    parts.guesses.setAttribute("aria-pressed", String(!sharing));
+    parts.adds.setAttribute("aria-pressed", String(sharing));
+    parts.guessed.hidden = sharing;
+    parts.shares.hidden = !sharing;
+    this.show();
   }
 
   open(name) {
@@ -62,7 +89,8 @@ export class Inspector {
   }
 
   hear(kind) {
-    this.begin();
+    this.begin(kind);
+    this.deeper?.hear(kind);
     if (kind === "run") this.choices.show(-1);
     if (kind !== "selection" || !this.runs.hover) return this.showSoon();
     clearTimeout(this.timer); // what only passes under the pointer is not asked about
@@ -78,6 +106,7 @@ export class Inspector {
     if (this.tab === "next") this.choices.show(at);
     else if (this.tab === "layers") this.layers.show(at);
     else if (this.tab === "heads") this.heads.show();
+    this.deeper?.show(this.tab, at, this.sharing);
   }
 
   fork(at, token) {
@@ -86,7 +115,9 @@ export class Inspector {
   }
 
   listen() {
-    const { tabs } = this.parts;
+    const { tabs, guesses, adds } = this.parts;
+    guesses.addEventListener("click", () => this.turn(false));
+    adds.addEventListener("click", () => this.turn(true));
     tabs.addEventListener("keydown", (event) => {
       const at = TABS.indexOf(this.tab);
       const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: TABS.length - 1 }[

@@ -9,6 +9,7 @@ export class LayersList {
     this.parts = parts;
     this.runs = runs;
     this.lines = [];
+    this.shown = null; // what was told of the newest token
   }
 
   show(at) {
@@ -19,7 +20,9 @@ export class LayersList {
       parts.layerstitle,
       at < 0 ? "Layer by layer" : `${quotedOf(tokens, at)} ${placeOf(tokens, at)}`,
     );
+    if (at < 0 && runs.running && this.shown) return undefined; // the newest token is shown live
     const found = at < 0 || at >= (run?.tokens.ready ?? 0) ? null : inspected.layersAt(at);
+    this.shown = null;
     if (found === null)
       return this.blank(at < 0 ? "Choose a token, or wait until the text is written." : "");
     if (found === undefined) return this.blank(inspected.failed || "…");
@@ -27,9 +30,27 @@ export class LayersList {
       return this.blank(
         "Nothing stands before the first token, so there is nothing to guess from.",
       );
-    const { stages, guesses, shares, ranks, settled, early } = found;
+    return this.fill(at, found);
+  }
+
+  /** The newest token while a text is written, as the server has just told. */
+  live(found) {
+    const { parts, runs } = this;
+    const tokens = runs.run.tokens.items;
+    this.shown = found;
+    if (found.at < tokens.length)
+      setText(parts.layerstitle, `${quotedOf(tokens, found.at)} ${placeOf(tokens, found.at)}`);
+    this.fill(found.at, found);
+  }
+
+  fill(at, { stages, guesses, shares, ranks, settled, early }) {
+    const { parts } = this;
+    const tokens = this.runs.run.tokens.items;
     const last = stages.length - 1;
-    setText(parts.settles, `${settledWords(settled, last)} ${hitWords(guesses[last], tokens[at])}`);
+    setText(
+      parts.settles,
+      `${settledWords(stages, settled)} ${at < tokens.length ? hitWords(guesses[last], tokens[at]) : ""}`,
+    );
     setText(parts.early, early);
     setHidden(parts.stages, false);
     while (this.lines.length < stages.length) this.lines.push(this.line());
@@ -37,9 +58,9 @@ export class LayersList {
       setHidden(made.line, k > last);
       if (k > last) return;
       made.line.classList.toggle("settled", k >= settled);
-      setText(made.stage, k === 0 ? "in" : stages[k]);
-      made.stage.title =
-        k === 0 ? "embeddings, before the first layer" : `after layer ${stages[k]}`;
+      setText(made.stage, shortOf(stages[k]));
+      made.stage.title = longOf(stages[k]);
+      made.line.classList.toggle("half", isHalf(stages[k]));
       setText(made.guess, labelOf(guesses[k]));
       made.bar.style.width = `${100 * shares[k]}%`;
       setText(made.share, percent(shares[k]));
@@ -72,11 +93,26 @@ export class LayersList {
   }
 }
 
-function settledWords(settled, last) {
+function settledWords(stages, settled) {
+  const last = stages.length - 1;
   if (settled === 0) return "The guess is there from the start.";
-  return settled === last
-    ? `Settles only in the last layer, ${last}.`
-    : `Settles at layer ${settled} of ${last}.`;
+  if (settled === last) return `Settles only at the end, ${longOf(stages[last])}.`;
+  return `Settles ${longOf(stages[settled])} of ${stages[last]}.`;
+}
+
+// Of the server's names: "embedding", "3 attention" for half a layer, "3" for all of it.
+const isHalf = (stage) => stage.endsWith("attention");
+
+function shortOf(stage) {
+  if (stage === "embedding") return "in";
+  return isHalf(stage) ? `${parseInt(stage, 10)} att.` : `${stage} MLP`;
+}
+
+function longOf(stage) {
+  if (stage === "embedding") return "before the first layer";
+  return isHalf(stage)
+    ? `after the attention of layer ${parseInt(stage, 10)}`
+    : `after layer ${stage}`;
 }
 
 function hitWords(guess, written) {

@@ -19,24 +19,31 @@ const SLICE = 1024; // bytes unpacked at a time: they may become a thousand time
 
 const ARRIVED = globalThis.location?.hash ?? "";
 
-/** What stands behind the #. @returns {Promise<string>} */
-export async function hashOf(runs, tab = "") {
-  const { mode, layer, head } = runs.look;
+/** What stands behind the #, with the controls as they stand or as given. @returns {Promise<string>} */
+export async function hashOf(runs, tab = "", controls = stored().controls) {
   const text = runs.run?.status ? snapshot(runs.run) : null;
-  const { controls } = stored();
   const packed = await pack(asJson({ text, controls }));
   const { pick, suggested, window } = runs;
   const row = pick ?? (suggested === null ? null : { query: suggested, key: null });
   const parts = {
     v: VERSION,
     ...(tab && { tab }),
-    map: `${mode}.${layer + 1}.${head + 1}.${runs.scale}.${runs.apart ? 1 : 0}`,
+    map: mapOf(runs),
     ...(row && { row: row.key === null ? `${row.query}` : `${row.query}.${row.key}` }),
     ...guideOf(runs.guide),
     ...(window && { zoom: [window.x, window.y, window.size].map((n) => Math.round(n)).join(".") }),
     text: packed,
   };
   return joined(parts);
+}
+
+/** The same of a text that is only beginning: the map. */
+export function mapHash(runs) {
+  return joined({ v: VERSION, map: mapOf(runs), ...guideOf(runs.guide) });
+}
+
+function mapOf({ look, scale, apart }) {
+  return `${look.mode}.${look.layer + 1}.${look.head + 1}.${scale}.${apart ? 1 : 0}`;
 }
 
 function joined(parts) {

@@ -19,6 +19,7 @@ export class MapPanel {
     this.map = new AttentionMap(parts.map, parts.over);
     this.minimap = new Minimap(parts.minimap, (x, y) => this.centre(x, y));
     this.width = 0; // CSS pixels; 0 in a tab or panel that is not open
+    this.stand = null; // {key, count, splits, row(i), shownRow(i)}: rows that are drawn instead
     listenToPointer(parts.map, this);
     parts.map.addEventListener("keydown", (event) => this.key(event));
     parts.nearer.addEventListener("click", () => this.zoom(STEP));
@@ -48,7 +49,7 @@ export class MapPanel {
     const { parts, runs, span, width } = this;
     const window = this.shown;
     if (width === 0) return 1;
-    const view = viewOf(runs, window, span, width, theme);
+    const view = { ...viewOf(runs, window, span, width, theme), ...this.instead() };
     this.map.draw(view);
     const zoomedIn = !isWhole(window, span);
     setHidden(parts.all, !zoomedIn);
@@ -57,6 +58,13 @@ export class MapPanel {
     parts.map.classList.toggle("zoomed", zoomedIn);
     this.minimap.draw(zoomedIn ? view : null, this.map.plan.gutter);
     return this.map.raster?.pool ?? 1;
+  }
+
+  instead() {
+    const { stand } = this;
+    if (!stand) return {};
+    const { key, count, splits } = stand;
+    return { key, count, split: splits, rowOf: stand.row, shownOf: stand.shownRow };
   }
 
   // --- what the reader does -------------------------------------------------------------------

@@ -5,6 +5,7 @@ import { LogReader, Refused } from "./log_reader.js";
 import { keyOf } from "./map_view.js";
 import { mount as mountOutput } from "./output_view.js";
 import { runsOf } from "./runs.js";
+import { decodeBase64 } from "./wire.js";
 
 const ABSENT = "This file does not hold that map.";
 
@@ -23,18 +24,10 @@ export function open(page) {
 
 // The same bytes as the server's, so that the same code reads them.
 async function* answers({ text, maps }, { from, view }) {
-  if (from === 0) yield bytesIn(text);
+  if (from === 0) yield decodeBase64(text);
   if (!view) return; // nobody looks
   const [mode, layer, head] = view.split(".");
   const rows = maps[keyOf({ mode, layer: Number(layer), head: Number(head) })];
   if (!rows) throw new Refused(ABSENT);
-  yield bytesIn(rows);
-}
-
-/** @param {string} text base64 @returns {Uint8Array} */
-function bytesIn(text) {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
+  yield decodeBase64(rows);
 }

@@ -4,26 +4,45 @@ import { clamp } from "./geometry.js";
 import { MODES, needsHead, needsLayer } from "./map_view.js";
 import { ROLES } from "./roles.js";
 
+// What may stand in the map's place: layers times tokens.
+const PICTURES = { lens: "Layer by layer, whole text", patch: "Two prompts, one patch" };
+
 export class Pickers {
-  constructor({ mode, layer, head }, runs) {
+  // `onPicture(name)` is told what stands in the map's place, null for the map.
+  constructor({ mode, layer, head }, runs, onPicture = null) {
     this.mode = mode;
     this.layer = layer;
     this.head = head;
-    mode.replaceChildren(...Object.entries(MODES).map(([value, text]) => new Option(text, value)));
-    mode.addEventListener("change", () => runs.choose({ mode: mode.value }));
+    this.picture = null;
+    mode.replaceChildren(...options(MODES));
+    this.pictures = document.createElement("optgroup");
+    this.pictures.label = "Layers × tokens";
+    this.pictures.append(...options(PICTURES));
+    this.offersPictures = Boolean(onPicture);
+    mode.addEventListener("change", () => {
+      const picture = mode.value in PICTURES ? mode.value : null;
+      if (picture !== this.picture) onPicture?.(picture);
+      if (picture === null) runs.choose({ mode: mode.value });
+    });
     layer.addEventListener("change", () => runs.choose({ layer: Number(layer.value) }));
     head.addEventListener("change", () => runs.choose({ head: Number(head.value) }));
   }
 
-  show({ run, look, roles }) {
+  show({ run, look, roles, inspected }) {
     if (!run?.layers) return;
+    if (this.offersPictures && inspected.able && !this.pictures.isConnected)
+      this.mode.append(this.pictures);
     this.mode.disabled = false;
-    this.mode.value = look.mode;
+    this.mode.value = this.picture ?? look.mode;
     const named =
       roles.text?.role.slice(look.layer * run.heads, (look.layer + 1) * run.heads) ?? [];
-    offer(this.layer, run.layers, look.layer, needsLayer(look.mode));
-    offer(this.head, run.heads, look.head, needsHead(look.mode), named);
+    offer(this.layer, run.layers, look.layer, !this.picture && needsLayer(look.mode));
+    offer(this.head, run.heads, look.head, !this.picture && needsHead(look.mode), named);
   }
+}
+
+function options(names) {
+  return Object.entries(names).map(([value, text]) => new Option(text, value));
 }
 
 // "3 of 6", or "3 of 6 · induction"; options are made anew only when their number changes.

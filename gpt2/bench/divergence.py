@@ -14,6 +14,7 @@ from gpt2.engine import Engine
 from gpt2.loading import load
 from gpt2.precision import PRECISIONS
 from gpt2.runtime.device import wanted_device
+from gpt2.units import format_percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ def main() -> None:
         found = divergence(reference, other, texts)
         print(
             f"{options.size} {other.precision}: divergence {found.mean:.1e}, "
-            f"largest change {found.largest_change:.3f}, same likeliest {found.agreement:.1%}, "
+            f"largest change {found.largest_change:.3f}, "
+            f"same likeliest {format_percent(found.agreement, 1)}, "
             f"loss {found.loss:+.2%}"
         )
 

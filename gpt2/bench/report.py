@@ -13,6 +13,7 @@ import torch
 
 from gpt2.bench.measure import Result
 from gpt2.runtime.device import GPU, wanted_device
+from gpt2.units import format_percent
 
 
 def machine() -> str:
@@ -54,7 +55,7 @@ def _cells(result: Result, prompts: Sequence[int]) -> list[str]:
         result.size,
         result.precision,
         *(f"{decode[n]:.1f}" if n in decode else "-" for n in prompts),
-        f"{decode[min(decode)] / result.floor:.0%}",
+        format_percent(decode[min(decode)] / result.floor),
         *(f"{1000 * first[n]:.0f}" if n in first else "-" for n in prompts),
         f"{result.watched / decode[longest]:.2f}",
         f"{result.load:.2f}",

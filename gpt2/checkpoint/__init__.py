@@ -6,7 +6,6 @@ Leaves to others which precision the loaded model runs in and when it is thrown 
 from gpt2.checkpoint.config_file import read_config, read_stored, read_tokenizer
 from gpt2.checkpoint.digest import weights_digest
 from gpt2.checkpoint.download import (
-    ATTEMPTS,
     cached_config,
     cached_facts,
     cached_folder,
@@ -26,7 +25,6 @@ from gpt2.checkpoint.source import (
 from gpt2.checkpoint.weights import WeightsFile, empty_model, load_model, open_weights, save_model
 
 __all__ = [
-    "ATTEMPTS",
     "Cancelled",
     "CheckpointError",
     "Progress",

@@ -1,4 +1,4 @@
-"""The hub's `config.json` to and from `GPT2Config`: the one place that knows its keys."""
+"""The hub's `config.json` to and from `GPT2Config`: the only file that knows its keys."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read_stored(folder: Path) -> Stored:
     stored = check_config(folder)
     try:
         known = read_tokenizer(folder).vocab_size
-    except CheckpointError:  # whoever wants text will be told
+    except CheckpointError:  # said to whoever wants text
         return stored
     return replace(stored, config=replace(stored.config, vocab_size=min(known, stored.rows)))
 

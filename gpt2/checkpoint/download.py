@@ -19,7 +19,7 @@ from typing import TypeVar
 from gpt2.checkpoint import hub
 from gpt2.checkpoint.config_file import check_config, read_tokenizer
 from gpt2.checkpoint.errors import Cancelled, CheckpointError
-from gpt2.checkpoint.progress import Meter, Progress
+from gpt2.checkpoint.progress import ATTEMPTS, Meter, Progress
 from gpt2.checkpoint.source import (
     CONFIG_FILE,
     INDEX_FILE,
@@ -34,18 +34,19 @@ from gpt2.checkpoint.source import (
 from gpt2.checkpoint.verify import named_digest, remove_if_damaged
 from gpt2.checkpoint.watch import Watch, other_weights
 from gpt2.config import SIZES
+from gpt2.units import format_bytes
 
 T = TypeVar("T")
 
 _POLL = 0.1  # seconds between two looks at `cancelled`
-_WAITS = (0.5, 1.0, 2.0, 4.0)  # seconds before the second, third, ... try
-ATTEMPTS = len(_WAITS) + 1
+# Seconds before the second, third, ... try.
+_WAITS = tuple(0.5 * 2**tried for tried in range(ATTEMPTS - 1))
 _PATIENCE = 8.0  # seconds after which a hub that does not answer is not asked again
 _SILENCE = 60.0  # seconds without one byte after which a download is given up
 _LOOK = 0.5  # seconds between two looks at whether another process downloads
 _GRACE = 1.0  # seconds at the end of the program in which the thread may remove what is half-made
 _MOST_BYTES = 10**18  # a hub may say anything
-_SPARE_BYTES = 100_000_000  # left free on the disk, for everything else that writes there
+_RESERVED_BYTES = 100_000_000  # left free on the disk, for everything else that writes there
 _ELSEWHERE = "Another program on this computer is downloading it already; waiting for that."
 _ADVICE = "No partial file was kept. Try again; Tiny works without a download."
 
@@ -375,7 +376,7 @@ def _cached(source: Source) -> Path | None:
 
 
 def _download(job: _Job, offer: hub.Offer) -> Path:
-    """Config and tokenizer first: what cannot be run here is told before gigabytes are fetched."""
+    """Config and tokenizer first: what cannot be run here is refused before the weights come."""
     source, repo = job.source, job.source.address[0]
     if source.sha256 is not None and offer.etag != source.sha256:
         raise other_weights(offer.etag, source.sha256)
@@ -467,11 +468,11 @@ def _check_room(source: Source, folder: Path, needed: int) -> None:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    if free < needed + _SPARE_BYTES:
+    if free < needed + _RESERVED_BYTES:
         raise CheckpointError(
-            f"{source.title} needs {needed / 1e9:.2f} GB and the disk of this computer's cache has "
-            f"{free / 1e9:.2f} GB free. Free some space, or let HF_HOME name a folder on a larger "
-            "disk. Nothing was downloaded."
+            f"{source.title} needs {format_bytes(needed, 2)} and the disk of this computer's cache "
+            f"has {format_bytes(free, 2)} free. Free some space, or let HF_HOME name a folder on a "
+            "larger disk. Nothing was downloaded."
         )
 
 
@@ -483,7 +484,7 @@ def _persist(
 ) -> T:
     """Do `action`, again after a wait if what failed may pass. `patience` is in seconds.
 
-    The hub may ask for a longer wait; one beyond `_SILENCE` is told instead of waited for.
+    The hub may ask for a longer wait; one beyond `_SILENCE` is reported instead of waited for.
     """
     start = time.monotonic()
     tries = 0

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+ATTEMPTS = 5  # tries of one download
 _WINDOW = 30.0  # seconds: a line is not even, so a short one would flicker
 _FEWEST = 3  # samples kept even when older, so that a slow line still has a speed
 
@@ -27,6 +28,27 @@ class Progress:
     seconds_left: float | None
     attempt: int = 1
     note: str = ""
+
+    @property
+    def fraction(self) -> float:
+        """How much of it is there, from 0 to 1."""
+        return self.done / max(1, self.total)
+
+    @property
+    def words(self) -> str:
+        """Megabytes, speed and time left, or what is waited for, and how often it was begun."""
+        if self.note:
+            return self.note
+        again = f" (attempt {self.attempt} of {ATTEMPTS})" if self.attempt > 1 else ""
+        if self.done == 0:
+            return f"contacting Hugging Face{again}"
+        left = "" if self.seconds_left is None else f", {_duration(self.seconds_left)} left"
+        speed = f"{self.bytes_per_second / 1e6:.1f} MB/s"
+        return f"{self.done / 1e6:,.0f} of {self.total / 1e6:,.0f} MB, {speed}{left}{again}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 class Meter:

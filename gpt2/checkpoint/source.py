@@ -11,6 +11,7 @@ from typing import Any
 from gpt2.checkpoint.errors import CheckpointError
 from gpt2.config import SIZES
 from gpt2.runtime.assets_folder import ASSETS
+from gpt2.units import format_bytes
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -149,11 +150,11 @@ def shards_of(folder: Path) -> dict[str, set[str]]:
 
     Raises CheckpointError for an index that is none, or that names anything but files beside it.
     """
-    places = read_object(folder / INDEX_FILE).get("weight_map")
-    if not isinstance(places, dict) or not places:
+    file_of = read_object(folder / INDEX_FILE).get("weight_map")
+    if not isinstance(file_of, dict) or not file_of:
         raise CheckpointError(f"{INDEX_FILE} has no weight_map.")
     files: dict[str, set[str]] = {}
-    for tensor, file in places.items():
+    for tensor, file in file_of.items():
         if not isinstance(file, str) or not _SHARD.fullmatch(file):
             raise CheckpointError(
                 f"{INDEX_FILE} names {str(file)[:60]!r}, which is no safetensors file beside it."
@@ -165,10 +166,10 @@ def shards_of(folder: Path) -> dict[str, set[str]]:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises CheckpointError, which names the file but not its place."""
+    """The JSON object in a file. Raises CheckpointError, which names the file, not its folder."""
     try:
         if path.stat().st_size > _MOST_JSON:
-            raise CheckpointError(f"{path.name} has more than {_MOST_JSON / 1e6:.0f} MB.")
+            raise CheckpointError(f"{path.name} has more than {format_bytes(_MOST_JSON)}.")
         keys = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,13 +27,14 @@ from gpt2.checkpoint.layout import (
     model_name,
     scale_queries,
 )
-from gpt2.checkpoint.source import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, shards_of
+from gpt2.checkpoint.source import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, shards_of, weights_files
 from gpt2.config import GPT2Config
 from gpt2.model import GPT2Model
+from gpt2.units import format_bytes
 
 _DTYPES = ("F32", "F16", "BF16")
 _MOST_TENSORS = 20_000  # 48 blocks have 580; the largest config that is read, 14,000
-_LONGEST_HEADER = 200 * _MOST_TENSORS  # bytes: a name, a type, a shape and two places each
+_LONGEST_HEADER = 200 * _MOST_TENSORS  # bytes: a name, a type, a shape and two offsets each
 _LISTED = 5  # mismatches in one message; a wrong config.json makes hundreds
 
 
@@ -85,15 +86,20 @@ def check_header(path: Path) -> None:
         length = int.from_bytes(file.read(8), "little")
     if _LONGEST_HEADER < length < path.stat().st_size:  # longer ones are no safetensors file
         raise CheckpointError(
-            f"{path.name} lists its tensors in {length / 1e6:.0f} MB; a GPT-2 of {_MOST_TENSORS:,} "
-            f"tensors takes {_LONGEST_HEADER / 1e6:.0f} MB at most."
+            f"{path.name} lists its tensors in {format_bytes(length)}; a GPT-2 of "
+            f"{_MOST_TENSORS:,} tensors takes {format_bytes(_LONGEST_HEADER)} at most."
         )
 
 
 @contextmanager
 def open_weights(folder: Path) -> Iterator[WeightsFile]:
-    """The weights in `folder`. Raises CheckpointError naming each tensor that is wrong."""
+    """The weights in `folder`. Raises CheckpointError naming each tensor that is wrong.
+
+    Also after the block, where a file has been written over meanwhile: what was read of it is half
+    of one model and half of another.
+    """
     stored = read_stored(folder)
+    before = _stamps(folder)
     with ExitStack() as opened:
         tensors = _match(_open(folder, opened), stored)
         head = tensors.pop(HEAD, None)
@@ -105,6 +111,19 @@ def open_weights(folder: Path) -> Iterator[WeightsFile]:
             yield WeightsFile(stored, tensors)
         except SafetensorError as error:  # somebody writes to the file while it is read
             raise CheckpointError(f"{WEIGHTS_FILE} cannot be read: {error}.") from error
+    for name, (number, stamp) in _stamps(folder).items():
+        if name in before and before[name][0] == number and before[name][1] != stamp:
+            raise CheckpointError(f"{name} was written over while it was read. Try again.")
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, tuple[int, int]]]:
+    """Of each file of the weights its number on the disk, its size and its time."""
+    found = {}
+    for file in weights_files(folder):
+        with suppress(OSError):
+            facts = file.stat()
+            found[file.name] = facts.st_ino, (facts.st_size, facts.st_mtime_ns)
+    return found
 
 
 def _open(folder: Path, opened: ExitStack) -> list[_Tensor]:
@@ -189,10 +208,7 @@ def _opened(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file")
     check_header(path)
-    try:
-        return safe_open(path, framework="pt", backend="pread")
-    except TypeError:  # safetensors before 0.8 can only map
-        return safe_open(path, framework="pt")
+    return safe_open(path, framework="pt", backend="pread")
 
 
 def _match(tensors: Iterable[_Tensor], stored: Stored) -> dict[str, _Tensor]:

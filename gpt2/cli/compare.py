@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gpt2.checkpoint import CheckpointError, Progress, fetch, find_source, read_config
+from gpt2.cli.download import DownloadBar
 from gpt2.config import SIZES, GPT2Config
 from gpt2.engine import Engine, Event
 from gpt2.loading import load
 from gpt2.precision import choose_precision, weight_bytes
-from gpt2.residency import Residency, cache_bytes, gigabytes, memory_budget
+from gpt2.residency import Residency, cache_bytes, memory_budget
 from gpt2.runtime.device import wanted_device
 from gpt2.sampling import SamplingOptions
 from gpt2.scoring import score
 from gpt2.together import Together
+from gpt2.units import format_bytes
 
 _GAP = "  "
 
@@ -59,31 +60,29 @@ class _Column:
 
 
 def compare(
-    options: argparse.Namespace, progress: Callable[[Progress], None], ready: Callable[[], None]
+    prompt: str, names: Sequence[str], sampling: SamplingOptions, new_tokens: int, precision: str
 ) -> None:
-    """Write `options.prompt` on by every one of `options.sizes`, all with the same noise.
+    """Continue `prompt` by every size of `names`, all with the same noise; then print a table.
 
-    `ready` is called when nothing is left to download. Raises ValueError and, before anything is
-    loaded, OutOfMemory; CheckpointError where no size at all can be had.
+    Raises ValueError and, before anything is loaded, OutOfMemory; CheckpointError where no size at
+    all can be had.
     """
-    sampling = SamplingOptions(options.temperature, options.top_k, options.top_p, options.seed)
-    names = options.sizes
     if not 2 <= len(names) <= 4 or len(set(names)) < len(names):
         raise ValueError(f"--sizes takes two to four different sizes, not {' '.join(names)}.")
-    columns = [_Column(name, find_source(name).title, options.prompt) for name in names]
-    _measure(columns, options.precision, progress)
+    columns = [_Column(name, find_source(name).title, prompt) for name in names]
     together: Together[int] = Together()
-    for number, column in enumerate(columns):
-        if column.error is None:
-            with column.failing_alone():
-                engine = column.engine = load(column.name, options.precision, progress)
-                events = engine.stream(options.prompt, sampling, options.new_tokens, paced=True)
-                together.join(number, events)
-    ready()
+    with DownloadBar() as bar:
+        _measure(columns, precision, bar)
+        for number, column in enumerate(columns):
+            if column.error is None:
+                with column.failing_alone():
+                    engine = column.engine = load(column.name, precision, bar)
+                    events = engine.stream(prompt, sampling, new_tokens, paced=True)
+                    together.join(number, events)
     if not together.running and columns[0].error:
         raise columns[0].error
     _write(together, columns)
-    _print_table(columns, options.prompt)
+    _print_table(columns, prompt)
 
 
 def _measure(columns: list[_Column], precision: str, progress: Callable[[Progress], None]) -> None:
@@ -155,7 +154,7 @@ def _row(column: _Column, prompt: str) -> tuple[str, ...]:
     return (
         column.title,
         f"{column.config.num_parameters / 1e6:,.1f} M" if column.config else "-",
-        gigabytes(column.memory) if column.config else "-",
+        format_bytes(column.memory) if column.config else "-",
         "-" if speed is None else f"{speed:,.1f}",
         "-" if column.first is None else f"{1000 * column.first:,.0f} ms",
         "-" if bits is None else f"{bits:.4f}",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from gpt2.engine import Engine
-from gpt2.head_probe import LENGTH, SEEDS, probe, whole_maps
+from gpt2.head_probe import probe, whole_maps
 from gpt2.head_roles import Floats, RoleMeter, Roles, strongest
 from gpt2.loading import load
 
@@ -26,25 +24,11 @@ _COLUMNS = {
 }
 
 
-def add_heads(commands: argparse._SubParsersAction[Any], sizes: str) -> None:
-    """The `heads` command; `sizes` is the help of --size."""
-    heads = commands.add_parser(
-        "heads",
-        help="what every attention head does, in numbers",
-        description=f"Scores every head on {SEEDS} texts of {LENGTH} random tokens, each repeated "
-        "once (gpt2/head_probe.py), or on --text. gpt2/head_roles.py says what each score is.",
-    )
-    heads.add_argument("--size", default="tiny", help=sizes)
-    heads.add_argument("--text", help="measure on this text instead of the probe")
-    heads.add_argument("--json", action="store_true", help="all numbers, as [layer][head]")
-    heads.set_defaults(run=print_heads)
-
-
-def print_heads(options: argparse.Namespace) -> None:
-    """Layers and heads count from 1, as on the page."""
-    engine = load(options.size)
-    roles = probe(engine) if options.text is None else on_text(engine, options.text)
-    print(as_json(roles) if options.json else as_table(roles))
+def print_heads(size: str, text: str | None, json: bool) -> None:
+    """On the probe, or on `text`. Layers and heads count from 1, as on the page."""
+    engine = load(size)
+    roles = probe(engine) if text is None else on_text(engine, text)
+    print(as_json(roles) if json else as_table(roles))
 
 
 def on_text(engine: Engine, text: str) -> Roles:

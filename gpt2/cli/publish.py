@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import shutil
@@ -47,27 +46,12 @@ The vocabulary is the beginning of GPT-2's, under OpenAI's notice in `vocab.bpe.
 _BESIDE = re.compile(r"\[([^]]*)\]\(\.\./[^)]*\)")  # a link to what is not in the folder
 
 
-def add_publish(commands: argparse._SubParsersAction[Any]) -> None:
-    """The `publish` command."""
-    publish = commands.add_parser(
-        "publish",
-        help="write a built-in model as a folder for the hub",
-        description="Writes weights, config, tokenizer, sampling defaults and card, as "
-        "transformers reads them, ready for `hf upload owner/name FOLDER --exclude "
-        "'*.packed.safetensors'`: such copies this program leaves where it has loaded a model.",
-    )
-    publish.add_argument(
-        "--size", default="tiny", choices=[size.name for size in SIZES.values() if size.built_in]
-    )
-    publish.add_argument("folder", type=Path, help="where to; made, or empty")
-    publish.set_defaults(run=write_folder)
-
-
-def write_folder(options: argparse.Namespace) -> None:
-    """`publish`: the folder on standard output. Raises ValueError where it cannot be written."""
-    source = find_source(options.size).folder
-    assert source is not None, "a built-in size"
-    folder: Path = options.folder
+def publish(size: str, folder: Path) -> None:
+    """Write `size` into `folder` and print it. Raises ValueError where it cannot be written."""
+    source = find_source(size).folder
+    if size not in SIZES or source is None:
+        built_in = ", ".join(each.name for each in SIZES.values() if each.built_in)
+        raise ValueError(f"--size must be one of {built_in}, not {size!r}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -75,7 +59,7 @@ def write_folder(options: argparse.Namespace) -> None:
         for name in _COPIED:
             shutil.copyfile(source / name, folder / name)
         shutil.copyfile(ASSETS / _NOTICE, folder / _NOTICE)
-        for name, keys in _written(options.size).items():
+        for name, keys in _written(size).items():
             (folder / name).write_text(json.dumps(keys, ensure_ascii=False, indent=2), "utf-8")
         card = _BESIDE.sub(r"\1", (source / "README.md").read_text("utf-8"))
         (folder / "README.md").write_text(_FRONT + card.rstrip() + "\n" + _USE, "utf-8")

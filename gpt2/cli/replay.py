@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from gpt2.checkpoint import Progress, fetch, find_source, weights_digest
+from gpt2.checkpoint import fetch, find_source, weights_digest
+from gpt2.cli.download import DownloadBar
 from gpt2.loading import load
 from gpt2.trace import Replay, Trace, parse, replay
 
 
-def add_replay(
-    commands: Any, bar: Callable[[], Callable[[Progress], None]], size_help: str
-) -> None:
-    """The command, on the command line that is being built; `bar` makes what shows a download."""
-    command = commands.add_parser("replay", help="compute a saved trace again and compare")
-    command.add_argument("file", type=Path, help="a trace that the page has saved")
-    command.add_argument("--size", help=f"another model than the trace names: {size_help}")
-    command.add_argument("--precision", help="another precision than the trace was made with")
+def print_replay(file: Path, size: str | None = None, precision: str | None = None) -> bool:
+    """Say what is the same of the trace in `file`; whether all is.
 
-    def run(options: argparse.Namespace) -> None:
-        said, same = replayed(options.file, options.size, options.precision, bar())
-        print(said)
-        if not same:
-            sys.exit(1)
-
-    command.set_defaults(run=run)
-
-
-def replayed(
-    file: Path, size: str | None, precision: str | None, progress: Callable[[Progress], None]
-) -> tuple[str, bool]:
-    """What is to be said, and whether all is the same. Raises ValueError, CheckpointError."""
+    `size` and `precision` stand in for the trace's own. Raises ValueError, CheckpointError.
+    """
     try:
         trace = parse(file.read_bytes())
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror}.") from None
     source = find_source(size or trace.size)
-    digest = weights_digest(fetch(source, progress))
-    engine = load(size or trace.size, precision or trace.precision, progress=progress)
+    with DownloadBar() as bar:
+        digest = weights_digest(fetch(source, bar))
+        engine = load(size or trace.size, precision or trace.precision, progress=bar)
     found = replay(engine, trace)
-    said = [*_weights(trace, digest), *_precision(trace, engine.precision), *words(found)]
-    return "\n".join(said), found.same_ids == found.written and found.same_rows == found.rows
+    for sentence in (
+        *_weights(trace, digest),
+        *_precision(trace, engine.precision),
+        *words(found),
+    ):
+        print(sentence)
+    return found.same_ids == found.written and found.same_rows == found.rows
 
 
 def _weights(trace: Trace, digest: str) -> list[str]:

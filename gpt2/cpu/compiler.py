@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -49,6 +49,12 @@ from gpt2.cpu.tiles import (
     build_scores,
 )
 from gpt2.runtime import settings
+from gpt2.runtime.files import remove_leftovers, written_whole
+
+if sys.platform == "win32":
+    fcntl = None
+else:
+    import fcntl
 
 _ENTRY = "gpt2_forward"
 _DIGEST = hashlib.sha256().digest_size
@@ -199,15 +205,26 @@ def _make(what: tuple[str, ...], target: Target) -> bytes:
 def _loaded(what: tuple[str, ...], target: Target) -> Any:
     """An execution engine with the code in it."""
     file = cache_folder() / _file_name(what, target)
-    code = _read(file)
-    if code is None:
-        code = _make(what, target)
-        _write(file, code)
+    code = _read(file) or _made(what, target, file)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(target))
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
     return engine
+
+
+def _made(what: tuple[str, ...], target: Target, file: Path) -> bytes:
+    """One process at a time makes it: those that start meanwhile wait and read what it has kept."""
+    with ExitStack() as held:
+        if fcntl is not None:
+            with suppress(OSError):  # no place to write, or one without locks: each makes its own
+                lock = held.enter_context(open(file.with_name(f"{'-'.join(what)}.lock"), "wb"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        code = _read(file)
+        if code is None:
+            code = _make(what, target)
+            _write(file, code)
+        return code
 
 
 # Code goes with its engine; somebody may be running it.
@@ -263,15 +280,9 @@ def _read(file: Path) -> bytes | None:
 
 def _write(file: Path, code: bytes) -> None:
     """Whole or not at all; where it cannot be kept it is made again next time."""
-    with suppress(OSError):
-        handle, partial = tempfile.mkstemp(dir=file.parent, prefix=".making-")
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(code + hashlib.sha256(code).digest())
-            os.replace(partial, file)
-        finally:
-            with suppress(OSError):
-                os.unlink(partial)
+    remove_leftovers(file)
+    with suppress(OSError), written_whole(file) as out:
+        out.write(code + hashlib.sha256(code).digest())
 
 
 def main(arguments: list[str]) -> None:

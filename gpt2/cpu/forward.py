@@ -360,7 +360,7 @@ def attend(plan: Any, thread: Any, layer: Any, head: Any, row: Any, queries: Any
     scale = floats(plan[SCALE])[0]
     for n in range(queries):
         score = floats(scores + n * stride)
-        seen = place + n + 1
+        seen = place + n + 1  # in place of a mask: what comes later is not read
         softmax(plan, score, seen, tiles * TILE_KEYS, scale, floats(scores + SOFTMAX_ROW * stride))
         if plan[SEEN]:
             record = longs(plan[SEEN] + ((row + n) * plan[LAYERS] + layer) * 32)
@@ -476,41 +476,32 @@ def quantise_rows(plan: Any, stage: Any, matrix: Any, own: Any, x: Any, x_stride
 
 
 @kernel
-def show_residual(plan: Any, thread: Any, stage: Any, number: Any) -> Any:
-    """Copy the stream of all rows out, where somebody wants it. Returns the next stage."""
-    if plan[RESIDUAL]:
-        width = plan[WIDTH]
-        count = 2 * plan[LAYERS] + 1
-        row = take(plan, stage)
-        while row < plan[ROWS]:
-            x = floats(plan[STREAM] + row * plan[PADDED_WIDTH] * 4)
-            out = floats(plan[RESIDUAL] + (row * count + number) * width * 4)
+def stream_hook(plan: Any, stage: Any, number: Any) -> Any:
+    """At the `number`-th of 2 L + 1 places of the residual stream, where somebody asked for it, put
+    something else in its place (before a layer, so at even numbers), then copy it out. Returns the
+    next stage.
+    """
+    layers, width = plan[LAYERS], plan[WIDTH]
+    replaced = plan[REPLACED_STREAM] != 0 and number % 2 == 0 and number < 2 * layers
+    if plan[RESIDUAL] == 0 and not replaced:
+        return stage
+    row = take(plan, stage)
+    while row < plan[ROWS]:
+        x = floats(plan[STREAM] + row * plan[PADDED_WIDTH] * 4)
+        if replaced:
+            where = longs(plan[REPLACED_STREAM])[row * layers + number // 2]
+            if where:
+                instead = floats(where)
+                for i in range(width):
+                    x[i] = instead[i]
+        if plan[RESIDUAL]:
+            out = floats(plan[RESIDUAL] + (row * (2 * layers + 1) + number) * width * 4)
             for i in range(width):
                 out[i] = x[i]
-            done(plan, stage)
-            row = take(plan, stage)
-        wait(plan, stage, plan[ROWS])
-        stage += 1
-    return stage
-
-
-@kernel
-def replace_stream(plan: Any, stage: Any, layer: Any) -> Any:
-    """Put something else in place of the stream that enters a layer. Returns the next stage."""
-    if plan[REPLACED_STREAM]:
+        done(plan, stage)
         row = take(plan, stage)
-        while row < plan[ROWS]:
-            where = longs(plan[REPLACED_STREAM])[row * plan[LAYERS] + layer]
-            if where:
-                x = floats(plan[STREAM] + row * plan[PADDED_WIDTH] * 4)
-                instead = floats(where)
-                for i in range(plan[WIDTH]):
-                    x[i] = instead[i]
-            done(plan, stage)
-            row = take(plan, stage)
-        wait(plan, stage, plan[ROWS])
-        stage += 1
-    return stage
+    wait(plan, stage, plan[ROWS])
+    return stage + 1
 
 
 @kernel
@@ -565,8 +556,7 @@ def blocks(plan: Any, thread: Any) -> Any:
         done(plan, stage)
         row = take(plan, stage)
     wait(plan, stage, rows)
-    stage = replace_stream(plan, 1, 0)
-    stage = show_residual(plan, thread, stage, 0)
+    stage = stream_hook(plan, 1, 0)
     for layer in range(layers):
         v, m = layer * 8, layer * 4
         stage = norm_rows(plan, thread, stage, v + NORM_1, m + ATTENTION_IN, own)
@@ -580,7 +570,7 @@ def blocks(plan: Any, thread: Any) -> Any:
             plan, thread, stage, m + ATTENTION_OUT, own, rows, plan[MIXED], padded * 4,
             plan[STREAM], padded * 4, vectors[v + OUT_BIAS], ADD,
         )  # fmt: skip
-        stage = show_residual(plan, thread, stage, 2 * layer + 1)
+        stage = stream_hook(plan, stage, 2 * layer + 1)
         stage = norm_rows(plan, thread, stage, v + NORM_2, m + EXPAND, own)
         stage = product(
             plan, thread, stage, m + EXPAND, own, rows, normed, padded * 4,
@@ -591,9 +581,7 @@ def blocks(plan: Any, thread: Any) -> Any:
             plan, thread, stage, m + PROJECT, own, rows, plan[HIDDEN], inner * 4,
             plan[STREAM], padded * 4, vectors[v + PROJECT_BIAS], ADD,
         )  # fmt: skip
-        if layer + 1 < layers:
-            stage = replace_stream(plan, stage, layer + 1)
-        stage = show_residual(plan, thread, stage, 2 * layer + 2)
+        stage = stream_hook(plan, stage, 2 * layer + 2)
     if plan[WANTED] > 0:
         stage = head_rows(plan, stage, own)
         mode = SHIFT if plan[CENTRED] else STORE

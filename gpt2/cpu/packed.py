@@ -4,34 +4,39 @@ It lies beside the weights it was made from, or in the cache folder where nothin
 there, and is a safetensors file like any other. Its header says what it was made from: the sha256
 of the source (which the hub's cache has in the file's name) and the config. A file that is stale,
 cut off, or made from another source or shape is made again; it appears whole or not at all.
+
+It is mapped where nobody can cut it short or write over it meanwhile (`gpt2.cpu.mapped`), which is
+quicker than reading and takes no memory of its own; elsewhere it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gpt2.checkpoint import open_weights, read_stored, weights_files
+from gpt2.checkpoint import CheckpointError, open_weights, read_stored, weights_files, weights_stamp
 from gpt2.config import GPT2Config
 from gpt2.cpu.compiler import cache_folder
 from gpt2.cpu.formats import FORMATS, GROUP, OUTPUTS, Bytes, Floats, Format, pack, unpack, up
+from gpt2.cpu.mapped import mapped
 from gpt2.model.gpt2 import sinusoidal_table
+from gpt2.runtime.files import remove_leftovers, written_whole
 from gpt2.runtime.threads import thread_count
 
 VERSION = 1  # another number makes every kept file stale
 _ALIGNED = 64
+_PIECE = 2**24  # bytes of a file that a thread reads at a time
 _ROWS = 128  # outputs packed at a time: what a processor's second cache holds
 # Inputs that stand apart are kept where that takes away so much of a matrix' error.
 _WORTH = 0.4
@@ -308,6 +313,7 @@ def open_packed(folder: Path, precision: str) -> Packed:
     config = stored.config
     kind = FORMATS[precision]
     name = f"model.{precision}.packed.safetensors"
+    stamp = weights_stamp(folder)
     digest = source_digest(weights_files(folder))
     wanted = {
         "version": str(VERSION),
@@ -317,6 +323,7 @@ def open_packed(folder: Path, precision: str) -> Packed:
     }
     beside, elsewhere = folder / name, cache_folder() / f"{digest[:32]}.{name}"
     for path in (beside, elsewhere):
+        remove_leftovers(path)
         packed = _read(path, wanted, config, kind)
         if packed is not None:
             return packed
@@ -325,9 +332,16 @@ def open_packed(folder: Path, precision: str) -> Packed:
         def state(prefix: str) -> dict[str, Floats]:
             return {n: t.numpy() for n, t in weights.state(prefix).items()}
 
+        def parts() -> Iterator[tuple[str, npt.NDArray[Any]]]:
+            yield from pieces(config, kind, state)
+            if weights_stamp(folder) != stamp:  # then `digest` is that of another file
+                raise CheckpointError(
+                    "The weights were written anew while they were read. Try again."
+                )
+
         for path in (beside, elsewhere):
             with suppress(OSError):
-                _write(path, wanted, pieces(config, kind, state))
+                _write(path, wanted, parts())
                 packed = _read(path, wanted, config, kind)
                 if packed is not None:
                     return packed
@@ -365,11 +379,8 @@ def _digest(path: Path) -> str:
         while piece := file.read(2**20):
             content.update(piece)
     digest = content.hexdigest()
-    with suppress(OSError):
-        handle, partial = tempfile.mkstemp(dir=note.parent, prefix=".making-")
-        os.write(handle, f"{same}\n{digest}".encode())
-        os.close(handle)
-        os.replace(partial, note)
+    with suppress(OSError), written_whole(note) as file:
+        file.write(f"{same}\n{digest}".encode())
     return digest
 
 
@@ -380,34 +391,25 @@ def _write(
 
     The header stands in front and names all arrays, so room is left for it and it is written last.
     """
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            header: dict[str, Any] = {"__metadata__": metadata}
-            room = 2**16 + 2**10 * len(metadata["config"])
-            file.seek(room)
-            at = 0
-            for name, array in arrays:
-                gap = -at % _ALIGNED  # the format knows no gaps: padding belongs to an array
-                if gap:
-                    header[f"gap.{at}"] = _entry("U8", (gap,), at, at + gap)
-                    file.write(bytes(gap))
-                    at += gap
-                kind = _KINDS[array.dtype.str[1:]]
-                header[name] = _entry(kind, array.shape, at, at + array.nbytes)
-                file.write(np.ascontiguousarray(array).data)
-                at += array.nbytes
-            text = json.dumps(header).encode()
-            text += b" " * (room - 8 - len(text))
-            file.seek(0)
-            file.write(len(text).to_bytes(8, "little") + text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    finally:
-        with suppress(OSError):
-            os.unlink(partial)
+    with written_whole(path, 0o644) as file:
+        header: dict[str, Any] = {"__metadata__": metadata}
+        room = 2**16 + 2**10 * len(metadata["config"])
+        file.seek(room)
+        at = 0
+        for name, array in arrays:
+            gap = -at % _ALIGNED  # the format knows no gaps: padding belongs to an array
+            if gap:
+                header[f"gap.{at}"] = _entry("U8", (gap,), at, at + gap)
+                file.write(bytes(gap))
+                at += gap
+            kind = _KINDS[array.dtype.str[1:]]
+            header[name] = _entry(kind, array.shape, at, at + array.nbytes)
+            file.write(np.ascontiguousarray(array).data)
+            at += array.nbytes
+        text = json.dumps(header).encode()
+        text += b" " * (room - 8 - len(text))
+        file.seek(0)
+        file.write(len(text).to_bytes(8, "little") + text)
 
 
 _KINDS = {"u1": "U8", "f2": "F16", "f4": "F32", "i4": "I32", "i8": "I64"}
@@ -419,32 +421,54 @@ def _entry(kind: str, shape: tuple[int, ...], start: int, end: int) -> dict[str,
 
 
 def _read(path: Path, wanted: dict[str, str], config: GPT2Config, kind: Format) -> Packed | None:
-    """The file, mapped; None where it is not there, not whole, or made of something else."""
+    """What is in the file; None where it is not there, not whole, or made of something else."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
+            before = os.fstat(file.fileno())
             size = int.from_bytes(file.read(8), "little")
-            length = os.fstat(file.fileno()).st_size
-            if not 2 <= size <= min(length - 8, 2**24):
+            if not 2 <= size <= min(before.st_size - 8, 2**24):
                 return None
             header = json.loads(file.read(size))
             if header.pop("__metadata__", None) != wanted:
                 return None
-            if length != 8 + size + max(e["data_offsets"][1] for e in header.values()):
+            data = max(entry["data_offsets"][1] for entry in header.values())
+            if before.st_size != 8 + size + data:
                 return None
-            memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        packed = _mapped(memory, 8 + size, header, config, kind)
+            whole = mapped(file)
+            whole = _read_whole(file, 8 + size, data) if whole is None else whole[8 + size :]
+            after = os.fstat(file.fileno())
+        # Who wrote over it meanwhile has left half of one and half of another.
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            return None
+        packed = _unpacked_header(whole, header, config, kind)
         _check(packed)
     except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
         return None
-    with suppress(AttributeError, OSError, ValueError):
-        memory.madvise(mmap.MADV_WILLNEED)  # read ahead, by the system, while others prepare
     return packed
 
 
-def _mapped(
-    memory: mmap.mmap, start: int, header: dict[str, Any], config: GPT2Config, kind: Format
+def _read_whole(file: FileIO, start: int, size: int) -> Bytes:
+    """`size` bytes of a file from `start` on. Raises ValueError where it ends before."""
+    memory = np.empty(size, np.uint8)
+
+    def read(first: int) -> None:
+        end = min(first + _PIECE, size)
+        while first < end:
+            count = os.preadv(file.fileno(), [memory[first:end].data], start + first)
+            if not count:
+                raise ValueError("the file ends before its data")
+            first += count
+
+    with ThreadPoolExecutor(thread_count()) as threads:
+        for _ in threads.map(read, range(0, size, _PIECE)):
+            pass
+    memory.flags.writeable = False
+    return memory
+
+
+def _unpacked_header(
+    whole: Bytes, header: dict[str, Any], config: GPT2Config, kind: Format
 ) -> Packed:
-    whole = np.frombuffer(memory, np.uint8)[start:]
     found = {}
     for name, entry in header.items():
         first, end = entry["data_offsets"]

@@ -312,7 +312,7 @@ def _call(slots: Slots, feeds: Sequence[_Feed]) -> tuple[Pass, list[Floats], lis
     asked = [(feed.slot, feed.request) for feed in feeds if feed.request]
     watch = Watch(
         {feed.slot: feed.layers for feed in feeds if feed.layers},
-        any(request.residual for _, request in asked),
+        any(request.wants_residual for _, request in asked),
         any(request.heads for _, request in asked),
         {
             feed.slot: feed.request.heads_off
@@ -423,7 +423,7 @@ class _Run:
             passed.attention.get(feed.slot, {}),
             values=passed.values.get(feed.slot, {}),
             logits=logits if self.reading and self.request.logits_from is not None else None,
-            residual=residual if self.request.residual else None,
+            residual=residual if self.request.wants_residual else None,
             heads=heads if self.request.heads else None,
         )
         # Before anything is handed out: who follows may want the next step at once.

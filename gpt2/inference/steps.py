@@ -23,6 +23,11 @@ _LEAST_PIECE, _MOST_PIECE, _STEP = 128, 512, 64
 _LOGITS = 2**22  # numbers that a pass hands out at the most: 16 MB
 
 
+def never() -> bool:
+    """What is not stopped; unlike a lambda it can be pickled."""
+    return False
+
+
 class NotFinite(ArithmeticError):
     """The model gave numbers that are no probabilities."""
 
@@ -60,21 +65,21 @@ class Request:
     pass. A `paced` run advances only as its steps are taken. `draft` guesses ahead: the same text,
     sooner or later. `logits_from` is the first place of `ids` whose logits are handed out.
     `residual`, `heads`, `heads_off`, `positions` and `stream` are as in `executor.Watch`, of this
-    run alone. Heads are off from position `off_from` on, and a piece of the prompt ends before it.
-    `numbers` asks for the `Choice` of so many
-    likeliest tokens beside each new one; 0 asks for none. The first of the new tokens are `forced`:
-    taken as they are, in passes of the same bits as if they had been chosen.
+    run alone; `residual` may be a function, asked before every pass. Heads are off from position
+    `off_from` on, and a piece of the prompt ends before it. `numbers` asks for the `Choice` of so
+    many likeliest tokens beside each new one; 0 asks for none. The first of the new tokens are
+    `forced`: taken as they are, in passes of the same bits as if they had been chosen.
     """
 
     ids: Sequence[int]
     new_tokens: int = 0
     options: SamplingOptions = GREEDY
     watched: Callable[[], Collection[int]] = tuple
-    stopped: Callable[[], bool] = lambda: False
+    stopped: Callable[[], bool] = never
     paced: bool = False
     draft: StepSource | None = None
     logits_from: int | None = None
-    residual: bool = False
+    residual: bool | Callable[[], bool] = False
     heads_off: Mapping[Head, Floats | None] = field(default_factory=dict)
     positions: Mapping[int, int] = field(default_factory=dict)
     heads: bool = False
@@ -82,6 +87,11 @@ class Request:
     off_from: int = 0
     numbers: int = 0
     forced: Sequence[int] = ()
+
+    @property
+    def wants_residual(self) -> bool:
+        """Whether the next pass hands out the residual stream."""
+        return self.residual() if callable(self.residual) else self.residual
 
 
 class StepSource(Protocol):

@@ -26,7 +26,7 @@ from gpt2.interpret.reading import Doubles, Readout, check_position, known, read
 class Attribution:
     """Shares of `true`, the logit of `token` minus that of `against` after `position`, in logits.
 
-    `embedding` is the token's, `position_embedding` that of its place; `heads` (L, H) what each
+    `embedding` is the token's, `position_embedding` that of its position; `heads` (L, H) what each
     head wrote, its value bias included, whose share alone is in `constants` (L, H): a head's
     weights sum to 1, so that is the same whatever it attends to; `attention_biases` (L,) the bias
     of each output projection; `mlps` (L,) each MLP with its biases; `final_bias` what ln_f's bias
@@ -78,18 +78,15 @@ class Changes:
     positions: Mapping[int, int] = field(default_factory=dict)
 
 
-UNCHANGED = Changes()
-
-
 def attribution(
     source: StepSource,
     readout: Readout,
     ids: Sequence[int],
-    position: int = -1,
-    token: int | None = None,
-    against: int | None = None,
-    changes: Changes = UNCHANGED,
-    stopped: Callable[[], bool] = lambda: False,
+    position: int,
+    token: int | None,
+    against: int | None,
+    changes: Changes,
+    stopped: Callable[[], bool],
 ) -> Attribution:
     """`Engine.attribution`. Raises ValueError for a position or token that is not there, and
     Stopped once `stopped()` is true."""
@@ -129,9 +126,9 @@ def attribution(
     heads = (towards_heads * found).sum(axis=-1)
     constants = (towards_heads * readout.value_biases).sum(axis=-1)
     biases = readout.projection_biases @ direction
-    place = changes.positions.get(position, position)
+    embedded_at = changes.positions.get(position, position)
     embedding = float(readout.embedding[ids[-1]] @ direction)
-    position_embedding = float(readout.positions[place] @ direction)
+    position_embedding = float(readout.positions[embedded_at] @ direction)
     rounding = (attentions - heads.sum(axis=1) - biases).sum()
     rounding += shares[0] - embedding - position_embedding
     final_bias = float(readout.bias @ towards)

@@ -35,7 +35,7 @@ _CONTROL = "control"
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What becomes of the place after `position` without each head, L layers of H heads.
+    """What becomes of the token after `position` without each head, L layers of H heads.
 
     `logit` is that of `token`, or where `against` is given its lead over that one, with all heads
     on; `probability` that of `token`. `logits` and `probabilities` (L, H) are the changes, off
@@ -88,14 +88,14 @@ def effects(
     source: StepSource,
     readout: Readout,
     ids: Sequence[int],
-    token: int | None = None,
-    against: int | None = None,
-    instead: Instead = "zero",
-    heads: Sequence[Head] | None = None,
-    position: int = -1,
-    everywhere: bool = True,
-    stopped: Callable[[], bool] = lambda: False,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    token: int | None,
+    against: int | None,
+    instead: Instead,
+    heads: Sequence[Head] | None,
+    position: int,
+    everywhere: bool,
+    stopped: Callable[[], bool],
+    progress: Callable[[int, int], None],
 ) -> Effects:
     """`Engine.effects`. A true `stopped()` ends it: what was measured by then is returned."""
     if instead not in get_args(Instead):
@@ -112,7 +112,7 @@ def effects(
     first_off = 0 if everywhere else position
     clean = read(
         source,
-        # Cut at the same place as the others, so that all are summed in the same order.
+        # Cut at the same position as the others, so that all are summed in the same order.
         Request(ids, logits_from=position, heads=True, off_from=first_off, stopped=stopped),
     )
     on = known(clean.logits, "logits")[-1]

@@ -69,30 +69,30 @@ def lens(
     source: StepSource,
     readout: Readout,
     ids: Sequence[int],
-    positions: Sequence[int] | None = None,
-    halves: bool = True,
-    stopped: Callable[[], bool] = lambda: False,
-    progress: Callable[[int, int], None] = lambda done, of: None,
-    heads_off: Mapping[Head, Floats | None] | None = None,
+    positions: Sequence[int] | None,
+    halves: bool,
+    stopped: Callable[[], bool],
+    progress: Callable[[int, int], None],
+    heads_off: Mapping[Head, Floats | None],
 ) -> Lens:
-    """`Engine.lens`: the stages after each of `positions` of `ids`, after every token by default.
+    """`Engine.lens`: the stages after each of `positions` of `ids`, or after every token.
 
     Positions come back in order and once each. Raises ValueError for an empty text, one that is too
     long, or a position outside it, and Stopped once `stopped()` is true.
     """
-    places = list(range(len(ids)) if positions is None else positions)
-    for place in places:
-        if not 0 <= place < len(ids):
-            raise ValueError(f"Position must be from 0 to {len(ids) - 1}, not {place}.")
-    places = sorted(set(places))
-    if not places:
+    chosen = list(range(len(ids)) if positions is None else positions)
+    for position in chosen:
+        if not 0 <= position < len(ids):
+            raise ValueError(f"Position must be from 0 to {len(ids) - 1}, not {position}.")
+    chosen = sorted(set(chosen))
+    if not chosen:
         raise ValueError("There is no position to look at.")
     request = Request(
         ids,
         residual=True,
-        logits_from=places[0],
+        logits_from=chosen[0],
         stopped=stopped,
-        heads_off=heads_off or {},
+        heads_off=heads_off,
     )
     rows: list[tuple[Ints, Floats, Ints, Floats]] = []
     deviation, first = 0.0, 0
@@ -101,26 +101,26 @@ def lens(
         stream = known(step.residual, "the residual stream")
         stream = stream if halves else stream[:, ::2]
         unknown = len(stream) - len(logits)  # rows at the beginning that nobody asked about
-        here = [place - first for place in places if first <= place < first + step.fed]
+        here = [position - first for position in chosen if first <= position < first + step.fed]
         first += step.fed
         at_once = max(1, _NUMBERS // (stream.shape[1] * logits.shape[1]))
         for at in range(0, len(here), at_once):
             if stopped():
                 break
-            progress(len(rows), len(places))
+            progress(len(rows), len(chosen))
             chunk = np.array(here[at : at + at_once])
             found = readout.logits(stream[chunk])  # (T, S, V)
             final = logits[chunk - unknown]
             deviation = max(deviation, float(np.abs(found[:, -1] - final).max()))
             found[:, -1] = final
             rows += zip(*_guesses(found), strict=True)
-    if len(rows) < len(places):
+    if len(rows) < len(chosen):
         raise Stopped("The lens was stopped before the end of the text.")
-    progress(len(places), len(places))
+    progress(len(chosen), len(chosen))
     guess, probability, rank, final_probability = map(np.stack, zip(*rows, strict=True))
     return Lens(
         tuple(ids),
-        tuple(places),
+        tuple(chosen),
         stage_names(source.config.num_blocks, halves),
         guess,
         probability,

@@ -48,10 +48,10 @@ def patching(
     source: StepSource,
     clean: Sequence[int],
     corrupted: Sequence[int],
-    answer: int | None = None,
-    against: int | None = None,
-    stopped: Callable[[], bool] = lambda: False,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    answer: int | None,
+    against: int | None,
+    stopped: Callable[[], bool],
+    progress: Callable[[int, int], None],
 ) -> Patching:
     """`Engine.patching`. A true `stopped()` ends it: what was measured by then is returned."""
     clean, corrupted = tuple(clean), tuple(corrupted)
@@ -80,13 +80,13 @@ def patching(
     if leads[0] == leads[1]:
         raise ValueError("Both prompts prefer the answer equally: there is nothing to put back.")
 
-    def measure(place: Place) -> Floats:
-        layer, position = place
-        if place == _CONTROL:
+    def measure(site: Place) -> Floats:
+        layer, position = site
+        if site == _CONTROL:
             own = np.ndindex(streams[1].shape[:2])
             instead = {(at, token): streams[1][token, at] for token, at in own}
         else:
-            instead = {place: streams[0][position, layer]}
+            instead = {site: streams[0][position, layer]}
         request = Request(corrupted, logits_from=last, stream=instead, stopped=stopped)
         found: Floats = known(read(source, request).logits, "logits")[-1]
         return found
@@ -96,13 +96,13 @@ def patching(
     restored = np.full((len(layers), len(clean)), np.nan)
     restored[:, :first] = 0
     control = np.nan
-    places = [_CONTROL, *((layer, at) for at in range(first, len(clean)) for layer in layers)]
+    sites = [_CONTROL, *((layer, at) for at in range(first, len(clean)) for layer in layers)]
     try:
-        for place, found in each_at_once(measure, places, stopped, progress):
-            if place == _CONTROL:
+        for site, found in each_at_once(measure, sites, stopped, progress):
+            if site == _CONTROL:
                 control = float(np.abs(found - logits[1]).max())
             else:
-                restored[place] = (lead(found) - leads[1]) / (leads[0] - leads[1])
+                restored[site] = (lead(found) - leads[1]) / (leads[0] - leads[1])
     except Stopped:
         pass  # what was measured is good
     return Patching(

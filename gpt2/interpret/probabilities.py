@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gpt2.inference.choice import COUNT, Choice, choice_of
+from gpt2.inference.choice import Choice, choice_of
 from gpt2.inference.executor import Floats, Head
 from gpt2.inference.steps import Request, StepSource
 from gpt2.sampling import SamplingOptions
@@ -19,7 +19,7 @@ GLTR_BANDS = (10, 100, 1000)  # ranks up to which a token is in the first, secon
 
 @dataclass(frozen=True, slots=True)
 class TextChoices:
-    """A `Choice` for each of `ids` (T,), and for the place after the last.
+    """A `Choice` for each of `ids` (T,), and for what follows the last.
 
     `start_token` says whether `<|endoftext|>` stood before the text, as before every text that
     GPT-2 was trained on: it changes what the model answers. Without it nothing was there to predict
@@ -51,9 +51,9 @@ def probabilities(
     ids: Sequence[int],
     end_of_text: int,
     options: SamplingOptions,
-    count: int = COUNT,
-    start_token: bool = True,
-    heads_off: Mapping[Head, Floats | None] | None = None,
+    count: int,
+    start_token: bool,
+    heads_off: Mapping[Head, Floats | None],
 ) -> TextChoices:
     """`Engine.probabilities`, of ids. Raises ValueError for too many of them, or none to read."""
     ids = tuple(ids)
@@ -61,10 +61,10 @@ def probabilities(
         raise ValueError(f"Count must be a whole number from 1 up, not {count}.")
     read = (end_of_text, *ids) if start_token else ids
     fits = len(read) <= source.config.max_seq_len
-    read = read if fits else read[:-1]  # it may be read up to the last, whose place is predicted
+    read = read if fits else read[:-1]  # it may be read up to the last, which is predicted
     tokens = iter([*ids, None] if start_token else [*ids[1:], None])
     choices: list[Choice | None] = [] if start_token else [None]
-    for step in source.steps(Request(read, logits_from=0, heads_off=heads_off or {})):
+    for step in source.steps(Request(read, logits_from=0, heads_off=heads_off)):
         assert step.logits is not None
         choices += [choice_of(each, next(tokens), options, count) for each in step.logits]
     following = choices.pop() if len(choices) > len(ids) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,7 +19,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 # Runs of a sweep that are under way at once: half of what a scheduler advances together, so that
-# visitors who write still get a place.
+# visitors who write still get a slot.
 AT_ONCE = 4
 
 
@@ -65,6 +65,12 @@ class Readout:
             np.stack([_array(weights[f"h.{n}.attn.c_proj.bias"]) for n in layers]),
             biases[:, 2 * width :].reshape(len(layers), num_heads, -1),
         )
+
+    @property
+    def nbytes(self) -> int:
+        """What the arrays take, those included that a model in float32 shares with them."""
+        arrays = (getattr(self, each.name) for each in fields(self))
+        return sum(each.nbytes for each in arrays if isinstance(each, np.ndarray))
 
     def logits(self, stream: Floats) -> Floats:
         """What a stream (..., C) would say if it were the last, (..., V): ln_f anew, the head."""

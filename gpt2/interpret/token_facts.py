@@ -24,7 +24,7 @@ class TokenView:
     """A text in one vocabulary, and beside it in another.
 
     `other` are the ids that a vocabulary of `other_size` gives. Each of `pieces` is text that is
-    whole tokens of both: (text, places in `tokens`, places in `other`).
+    whole tokens of both: (text, indices in `tokens`, indices in `other`).
     """
 
     tokens: tuple[TokenFacts, ...]

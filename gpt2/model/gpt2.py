@@ -160,11 +160,11 @@ class GPT2Model(nn.Module):
         was_training = self.training
         self.eval()
         try:
-            for place in range(length, total):
+            for position in range(length, total):
                 fed = ids[:, cache.length :]
                 last = self.hidden(fed, cache.positions(fed.size(1)), cache)[:, -1]  # (B, C)
                 logits = self.wte.logits(last).float().cpu().numpy()
-                new = [choose(logits[b], options[b], place) for b in range(batch)]
+                new = [choose(logits[b], options[b], position) for b in range(batch)]
                 ids = torch.cat((ids, ids.new_tensor(new)[:, None]), dim=1)
         finally:
             self.train(was_training)

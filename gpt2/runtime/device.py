@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from gpt2.runtime import settings
 from gpt2.runtime.memory_limit import memory_limit
 
@@ -15,6 +13,8 @@ def wanted_device() -> str:
 
     Raises ValueError for another word, and for `cuda` where PyTorch finds no GPU.
     """
+    import torch  # here, since the names above are asked for by what does not compute
+
     named = settings.DEVICE.get()
     there = torch.cuda.is_available()
     if named == GPU and not there:
@@ -27,5 +27,7 @@ def wanted_device() -> str:
 def device_memory(device: str) -> int:
     """Bytes of memory that models on `device` share."""
     if device == GPU:
+        import torch
+
         return int(torch.cuda.get_device_properties(0).total_memory)
     return memory_limit()

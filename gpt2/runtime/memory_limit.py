@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpt2.runtime.control_groups import MEMBERSHIP, MOUNT, group_files
+from gpt2.units import format_bytes
 
 # PyTorch and Gradio map 0.9 GB with two threads; every further one takes some.
 LEAST_ADDRESS_SPACE = 1_200_000_000
@@ -29,8 +30,8 @@ def check_address_space() -> None:
     allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
     if allowed != resource.RLIM_INFINITY and allowed < LEAST_ADDRESS_SPACE:
         raise ValueError(
-            f"`ulimit -v` allows {allowed / 1e9:.1f} GB of address space; at least "
-            f"{LEAST_ADDRESS_SPACE / 1e9:.1f} GB are needed, and the weights come on top."
+            f"`ulimit -v` allows {format_bytes(allowed)} of address space; at least "
+            f"{format_bytes(LEAST_ADDRESS_SPACE)} are needed, and the weights come on top."
         )
 
 

@@ -93,6 +93,10 @@ def prepare(page: bool) -> None:
             # To libraries an empty variable is set, and is no number.
             if text := os.environ.pop(name, "").strip():
                 os.environ[name] = text
+    if not XDG_CACHE_HOME.get():  # nor may the hub's client make a cache of a relative one
+        os.environ.pop(XDG_CACHE_HOME.name, None)
+    if home := HF_HOME.get():  # wherever a process that is started begins
+        os.environ[HF_HOME.name] = home
     if not page:
         go_round_proxies()
         return
@@ -250,6 +254,19 @@ def _certificates(text: str) -> str:
         raise ValueError from None
 
 
+def _base_folder(text: str) -> str:
+    """The XDG Base Directory Specification: a relative path is invalid, and to be ignored."""
+    return text if os.path.isabs(text) else ""
+
+
+def _place(text: str) -> str:
+    """A folder, or what may become one; from the root on, as the hub's client understands it."""
+    path = os.path.abspath(os.path.expandvars(os.path.expanduser(text)))
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise ValueError
+    return path
+
+
 def _folder(text: str) -> str:
     if not os.path.isdir(text):
         raise ValueError
@@ -278,7 +295,7 @@ MODEL = Setting(
 PRECISION = Setting(
     "GPT2_PRECISION",
     "auto, float32, float16, int8 or int4",
-    "what the page's models compute in; `auto` is int8 where that pays",
+    "what the page's models compute in; `auto` is int8 where that pays, int4 is for 355M and up",
     "auto",
     _one_of("auto", "float32", "float16", "int8", "int4"),
     page=True,
@@ -410,10 +427,17 @@ FORWARDED_ALLOW_IPS = Setting(
 )
 XDG_CACHE_HOME = Setting(
     "XDG_CACHE_HOME",
-    "a folder",
+    "a folder, from the root on (another is ignored)",
     "where compiled code is kept; by itself .cache in the home folder",
     "",
-    str,
+    _base_folder,
+)
+HF_HOME = Setting(
+    "HF_HOME",
+    "a folder, which may be made",
+    "where downloads are kept; by itself huggingface in the folder above",
+    "",
+    _place,
 )
 HF_ENDPOINT = Setting(
     "HF_ENDPOINT", _ADDRESS, "another hub to download from", "https://huggingface.co", _endpoint

@@ -1,4 +1,4 @@
-"""How a command meets its terminal: what it writes with, what it was told, and how it ends."""
+"""How a command meets its terminal: what it writes with, what it was given, and how it ends."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ WRONG, INTERRUPTED = 2, 130
 _NO_MEMORY = ("can't allocate memory", "bad_alloc", "CUDA out of memory")
 
 
-def run(command: Callable[[], int], told: tuple[type[Exception], ...] = (ValueError,)) -> int:
+def run(
+    command: Callable[[], int], user_errors: tuple[type[Exception], ...] = (ValueError,)
+) -> int:
     """The exit code of `command`: its own, or 2 with a sentence, or 130 after Ctrl-C.
 
-    A sentence is what the exceptions of `told` say, and what can be said of files, of standard
-    output that takes no more and of memory. A reader that has left (`| head`) is no error.
+    A sentence is what `user_errors` say, and what can be said of files, of standard output that
+    takes no more and of memory. A reader that has left (`| head`) is no error.
     """
     try:
         prepare()
@@ -28,7 +30,7 @@ def run(command: Callable[[], int], told: tuple[type[Exception], ...] = (ValueEr
         finally:
             for stream in (sys.stdout, sys.stderr):
                 stream.flush()  # at exit it would be too late to tell of a full disk
-    except told as error:
+    except user_errors as error:
         return _say(*str(error).splitlines())
     except BrokenPipeError:
         # Python would complain when it flushes the closed pipe at exit.

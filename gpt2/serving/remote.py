@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gpt2.config import GPT2Config
-from gpt2.inference.executor import Floats, Head, Place
-from gpt2.inference.steps import Request, Step, StepSource, check_request
-from gpt2.sampling import SamplingOptions
+from gpt2.inference.executor import Floats
+from gpt2.inference.steps import Request, Step, StepSource, check_request, never
 
 _TRIES = 8  # in a row, without a token between them
 _PAUSE = 0.5  # seconds, longer after every try
@@ -23,41 +22,19 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FarRequest:
-    """A `Request` that can be pickled: layers instead of a function, a name instead of a draft."""
+    """A `Request` that can be pickled: layers instead of a function, a name instead of a draft.
 
-    ids: Sequence[int]
-    new_tokens: int
-    options: SamplingOptions
+    `request` holds all the rest, and its own defaults for those two.
+    """
+
+    request: Request
     layers: tuple[int, ...] = ()
     draft: str | None = None
-    logits_from: int | None = None
-    residual: bool = False
-    heads_off: Mapping[Head, Floats | None] = field(default_factory=dict)
-    positions: Mapping[int, int] = field(default_factory=dict)
-    heads: bool = False
-    stream: Mapping[Place, Floats] = field(default_factory=dict)
-    off_from: int = 0
-    numbers: int = 0
-    forced: Sequence[int] = ()
 
     def near(self, draft_named: Callable[[str], StepSource]) -> Request:
         """The request again, where its passes are made."""
-        return Request(
-            self.ids,
-            self.new_tokens,
-            self.options,
-            watched=lambda: self.layers,
-            draft=draft_named(self.draft) if self.draft else None,
-            logits_from=self.logits_from,
-            residual=self.residual,
-            heads_off=self.heads_off,
-            positions=self.positions,
-            heads=self.heads,
-            stream=self.stream,
-            off_from=self.off_from,
-            numbers=self.numbers,
-            forced=self.forced,
-        )
+        draft = draft_named(self.draft) if self.draft else None
+        return replace(self.request, watched=lambda: self.layers, draft=draft)
 
 
 Far = Callable[[FarRequest], Generator[Step, None, None]]
@@ -108,22 +85,18 @@ class RemoteSource:
         end = len(ids) + request.new_tokens
         fed = failures = 0
         while True:
-            asked = FarRequest(
-                ids,
-                end - len(ids),
-                request.options,
-                tuple(request.watched()),
-                draft,
-                request.logits_from,
-                request.residual,
-                request.heads_off,
-                request.positions,
-                request.heads,
-                request.stream,
-                request.off_from,
-                request.numbers,
-                request.forced[len(ids) - len(request.ids) :],
+            left = replace(
+                request,
+                ids=ids,
+                new_tokens=end - len(ids),
+                forced=request.forced[len(ids) - len(request.ids) :],
+                watched=tuple,
+                residual=request.wants_residual,
+                stopped=never,
+                paced=False,
+                draft=None,
             )
+            asked = FarRequest(left, tuple(request.watched()), draft)
             try:
                 with closing(self._far(asked)) as steps:
                     read = 0  # by this try

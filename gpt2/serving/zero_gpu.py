@@ -59,8 +59,8 @@ def seconds(name: str, request: FarRequest) -> int:
     for model in filter(None, (name, request.draft)):
         shape = _shapes.get(model, SIZES["xl"].config)
         needed += weight_bytes(shape, FLOAT32) / _LOADED_A_SECOND
-        needed += len(request.ids) * shape.num_parameters / _READ_A_SECOND
-        needed += request.new_tokens * shape.num_blocks * _SECONDS_A_LAYER
+        needed += len(request.request.ids) * shape.num_parameters / _READ_A_SECOND
+        needed += request.request.new_tokens * shape.num_blocks * _SECONDS_A_LAYER
     return min(_MOST_SECONDS, ceil(needed))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gpt2.tokenizer.bytes_visible import BYTE_OF
+from gpt2.units import format_bytes
 
 # GPT-2's rule for where merging must stop: contractions, words, numbers, punctuation, spaces.
 OPENAI_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
@@ -247,7 +248,7 @@ def _object(path: Path) -> dict[str, Any] | None:
         return None
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"its {path.name} has more than {_MOST_BYTES / 1e6:.0f} MB")
+            raise ValueError(f"its {path.name} has more than {format_bytes(_MOST_BYTES)}")
         keys = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ValueError(f"its {path.name} cannot be read: {error.strerror}") from error

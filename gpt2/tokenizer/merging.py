@@ -73,7 +73,7 @@ class Merging:
         after = list(range(1, count + 1))
         before = list(range(-1, count - 1))
         merges = self.merges
-        heap: list[tuple[int, int, int, int, int]] = []  # rank, place, new id, and the pair
+        heap: list[tuple[int, int, int, int, int]] = []  # rank, position, new id, and the pair
 
         def consider(left: int, right: int) -> None:
             pair = ids[left], ids[right]

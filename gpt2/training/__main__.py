@@ -68,10 +68,11 @@ def main() -> int:
     torch.manual_seed(options.seed)
     model = GPT2Model.from_config(config).to(options.device)
     trainer = Trainer(model, ids, plan, options.out / "state.pt")
-    curve = Curve(options.out / "curve.csv", plan)
-    while trainer.step < plan.steps:
-        trainer.run(min(plan.steps, trainer.step + options.evaluate_every), curve.report)
-        curve.validated(trainer.step, bits_per_byte(model, tokenizer, held_out[::8]))
+    with ProgressBar() as bar:
+        curve = Curve(options.out / "curve.csv", plan, bar)
+        while trainer.step < plan.steps:
+            trainer.run(min(plan.steps, trainer.step + options.evaluate_every), curve.report)
+            curve.validated(trainer.step, bits_per_byte(model, tokenizer, held_out[::8]))
 
     score = bits_per_byte(model, tokenizer, held_out)
     print(f"validation: {score:.4f} bits per byte over {len(held_out)} documents")
@@ -90,10 +91,10 @@ def main() -> int:
 class Curve:
     """The loss curve: a bar for the one who waits, a CSV for the model card."""
 
-    def __init__(self, file: Path, plan: Plan) -> None:
+    def __init__(self, file: Path, plan: Plan, bar: ProgressBar) -> None:
         self.file = file
         self.plan = plan
-        self.bar = ProgressBar()
+        self.bar = bar
         self.began = time.monotonic()
         if not file.exists():
             self._append("step", "training_loss_nats", "validation_bits_per_byte", "seconds")

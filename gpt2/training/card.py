@@ -18,6 +18,7 @@ from gpt2.loading import load
 from gpt2.sampling import USUAL, SamplingOptions
 from gpt2.training.behaviour import distinct_2, loop_start, repeated_4grams
 from gpt2.training.corpus import read_documents
+from gpt2.units import format_percent
 
 PROMPTS = (
     "Once upon a time",
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--size", default="tiny", help="a size, a folder or a hub repository")
     options = parser.parse_args()
     engine = load(options.size)
-    told = excerpts(engine, read_documents(options.corpus, "valid"))
+    held_out = excerpts(engine, read_documents(options.corpus, "valid"))
     samples = write_samples(engine, PROMPTS, WARM)
     usual = write_samples(engine, PROMPTS, USUAL)
     rows = {
@@ -71,7 +72,7 @@ def main() -> None:
         f"temperature {USUAL.temperature}, top-p {USUAL.top_p} (the defaults)": [
             sample.ids for sample in usual
         ],
-        "held-out text": told,
+        "held-out text": held_out,
     }
     for part in (behaviour(rows), heads(engine), quoted(samples)):
         print(part, end="\n\n")
@@ -104,7 +105,9 @@ def behaviour(texts: dict[str, list[list[int]]]) -> str:
         loops = sum(loop_start(row) is not None for row in rows)
         repeated = mean(map(repeated_4grams, rows))
         distinct = mean(map(distinct_2, rows))
-        lines.append(f"| {name} | {len(rows):,} | {repeated:.2%} | {distinct:.3f} | {loops} |")
+        lines.append(
+            f"| {name} | {len(rows):,} | {format_percent(repeated, 2)} | {distinct:.3f} | {loops} |"
+        )
     return "\n".join(lines)
 
 
@@ -118,10 +121,10 @@ def heads(engine: Engine) -> str:
         "| layer.head | previous | first | duplicate | induction | role |",
         "|---|---|---|---|---|---|",
     ]
-    for place in np.ndindex(roles.previous.shape):
+    for index in np.ndindex(roles.previous.shape):
         scores = (roles.previous, roles.first, roles.duplicate, roles.induction)
-        numbers = " | ".join(f"{score[place]:.2f}" for score in scores)
-        lines.append(f"| {place[0] + 1}.{place[1] + 1} | {numbers} | {names[place]} |")
+        numbers = " | ".join(f"{score[index]:.2f}" for score in scores)
+        lines.append(f"| {index[0] + 1}.{index[1] + 1} | {numbers} | {names[index]} |")
     return "\n".join(lines)
 
 

@@ -56,7 +56,7 @@ def batches(
     Every epoch cuts the row at a new offset and deals the pieces in a new order, both drawn from
     (seed, epoch): batch n is the same whether or not anything came before it. A piece that would
     begin less than `length` after a document did begins there instead, so that beginnings are seen
-    at the places where prompts stand.
+    at the positions where prompts stand.
     Raises ValueError when the corpus is too short for one batch.
     """
     per_epoch = (ids.numel() - 2 * length) // (length * batch)

@@ -91,7 +91,7 @@ class Trainer:
         return loss
 
     def save(self) -> None:
-        """Write the state beside its place, then move it there: a kill never leaves half a file."""
+        """Write the state beside its file, then move it there: a kill never leaves half a file."""
         state = {
             "plan": asdict(self.plan),
             "config": asdict(self.model.config),

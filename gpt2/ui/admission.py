@@ -35,6 +35,8 @@ class Readers:
 
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
+        # Whether something of a call is still to come or to be read; who keeps the calls says so.
+        self.awaited: Callable[[str], bool] = lambda call: True
 
     @contextmanager
     def reading(self, name: str) -> Iterator[None]:
@@ -63,6 +65,7 @@ class Admission:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._readers = readers
+        readers.awaited = self._awaited
         self._stopping = stopping
         self._page = page
         self._queue = cast(Any, page._queue)
@@ -150,6 +153,11 @@ class Admission:
         for call, event in self._queue.event_ids_to_events.items():
             found.setdefault(event.session_hash, set()).add(call)
         return found
+
+    def _awaited(self, call: str) -> bool:
+        """A stream for any other would wait for ever: what was read is not kept."""
+        calls = self._queue.pending_event_ids_session.values()
+        return call in self._queue.event_ids_to_events or any(call in each for each in calls)
 
     def _is_read(self, session: str, calls: set[str]) -> bool:
         return session in self._readers or any(call in self._readers for call in calls)

@@ -52,7 +52,7 @@ class AttentionRequests:
         self._lock = threading.Lock()
         self._example: RunLog | None = None
         self._roles = RoleRequests(self._rebuild)
-        self._inspect = InspectRequests()
+        self._inspect = InspectRequests(playground.runner)
 
     def warm_up(self) -> None:
         """Load in the background what the first visitor sees and what he begins with."""
@@ -116,7 +116,7 @@ class AttentionRequests:
                 _rebuilt(log, engine, read)
                 return None
             assert view is not None
-            weights = engine.attention_rows(log.ids[:read], view.layer, log.off)
+            weights = engine.attention_rows(log.ids[:read], view.layer, log.off_in(engine))
         # All others are made while it is looked at.
         self._slow.submit(self._rebuild_meanwhile, log, read)
         return layer_rows(weights, view, start, read)
@@ -170,7 +170,7 @@ class AttentionRequests:
 def _rebuilt(log: RunLog, engine: Engine, read: int) -> None:
     """All heads' rows by one forward pass, unless somebody was quicker."""
     if log.rows(0, read) is None or log.capture.norms(read, 0, 0) is None:
-        log.capture.rebuild(engine, log.ids[:read], log.off)
+        log.capture.rebuild(engine, log.ids[:read], log.off_in(engine))
 
 
 def _example_log(engine: Engine) -> RunLog:

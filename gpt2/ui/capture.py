@@ -8,8 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from gpt2.engine import Engine, Event
-from gpt2.inference.executor import Head
+from gpt2.engine import Engine, Event, Off
 from gpt2.layer_stack import stacked
 from gpt2.levels import Levels, Weights, to_levels
 from gpt2.ui.capture_budget import SERVER_BUDGET, CaptureBudget
@@ -76,8 +75,15 @@ class Capture:
         told = len(event.norms) == self.layers
         return [(event.norms, t) if told else None for t in range(event.fed)]
 
-    def rebuild(self, engine: Engine, ids: Sequence[int], off: Sequence[Head] = ()) -> None:
-        """All rows of `ids`, by one pass without heads in `off`. Raises what `Engine.read` does."""
+    def rebuild(
+        self,
+        engine: Engine,
+        ids: Sequence[int],
+        off: Off = (),
+        swapped: tuple[int, int] | None = None,
+    ) -> None:
+        """All rows of `ids`, by one pass without heads in `off` and, where two are given, with
+        these positions swapped. Raises what `Engine.read` does."""
         rows = self._empty(0, len(ids))
         norms = np.empty((self.layers, self.heads, len(ids)), np.float32)
 
@@ -88,7 +94,7 @@ class Capture:
             for i in range(first, end):
                 rows[i][layer] = levels[:, i - first, : i + 1]
 
-        engine.read(ids, see, off)
+        engine.read(ids, see, off, swapped)
         told = dict(enumerate(norms))
         self._put(0, rows, [(told, i) for i in range(len(ids))])
 

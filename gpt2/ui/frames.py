@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpt2.checkpoint import ATTEMPTS, Progress
+from gpt2.checkpoint import Progress
 from gpt2.engine import Finish
 from gpt2.sampling import SamplingOptions
 from gpt2.ui.requests import field_of
@@ -24,16 +24,8 @@ def complaint(sentence: str) -> Value:
 
 
 def loading_sentence(title: str, progress: Progress) -> str:
-    """How far a download is, in megabytes, speed and time left, and how often it was begun."""
-    if progress.note:
-        return f"{title}: {progress.note}"
-    again = f" (attempt {progress.attempt} of {ATTEMPTS})" if progress.attempt > 1 else ""
-    if progress.done == 0:
-        return f"{title}: contacting Hugging Face{again}"
-    done, total = progress.done / 1e6, progress.total / 1e6
-    left = "" if progress.seconds_left is None else f", {_duration(progress.seconds_left)} left"
-    speed = f"{progress.bytes_per_second / 1e6:.1f} MB/s"
-    return f"{title}: {done:,.0f} of {total:,.0f} MB, {speed}{left}{again}"
+    """How far a download is."""
+    return f"{title}: {progress.words}"
 
 
 def finish_sentence(finish: Finish, title: str, context: int) -> str:
@@ -55,7 +47,3 @@ def sampling_value(options: SamplingOptions) -> Value:
         "top_k": options.top_k,
         "top_p": options.top_p,
     }
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -15,6 +15,7 @@ import hashlib
 import re
 from collections import Counter
 from contextlib import suppress
+from ipaddress import IPv6Address
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.requests import ClientDisconnect
@@ -28,7 +29,9 @@ from gpt2.serving.incoming import MOST_BYTES, Refused, check_session, checked_bo
 from gpt2.ui.admission import Readers
 from gpt2.ui.agents import Callers, is_agents
 from gpt2.ui.attention_requests import BUSY
+from gpt2.ui.calls import Calls
 from gpt2.ui.first_scripts import with_first_scripts
+from gpt2.units import format_bytes
 
 # What the page and `gradio_client` use. Gradio has more, which take files, fetch addresses, write
 # to the disk or show other visitors' runs.
@@ -38,10 +41,15 @@ _OPEN = re.compile(
     r"|/gradio_api/(api|app_id|call|cancel|component_server|heartbeat|info|login_check"
     r"|openapi\.json|queue|reset|run|startup-events|theme\.css|token|user)(/.*)?"
 )
-_READS = re.compile(r"/gradio_api/(?:heartbeat|call(?:/v2)?/[^/]+)/([^/]+)/?")
-_CALL = re.compile(r"/gradio_api/(?:call/v2|call|run|api)/([^/]+)")
+_READS = re.compile(r"/gradio_api/(heartbeat|call(?:/v2)?/[^/]+)/([^/]+)/?")
+_CALL = re.compile(r"/gradio_api/(call/v2|call|run|api)/([^/]+)")
 _STREAM = re.compile(r"/gradio_api/queue/data/?")
 _LOGS = re.compile(r"/runs(/.*)?")
+# What a browser or a proxy writes there; anything else Gradio fails to make an address of.
+_HOST = re.compile(r"([\w.-]{1,253}|\[([0-9A-Fa-f:.]{2,45})\])(:\d{1,5})?", re.ASCII)
+_LONGEST_ADDRESS = 8000  # bytes; RFC 9110 asks for no less
+_LONGEST_NAME = 255  # bytes of a file's name, on any disk
+_MOST_OF_HEADERS = 32_000  # bytes; browsers and proxies stay below 16,000
 _WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
 _LEVEL = 6  # of gzip: a page takes 4 ms, and 9 would save a hundredth of it
 _SECONDS_TO_SEND = 60.0  # a full request over a slow telephone takes half of it
@@ -65,15 +73,15 @@ _POLICY = (
 class Guard:
     """ASGI middleware; innermost, so that it sees pages before they are compressed.
 
-    `readers` is told who is connected for answers, and `calls` names those that scripts may ask
-    for; None stands for any. `agents` says whether the way for agents (MCP) is open.
+    `readers` is told who is connected for answers, and `calls` knows those that scripts may ask
+    for; without it, any. `agents` says whether the way for agents (MCP) is open.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         readers: Readers | None = None,
-        calls: frozenset[str] | None = None,
+        calls: Calls | None = None,
         agents: bool = False,
     ) -> None:
         self._app = app
@@ -102,13 +110,22 @@ class Guard:
         zips = "gzip" in headers.get("accept-encoding", "") and "." not in scope["path"]
         answer = _Answer(send, zips)
         try:
+            check_address(scope, headers)
             check_request(scope["method"], scope["path"], headers, bool(self._agents))
             check_session(name := _read_by(scope) or None)
             called = _CALL.match(scope["path"])
-            if called and self._calls is not None and called[1] not in self._calls:
-                raise Refused(404, "There is no such call.")
+            if called and self._calls is not None:
+                if scope["method"] in _WITH_BODY:
+                    self._calls.check_name(called[2])
+                if name:
+                    self._check_unread(name)
             if scope["method"] in _WITH_BODY:
-                receive = await self._body(scope, receive)
+                body = await self._body(scope, receive)
+                if called and called[1] == "call/v2" and self._calls is not None:
+                    self._calls.check_values(called[2], body)
+                receive = _with_first(
+                    {"type": "http.request", "body": body, "more_body": False}, receive
+                )
         except Refused as error:
             if error.status in _BEFORE_ALL_CAME:
                 await _discard(scope, receive, headers)
@@ -130,8 +147,15 @@ class Guard:
         else:
             await self._app(scope, receive, send)
 
-    async def _body(self, scope: Scope, receive: Receive) -> Receive:
-        """Reads all of it, and returns what gives it to those further in. Raises Refused."""
+    def _check_unread(self, call: str) -> None:
+        """Whether something of this call is left to read, and nobody reads it. Raises Refused."""
+        if call in self._readers:
+            raise Refused(409, "The answers of this call are being read already.")
+        if not self._readers.awaited(call):
+            raise Refused(404, "There is no such call, or its answers have been read.")
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+        """All of it, checked. Raises Refused."""
         parts: list[bytes] = []
         address = _address(scope)
         try:
@@ -143,7 +167,7 @@ class Guard:
         finally:
             _less(self._held, address, sum(map(len, parts)))
         MutableHeaders(scope=scope)["content-length"] = str(len(body))
-        return _with_first({"type": "http.request", "body": body, "more_body": False}, receive)
+        return body
 
     async def _read(self, receive: Receive, parts: list[bytes], address: str) -> None:
         more = True
@@ -208,6 +232,35 @@ class Guard:
             _less(self._asking, address, 1)
 
 
+def check_address(scope: Scope, headers: Headers) -> None:
+    """What a request says of where it goes, at all lengths. Raises Refused."""
+    address = len(scope.get("raw_path") or b"") + len(scope.get("query_string", b""))
+    if address > _LONGEST_ADDRESS:
+        raise Refused(414, f"The address has {address:,} characters; at most 8,000 are read.")
+    size = sum(len(name) + len(value) for name, value in headers.raw)
+    if size > _MOST_OF_HEADERS:
+        raise Refused(431, f"The headers have {size:,} bytes; at most 32,000 are read.")
+    path = scope["path"]
+    names = path.encode("utf-8", "surrogateescape").split(b"/")
+    if not path.isprintable() or any(len(name) > _LONGEST_NAME for name in names):
+        raise Refused(404, "Not found")
+    for header in ("host", "x-forwarded-host"):
+        for host in headers.get(header, "").split(",")[:1]:
+            if host and not _is_host(host.strip()):
+                raise Refused(400, f"The header {header} names no host.")
+
+
+def _is_host(host: str) -> bool:
+    found = _HOST.fullmatch(host)
+    if not found:
+        return False
+    _, address, port = found.groups()
+    try:
+        return int((port or ":0")[1:]) < 65_536 and (not address or bool(IPv6Address(address)))
+    except ValueError:
+        return False
+
+
 def check_request(method: str, path: str, headers: Headers, agents: bool = False) -> None:
     """What can be told before the body is read. Raises Refused."""
     if not (_OPEN.fullmatch(path) or (agents and is_agents(path))):
@@ -220,8 +273,8 @@ def check_request(method: str, path: str, headers: Headers, agents: bool = False
     if int(length) > MOST_BYTES:
         raise Refused(
             413,
-            f"What was sent has {int(length) / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:.2f} MB can "
-            "be read. Shorten it.",
+            f"What was sent has {format_bytes(int(length))}; at most {format_bytes(MOST_BYTES)} "
+            "can be read. Shorten it.",
         )
     if headers.get("content-type", "").startswith("multipart/"):
         raise Refused(415, "Files are not taken.")
@@ -241,7 +294,7 @@ def _read_by(scope: Scope) -> str:
     if _STREAM.fullmatch(scope["path"]):
         return QueryParams(scope["query_string"]).get("session_hash", "")
     found = _READS.fullmatch(scope["path"])
-    return found[1] if found else ""
+    return found[2] if found else ""
 
 
 async def _discard(scope: Scope, receive: Receive, headers: Headers) -> None:

@@ -15,7 +15,7 @@ from gpt2.ui.assets import panel_module
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import complaint
-from gpt2.ui.inspect_requests import heads_of
+from gpt2.ui.inspect_requests import heads_of, instead_of
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import Frame, Playground, Visitor
 from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens, whole
@@ -155,8 +155,9 @@ class Handlers:
             token = getattr(event, "token", None)
             token = token if token is None else whole("Token must be a whole number", token)
             off = heads_of(getattr(event, "off", None), log)
+            instead = instead_of(getattr(event, "instead", None))
             visitor, address = self._visitors.of(request), address_of(request)
-            frames = self._playground.rewrite(visitor, log, at, token, off, address)
+            frames = self._playground.rewrite(visitor, log, at, token, off, address, instead)
         except TOLD as error:
             yield _complaint(error)
             return

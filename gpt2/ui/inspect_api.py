@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypedDict, get_args
+from typing import Any, get_args
 
 import gradio as gr
 
 from gpt2.engine import Engine
 from gpt2.interpret.as_json import Json, choices_as_json, effects_as_json, lens_as_json
 from gpt2.interpret.effects import Instead
-from gpt2.interpret.reading import Stopped
 from gpt2.sampling import SamplingOptions
 from gpt2.ui.api import shown_as, told
+from gpt2.ui.measurements import Measure, Measuring, measured
 from gpt2.ui.playground import Playground
 from gpt2.ui.requests import check_text, number, whole
 from gpt2.ui.runner import TOLD
@@ -22,18 +20,6 @@ from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import address_of
 
 _COUNT = 20  # likeliest tokens of a place, at most: a text has a thousand places
-
-
-class Measuring(TypedDict):
-    """How far a measurement is; `result` is None until its last record."""
-
-    done: int
-    of: int
-    result: dict[str, Any] | None
-
-
-# Of an engine, given when to stop and whom to tell how far it is.
-Measure = Callable[[Engine, Callable[[], bool], Callable[[int, int], None]], Json]
 
 
 class InspectApi:
@@ -207,35 +193,7 @@ class InspectApi:
     ) -> Iterator[Measuring]:
         """Records of one measurement; the same again while there is no news, which is how a script
         that has left is noticed. Raises what `TOLD` lists."""
-        name = source_of(size).name
-        stop = threading.Event()
-        runner, limits = self._runner, self._runner.limits
-
-        def work(emit: Callable[[Measuring], None]) -> None:
-            def progress(done: int, of: int) -> None:
-                emit({"done": done, "of": of, "result": None})
-
-            runner.download(name, lambda _: progress(0, 0), stop)
-            with (
-                runner.engine(name, stop.is_set) as engine,
-                runner.turn(lambda _: progress(0, 0), stop, address_of(caller)),
-            ):
-                end = time.monotonic() + limits.seconds
-                try:
-                    result = measure(
-                        engine, lambda: stop.is_set() or time.monotonic() > end, progress
-                    )
-                except Stopped as error:
-                    raise ValueError(
-                        f"This took longer than the {limits.seconds} seconds a run may take. "
-                        "Shorten the text, or look at one position alone."
-                    ) from error
-            emit({"done": 1, "of": 1, "result": result})
-
-        newest: Measuring = {"done": 0, "of": 0, "result": None}
-        for batch in runner.background(work, stop):
-            newest = batch[-1] if batch else newest
-            yield newest
+        yield from measured(self._runner, source_of(size).name, measure, address_of(caller))
 
 
 def _token(engine: Engine, text: str) -> int | None:

@@ -26,6 +26,17 @@ class MapView:
     head: int = 0
     mode: Mode = "head"
 
+    @classmethod
+    def of(cls, asked: Any, layers: int, heads: int) -> MapView:
+        """The view somebody asked for in JSON, clamped to what there is."""
+        asked = asked if isinstance(asked, dict) else {}
+        mode = asked.get("mode")
+        return cls(
+            layer=clamped(asked, "layer", layers - 1),
+            head=clamped(asked, "head", heads - 1),
+            mode=mode if isinstance(mode, str) and mode in MODES else "head",
+        )
+
     @property
     def plain(self) -> bool:
         """Whether its bytes are weights as such: a maximum's rows do not sum to 1."""

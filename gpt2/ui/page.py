@@ -26,6 +26,7 @@ from gpt2.ui.api import Api, add_call
 from gpt2.ui.assets import panel_text
 from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
+from gpt2.ui.calls import Calls
 from gpt2.ui.compare.tab import add_compare
 from gpt2.ui.controls import Controls
 from gpt2.ui.discreet import keep_texts_out_of_hooks, keep_texts_out_of_logs
@@ -154,7 +155,7 @@ def launch(
     keep_texts_out_of_logs(page)
     _bound_connections()
     agents = settings.MCP.get()
-    guard = Middleware(Guard, readers=_readers[page], calls=_calls_of(page), agents=agents)
+    guard = Middleware(Guard, readers=_readers[page], calls=Calls.of_page(page), agents=agents)
     middleware = [Middleware(SubPath, prefix=settings.prefix()), guard]
     try:
         served = _launched(page, limits, middleware, options)
@@ -191,11 +192,6 @@ def _launched(
         **options,
     )
     return served
-
-
-def _calls_of(page: gr.Blocks) -> frozenset[str]:
-    """What may stand behind /call/; "predict" is how the page itself calls, by number."""
-    return frozenset({"predict", *(fn.api_name for fn in page.fns.values() if fn.api_name)})
 
 
 def _bound_connections() -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from gpt2.checkpoint import Cancelled, Progress, is_cached
 from gpt2.engine import Engine
 from gpt2.inference.executor import Head
+from gpt2.precision import described
 from gpt2.ui.frames import Value, complaint, loading_sentence, note
 from gpt2.ui.line import in_words, pages_at
 from gpt2.ui.requests import Request
-from gpt2.ui.run_log import Branch, RunLog, RunLogs
+from gpt2.ui.run_log import Branch, Instead, RunLog, RunLogs
 from gpt2.ui.runner import News, Runner, Start, Started, Waiting, told
 from gpt2.ui.sizes import precision_of, problem_of, source_of
 
@@ -94,6 +95,7 @@ class Playground:
         token: int | None,
         off: tuple[Head, ...],
         address: str = "",
+        instead: Instead = "zero",
     ) -> Iterator[Frame]:
         """`log` from place `at` on once more, `token` put there if it is one, without `off`.
 
@@ -121,6 +123,7 @@ class Playground:
                 log.layers,
                 log.heads,
                 off=off,
+                instead=instead,
                 branch=Branch(log.id, at, token),
                 tokenizer=tokenizer,
                 context=engine.config.max_seq_len,
@@ -145,12 +148,12 @@ class Playground:
         engine = self.runner.in_memory(size)
         if engine is not None:  # which knows better what it computes in
             note = f". {engine.note}" if engine.note else ""
-            return f"{source.title} · {engine.precision} · ready{note}"
+            return f"{source.title} · {described(engine.precision)} · ready{note}"
         if is_cached(source):
             state = "built in · ready" if source.folder else "downloaded"
         else:
             state = "downloaded on first use"
-        return f"{source.title} · {precision_of(size)} · {state}"
+        return f"{source.title} · {described(precision_of(size))} · {state}"
 
     def texts(self, request: Request, visitor: str = "") -> Iterator[str]:
         """The text so far, again and again, for a script. Raises what `TOLD` lists.
@@ -191,7 +194,7 @@ class Playground:
                         if visitor.stop is not stop:
                             return  # something else was asked for since
                         visitor.log = newest.log
-                    precision = newest.engine.precision
+                    precision = described(newest.engine.precision)
                     last = newest.log.begun, f"{title} · {precision} · ready"
                 else:
                     yield _before_start(title, newest)

@@ -19,7 +19,7 @@ from gpt2.serving.incoming import MOST_BYTES, cleaned
 from gpt2.ui.assets import panel_module
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.handlers import Handlers
-from gpt2.ui.inspect_requests import heads_of
+from gpt2.ui.inspect_requests import heads_of, instead_of
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.requests import MOST_CHARACTERS, checked
 from gpt2.ui.run_log import RunLog
@@ -109,6 +109,7 @@ def log_of(text: dict[str, Any]) -> RunLog | None:
     log.note = RELOADED if text.get("state") == "running" else ""
     with suppress(ValueError):
         log.off = heads_of(text.get("off"), log)
+        log.instead = instead_of(text.get("instead"))
     return log
 
 

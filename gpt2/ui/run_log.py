@@ -25,8 +25,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gpt2.engine import Event, Finish
-from gpt2.inference.executor import Head
+from gpt2.engine import Engine, Event, Finish, Off
+from gpt2.inference.executor import Floats, Head
 from gpt2.levels import Levels
 from gpt2.sampling import SamplingOptions
 from gpt2.tokenizer import Tokenizer
@@ -48,6 +48,8 @@ UNREAD = 30.0  # seconds; whoever means to read opens the log at once
 LEFT = 5.0  # seconds for a page that was left, to be loaded again
 
 State = Literal["running", "done", "stopped", "error"]
+# What stands in for a head that is off: nothing, or its mean output over the prompt.
+Instead = Literal["zero", "mean"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,10 @@ class RunLog:
     heads: int
     read: int = 0
     off: tuple[Head, ...] = ()  # heads that are switched off
+    instead: Instead = "zero"
+    means: dict[Head, Floats] | None = None  # of those heads, once they are known
+    live_until: float = 0.0  # until then somebody follows the newest token layer by layer
+    stream: tuple[int, Floats] | None = None  # the place of that token, and what led to it
     branch: Branch | None = None  # of which text this one is another end
     most: int = 0  # tokens it was to reach at most
     example: bool = False
@@ -124,6 +130,24 @@ class RunLog:
         self._unwatched = self._left
         self._listeners: set[Callable[[], None]] = set()
         self._packed: list[TokenRecord] = []
+
+    def off_in(
+        self,
+        engine: Engine,
+        heads: tuple[Head, ...] | None = None,
+        instead: Instead | None = None,
+    ) -> Off:
+        """Its heads that are off, or others, as the engine takes them: with what stands in."""
+        own = heads is None
+        off = self.off if heads is None else heads
+        if (instead or self.instead) == "zero" or not off:
+            return off
+        if own and self.means is not None:
+            return self.means
+        means = engine.head_means(self.ids[: self.prompt], off)
+        if own:
+            self.means = means
+        return means
 
     # --- the writer -----------------------------------------------------------------------------
 
@@ -326,6 +350,7 @@ class RunLog:
                 },
                 "sampling": sampling_value(self.options),
                 "off": [list(head) for head in self.off],
+                "instead": self.instead,
                 "branch": self._branch_value(),
                 "draft": self._draft_value(),
             }
@@ -356,6 +381,7 @@ class RunLog:
             self.heads,
             self.prompt,
             self.off,
+            self.instead,
             stretches,
             ids,
             seconds,

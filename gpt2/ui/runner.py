@@ -294,6 +294,7 @@ class Runner:
         place: Place,
     ) -> None:
         end = time.monotonic() + self.limits.seconds
+        fed = 0
         for event in engine.stream(
             ids,
             request.options,
@@ -301,8 +302,14 @@ class Runner:
             attention=log.wanted,
             stopped=lambda: stop.is_set() or log.unread or time.monotonic() > end,
             draft=draft,
-            off=log.off,
+            residual=lambda: time.monotonic() < log.live_until,
+            off=log.off_in(engine),
         ):
+            fed += event.fed
+            if event.residual is not None:  # the browser asks for it; it is of no use here
+                if event.token is not None:
+                    log.stream = fed, event.residual[-1].copy()
+                event = replace(event, residual=None)
             place.written += event.token is not None
             if event.finish == "stopped" and self.closing:
                 raise Stopping(_ENDING)

@@ -33,6 +33,7 @@ from gpt2.precision import choose_precision, wanted_precision, weight_bytes
 from gpt2.runtime import settings
 from gpt2.serving.engines import writing_device
 from gpt2.tokenizer import Tokenizer
+from gpt2.units import format_bytes
 
 # A folder or a hub repository, offered below the known sizes.
 OWN_MODEL_VARIABLE = "GPT2_MODEL"
@@ -233,7 +234,7 @@ def label(name: str) -> str:
     elif is_cached(find_source(name)):
         cost = "downloaded"
     else:
-        cost = f"{_bytes(size.download_bytes)} to download"
+        cost = f"{format_bytes(size.download_bytes)} to download"
     return f"{size.label} · {_parameters(size.config)} · {cost}"
 
 
@@ -255,10 +256,6 @@ def size_hint(name: str) -> str:
 def choices() -> list[tuple[str, str]]:
     """(label, name) pairs for the page's list."""
     return [(label(name), name) for name in offered()]
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _parameters(config: GPT2Config) -> str:

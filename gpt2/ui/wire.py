@@ -10,6 +10,7 @@ the same, and `tests/panel/test_frames.py` holds both to it.
 
 from __future__ import annotations
 
+import base64
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -134,6 +135,11 @@ def tokens_in(data: bytes) -> list[TokenRecord]:
 def pack_rows(rows: Iterable[Levels]) -> bytes:
     """Rows of a map one after another, (i + 1) bytes each as `gpt2.levels` makes them."""
     return b"".join(row.tobytes() for row in rows)
+
+
+def encode_bytes(packed: bytes) -> str:
+    """base64, for the few bytes that stand in an answer of JSON."""
+    return base64.b64encode(packed).decode("ascii")
 
 
 def _bytes_of(tokenizer: Tokenizer, token: int) -> tuple[bool, bytes]:

@@ -32,7 +32,7 @@ def test_the_table_has_a_line_for_each_and_a_dash_for_what_was_not_measured() ->
     assert head.count("|") == lines[0].count("|") == lines[2].count("|")
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert [row[:2] for row in cells] == [[r.size, r.precision] for r in RESULTS]
-    assert cells[0][2:5] == ["90.0", "80.0", "90%"]
+    assert cells[0][2:5] == ["90.0", "80.0", "90 %"]
     assert cells[2][2:4] == ["30.0", "-"]
     assert "0.95" in cells[0]  # attention on against off, at the longest prompt
 

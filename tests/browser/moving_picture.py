@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.chromium import chromium
+from tests.chromium import chromium, drawn
 
 from .paced import paced
 from .server import serve
@@ -85,7 +85,7 @@ def perform(visit: Visit, film: Film) -> None:
     film.shoot(0.3)
     for query in range(visit.rows() - 4, visit.rows() - 24, -4):
         visit.map.hover(position=visit.cell(query, visit.page.evaluate(STRONGEST, query)))
-        visit.page.wait_for_timeout(200)  # the tints fade in
+        drawn(visit.page)  # the tints fade in
         film.shoot(0.25)
     film.shoot(1.2)
 

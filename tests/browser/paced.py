@@ -6,16 +6,18 @@ from contextlib import closing
 sys.path.insert(0, ".")
 from gpt2.engine import Engine
 stream = Engine.stream
-def slowed(events):
+def slowed(events, stopped):
     due = time.monotonic()
     with closing(events):
         for event in events:
             due += {seconds}
-            time.sleep(max(0, due - time.monotonic()))
+            while not stopped() and due > time.monotonic():  # what is stopped ends at once
+                time.sleep(0.001)
             yield event
 def paced(engine, *arguments, **options):
     events = stream(engine, *arguments, **options)
-    return slowed(events) if engine.config.num_blocks >= {blocks} else events
+    stopped = options.get("stopped", lambda: False)
+    return slowed(events, stopped) if engine.config.num_blocks >= {blocks} else events
 Engine.stream = paced
 runpy.run_path("app.py", run_name="__main__")
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from .reference import text_of
 from .server import App
@@ -19,6 +19,12 @@ SHOWN = "() => store.run?.status && store.missing() === null && store.drawable >
 def linked(visit: Visit, part: str) -> None:
     """Wait until the address says `part`."""
     visit.until("(part) => location.hash.includes(part)", part)
+
+
+def text_in(visit: Visit) -> str:
+    """The packed text and controls of the address."""
+    packed: str = visit.page.evaluate("location.hash.split('&text=')[1]")
+    return packed
 
 
 def test_the_address_opens_the_same_picture_elsewhere(
@@ -59,13 +65,15 @@ def test_the_address_opens_the_same_picture_elsewhere(
     )
 
 
+@pytest.mark.journey
 def test_back_and_forward_go_through_runs(visits: Callable[..., Visit], app: App) -> None:
     visit = visits(app.url)
     first = visit.generate(seed=1, new_tokens=20)
     linked(visit, "&text=")
-    address = visit.page.url.split("&text=")[1]
+    address = text_in(visit)
     second = visit.generate(seed=2, new_tokens=20)
-    visit.until("(before) => location.hash.split('&text=')[1] !== before", address)
+    linked(visit, "&text=")
+    assert text_in(visit) != address
     for step, text in (
         (visit.page.go_back, first),
         (visit.page.go_forward, second),
@@ -77,6 +85,72 @@ def test_back_and_forward_go_through_runs(visits: Callable[..., Visit], app: App
         visit.ready()
         visit.until(SHOWN)
         assert visit.written() == text
+
+
+def test_a_text_of_which_only_the_end_is_seen_is_a_step_too(
+    visits: Callable[..., Visit], app: App
+) -> None:
+    visit = visits(app.url)
+    # Gradio shows a view the newest of the messages that came while the browser was busy.
+    visit.page.evaluate(
+        """() => {
+          const take = store.takeOutput.bind(store);
+          store.takeOutput = (value) => value?.state === "running" || take(value);
+        }"""
+    )
+    first = visit.generate(seed=1, new_tokens=20)
+    linked(visit, "&text=")
+    address = text_in(visit)
+    visit.generate(seed=2, new_tokens=20)
+    visit.until("(first) => location.hash.split('&text=')[1] !== first", address)
+    visit.page.evaluate("window.before = true")
+    visit.page.go_back()
+    visit.until("() => !window.before")
+    visit.ready()
+    visit.until(SHOWN)
+    assert visit.written() == first
+
+
+def test_back_while_a_text_is_written_leads_to_the_one_before(
+    visits: Callable[..., Visit], app: App
+) -> None:
+    visit = visits(app.url)
+    first = visit.generate(seed=1, new_tokens=20)
+    linked(visit, "&text=")
+    visit.start(size="deep", new_tokens=400)
+    visit.page.evaluate("window.before = true")
+    visit.page.go_back()
+    visit.until("() => !window.before")
+    visit.ready()
+    visit.until(SHOWN)
+    assert visit.written() == first
+
+
+def test_what_is_typed_after_a_text_is_not_put_into_its_address(
+    visits: Callable[..., Visit], app: App
+) -> None:
+    visit = visits(app.url)
+    held: list[Route] = []
+
+    def hold_roles(route: Route) -> None:
+        if '"roles"' in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    visit.page.route("**/component_server", hold_roles)
+    visit.start(seed=1, new_tokens=20)
+    linked(visit, "&text=")
+    address = text_in(visit)
+    visit.choose(seed=2)
+    visit.until("() => JSON.parse(sessionStorage.getItem('gpt2 controls')).includes('2')")
+    visit.page.unroute_all()
+    for route in held:
+        route.continue_()
+    visit.finished()
+    visit.layer.select_option("0")
+    linked(visit, "map=head.1.")
+    assert text_in(visit) == address
 
 
 def test_tabs_are_steps_of_the_history(visits: Callable[..., Visit], app: App) -> None:

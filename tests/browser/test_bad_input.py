@@ -78,6 +78,7 @@ def test_a_wrong_field_costs_a_sentence_and_nothing_else(
     assert visit.generate(prompt=PROMPT, seed=1) == text
 
 
+@pytest.mark.journey
 def test_a_complaint_during_a_run_stands_until_the_next_press(visit: Visit) -> None:
     visit.start(size="deep", new_tokens=1000, seed=1)
     visit.choose(seed="abc")

@@ -30,6 +30,7 @@ def tab(visit: Visit) -> Comparing:
     return Comparing(visit)
 
 
+@pytest.mark.journey
 def test_a_comparison_from_the_click_to_the_figures(tab: Comparing, deep: Path) -> None:
     tab.choose("Tiny", "deep", new_tokens=40)
     tab.seed(3)

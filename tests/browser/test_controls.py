@@ -9,12 +9,14 @@ from playwright.sync_api import Route, expect
 
 from gpt2.config import SIZES
 from gpt2.tokenizer import Tokenizer
+from tests.chromium import drawn
 
 from .visit import Visit
 
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.journey
 def test_everything_has_its_name(visit: Visit) -> None:
     page = visit.page
     expect(page).to_have_title("GPT-2, from scratch")
@@ -29,8 +31,11 @@ def test_everything_has_its_name(visit: Visit) -> None:
         visit.attention,
         visit.layer,
         visit.head,
+        page.get_by_text("Shift + Enter generates"),
     ):
         expect(control).to_be_visible()
+    # Arrows would cover the last digit; Firefox shows them always.
+    expect(visit.number("New tokens")).to_have_css("appearance", "textfield")
     expect(visit.size).to_have_value(re.compile("^Tiny"))
     expect(visit.status).to_have_text(re.compile(r"^Tiny · float32 · .*ready$"))
     expect(visit.layer.locator("option")).to_have_text([f"{i} of 6" for i in range(1, 7)])
@@ -55,6 +60,7 @@ def test_sliders_have_their_range(visit: Visit) -> None:
         expect(named).to_have_attribute("max", high)
 
 
+@pytest.mark.journey
 def test_the_count_follows_every_key(visit: Visit) -> None:
     tokens = Tokenizer(SIZES["tiny"].config.vocab_size)
     expect(visit.count).to_have_text("12 of 512 tokens")
@@ -127,10 +133,14 @@ def test_what_is_typed_while_the_server_is_asked_stays(visit: Visit) -> None:
     held = None
     expect(slider).to_have_attribute("max", "511")
     expect(visit.number("New tokens")).to_have_value("20")
-    visit.page.wait_for_timeout(300)
+    # Whatever else the server says of the size comes no later than these.
+    expect(visit.count).to_have_text("12 of 512 tokens")
+    expect(visit.status).to_have_text(re.compile("^Tiny · .*ready$"))
+    drawn(visit.page)
     expect(visit.number("New tokens")).to_have_value("20")
 
 
+@pytest.mark.journey
 def test_the_worked_example_is_drawn_and_answers(visit: Visit) -> None:
     expect(visit.attention.get_by_text("Example", exact=True)).to_be_visible()
     expect(visit.map).to_have_attribute("aria-label", re.compile(r"^Attention map, 18 rows"))
@@ -139,10 +149,11 @@ def test_the_worked_example_is_drawn_and_answers(visit: Visit) -> None:
     expect(visit.attention).to_contain_text(
         re.compile(r"“·the” \(15\) reads “·cat” \(7\): \d\d\s%")
     )
-    visit.until("() => store.run.atlas.count === 18")
-    visit.page.wait_for_timeout(100)
-    painted = "(c) => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width,"
-    assert visit.atlas.evaluate(f"{painted} c.height).data.buffer)).size") > 10
+    visit.until(
+        """(c) => new Set(new Uint32Array(c.getContext("2d").getImageData(
+          0, 0, c.width, c.height).data.buffer)).size > 10""",
+        visit.atlas.element_handle(),
+    )
     visit.layer.select_option("2 of 6")
     visit.until("() => store.look.layer === 1 && store.drawable === 18")
     visit.atlas.click(position=visit.thumbnail(1, 2))

@@ -58,9 +58,9 @@ def test_nothing_new_is_there_until_a_token_is_chosen_and_then_nothing_moves(vis
     places = [visit.map, reads, visit.atlas]
     before = [node.evaluate(PLACE) for node in places]
     choose_token(visit, prompt + 4)
-    expect(visit.attention.get_by_role("tab")).to_have_count(4)
+    expect(visit.attention.get_by_role("tab")).to_have_count(5)
     assert [node.evaluate(PLACE) for node in places] == before
-    for name in ("Next", "Layer", "Heads", "Reads"):
+    for name in ("Next", "Layer", "Heads", "Token", "Reads"):
         tab(visit, name).click()
         expect(tab(visit, name)).to_have_attribute("aria-selected", "true")
         expect(panel(visit)).to_have_role("tabpanel")
@@ -70,7 +70,7 @@ def test_nothing_new_is_there_until_a_token_is_chosen_and_then_nothing_moves(vis
 def test_tabs_are_moved_through_by_arrow_keys(visit: Visit) -> None:
     choose_token(visit, written(visit) + 1)
     tab(visit, "Reads").focus()
-    for key, name in (("ArrowRight", "Next"), ("End", "Heads"), ("ArrowRight", "Reads")):
+    for key, name in (("ArrowRight", "Next"), ("End", "Token"), ("ArrowRight", "Reads")):
         visit.page.keyboard.press(key)
         expect(tab(visit, name)).to_be_focused()
         expect(tab(visit, name)).to_have_attribute("aria-selected", "true")
@@ -109,6 +109,7 @@ def test_the_first_token_is_said_to_have_had_nothing_before_it(visit: Visit) -> 
     expect(panel(visit)).to_contain_text("likely · rank")
 
 
+@pytest.mark.journey
 def test_another_token_rewrites_the_text_and_undo_brings_the_original_back(visit: Visit) -> None:
     at = written(visit) + 5
     original = visit.written()
@@ -146,7 +147,7 @@ def test_layers_end_with_what_the_model_says(visit: Visit) -> None:
     choose_token(visit, at)
     tab(visit, "Layer").click()
     lines = panel(visit).locator("tbody tr:not([hidden])")
-    expect(lines).to_have_count(7)
+    expect(lines).to_have_count(13)
     expect(lines.last.locator("td").last).to_have_text("1")
     expect(panel(visit)).to_contain_text(re.compile("[Ss]ettles|from the start"))
     expect(panel(visit)).to_contain_text("Belrose")
@@ -214,7 +215,7 @@ def test_axe_finds_nothing_in_any_tab(visit: Visit, theme: str) -> None:
     visit.screenshot(f"inspector-{theme}")
 
 
-def test_on_a_phone_the_tabs_stand_below_the_map_and_fit(visit: Visit) -> None:
+def test_on_a_phone_the_tabs_fit_under_a_thumb(visit: Visit) -> None:
     visit.page.set_viewport_size(PHONE)
     choose_token(visit, written(visit) + 5)
     for name in ("Next", "Layer", "Heads"):

@@ -109,6 +109,7 @@ def test_a_list_of_choices_closes_behind_who_tabs_on(visit: Visit) -> None:
         assert field.input_value() == value
 
 
+@pytest.mark.journey
 def test_a_run_by_keys_alone(visit: Visit) -> None:
     page = visit.page
     visit.choose(new_tokens=12, seed=2)

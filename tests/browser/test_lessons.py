@@ -46,6 +46,7 @@ def hint_all(visit: Visit) -> None:
     expect(card(visit).locator(".quiet:visible")).to_have_count(3)
 
 
+@pytest.mark.journey
 def test_induction(visits: Callable[..., Visit], mini: App) -> None:
     visit = opened(visits, mini, "induction")
     tried(visit)

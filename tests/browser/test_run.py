@@ -32,6 +32,7 @@ def test_text_and_map_grow_token_by_token(visit: Visit) -> None:
     assert "Writing." in visit.seen("notes")
 
 
+@pytest.mark.journey
 def test_a_run_ends_with_the_text_and_the_map_of_the_model(visit: Visit) -> None:
     text = visit.generate(seed=7, new_tokens=300)
     assert text == text_of(7, 300)
@@ -47,6 +48,7 @@ def test_a_run_ends_with_the_text_and_the_map_of_the_model(visit: Visit) -> None
     visit.screenshot("after")
 
 
+@pytest.mark.journey
 def test_the_map_is_what_the_model_computes(visit: Visit) -> None:
     visit.generate(seed=11, new_tokens=60)
     ids = ids_of(11, 60)
@@ -79,6 +81,7 @@ def test_the_same_seed_writes_the_same_text(visit: Visit) -> None:
     assert visit.generate(seed=4) != first
 
 
+@pytest.mark.journey
 def test_continue_goes_on_as_one_longer_run_would(visit: Visit) -> None:
     seed = drawn_seed(visit)
     run = visit.run_id()
@@ -135,6 +138,7 @@ def test_a_full_context_cannot_be_continued(visit: Visit) -> None:
     expect(visit.button("Continue")).to_be_enabled()
 
 
+@pytest.mark.journey
 def test_stop_ends_at_once_and_keeps_the_text(visit: Visit) -> None:
     visit.start(size="deep", new_tokens=1000, seed=1)
     visit.until("() => store.run.tokens.ready > 20")
@@ -174,6 +178,7 @@ def test_generate_while_it_writes_ends_that_text_and_starts_another(visit: Visit
     assert visit.page.evaluate("store.run.status.stats.new") == 5
 
 
+@pytest.mark.journey
 def test_layer_and_head_change_while_it_writes(visit: Visit) -> None:
     visit.start(size="deep", new_tokens=1000, seed=2)
     visit.until("() => store.drawable > 15")
@@ -192,6 +197,7 @@ def test_layer_and_head_change_while_it_writes(visit: Visit) -> None:
     expect(visit.head).to_have_value("1")
 
 
+@pytest.mark.journey
 def test_pointer_and_keys_read_who_reads_whom(visit: Visit) -> None:
     visit.generate(seed=5, new_tokens=10)
     visit.page.evaluate("store.select(null)")  # the row that was opened

@@ -13,6 +13,7 @@ from gradio_client import Client
 from playwright.sync_api import Browser, Dialog, expect
 
 from gpt2.serving.incoming import readable
+from tests.chromium import would_have_run
 from tests.hostile import HOSTILE, write_parrot
 
 from .server import App, serve
@@ -63,7 +64,7 @@ def test_what_is_taken_along_is_only_text(visit: Visit, browser: Browser, tmp_pa
             if name != "SVG":
                 expect(page.get_by_role("region", name="Output")).to_contain_text("onerror")
                 assert page.locator(OF_TEXT).count() == 0
-            page.wait_for_timeout(300)
+            would_have_run(page)
             assert page.evaluate("document.body?.getAttribute('x') ?? null") is None
             assert page.locator("img, image[href='x'], foreignObject, svg script").count() == 0
     assert dialogs == []
@@ -102,7 +103,7 @@ def test_markup_that_got_in_would_not_run(visits: Callable[..., Visit], app: App
           document.body.append(script);
         }"""
     )
-    visit.page.wait_for_timeout(500)
+    would_have_run(visit.page)
     assert visit.page.evaluate("document.body.getAttribute('x')") is None
     assert len(visit.errors) == 2
     assert all("Content Security Policy" in error for error in visit.errors)

@@ -44,7 +44,12 @@ def get(url: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("strips", "tls"), [(True, False), (False, False), (True, True)], ids=["strips", "keeps", "tls"]
+    ("strips", "tls"),
+    [
+        pytest.param(True, False, id="strips", marks=pytest.mark.nightly),  # as "tls", without it
+        pytest.param(False, False, id="keeps"),
+        pytest.param(True, True, id="tls"),
+    ],
 )
 def test_everything_works_below_a_path(
     strips: bool,

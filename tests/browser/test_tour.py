@@ -29,6 +29,7 @@ def test_it_never_starts_by_itself(visit: Visit) -> None:
     assert "#" not in visit.page.url
 
 
+@pytest.mark.journey
 def test_whoever_does_what_it_says_gets_every_tick(visits: Callable[..., Visit], app: App) -> None:
     visit = visits(app.url)
     visit.button("Tour").click()

@@ -45,7 +45,7 @@ def test_what_is_refused_is_a_sentence_at_the_field(visit: Visit) -> None:
     visit.more_sampling()
     visit.page.get_by_role("textbox", name="Seed").evaluate(TYPE, f'"{"9" * 5_000_000}"')
     visit.button("Generate").click()
-    expect(visit.note).to_have_text(re.compile("^What was sent has 5.0 MB; at most 0.65 MB can be"))
+    expect(visit.note).to_have_text(re.compile("^What was sent has 5.0 MB; at most 650 kB can be"))
     assert visit.written() == text
     assert visit.generate(new_tokens=5, seed=1) == text
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from tests.chromium import drawn
+
 from .comparing import Comparing
 from .visit import Visit
 
@@ -28,10 +30,11 @@ def fits(visit: Visit) -> None:
     expect(visit.page.locator("input[type=range]").locator("visible=true")).to_have_count(4)
     for width in (768, 960, 1024, 1360):
         visit.page.set_viewport_size({"width": width, "height": 900})
-        visit.page.wait_for_timeout(100)
+        drawn(visit.page)
         assert visit.page.evaluate(WRONG) == [], width
 
 
+@pytest.mark.journey
 def test_every_slider_has_room(visit: Visit) -> None:
     visit.more_sampling()
     fits(visit)

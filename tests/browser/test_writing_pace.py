@@ -8,6 +8,8 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
+from tests.chromium import drawn
+
 from .reference import text_of
 from .server import App
 from .visit import Visit
@@ -45,7 +47,10 @@ def test_a_slow_text_is_the_same_text(visit: Visit) -> None:
     assert visit.finished() == text_of(11, 5)
 
 
-def test_stop_ends_a_slow_text_between_two_tokens(visit: Visit) -> None:
+def test_stop_ends_a_slow_text_between_two_tokens(visits: Callable[..., Visit], app: App) -> None:
+    visit = visits(app.url)
+    visit.page.clock.install()
+    visit.open()
     pace(visit, "slow")
     visit.start(seed=1, new_tokens=100)
     visit.until("() => store.pacing && !store.running")
@@ -55,7 +60,8 @@ def test_stop_ends_a_slow_text_between_two_tokens(visit: Visit) -> None:
     expect(visit.button("Continue")).to_have_attribute("aria-disabled", "false")
     visit.until("() => !store.pacing && !store.running")
     tokens = visit.tokens()
-    visit.page.wait_for_timeout(1000)  # longer than between two tokens
+    visit.page.clock.fast_forward(10_000)  # much longer than between two tokens
+    drawn(visit.page)
     assert visit.tokens() == tokens
 
 

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 from gpt2.checkpoint import Source
 from gpt2.config import GPT2Config
 from tests.hub_standin import HubStandin, write_gpt2_folder
+from tests.small import until
 
 TINY = GPT2Config(
     vocab_size=300,
@@ -89,13 +89,13 @@ class Fetcher:
 
     def wait_for_bytes(self) -> None:
         """Until the first block of a large file is on the disk."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
+
+        def arrived() -> bool:
             with contextlib.suppress(FileNotFoundError):
-                if any(path.stat().st_size for path in self.partials()):
-                    return
-            time.sleep(0.02)
-        raise TimeoutError("nothing arrived in 60 s")
+                return any(path.stat().st_size for path in self.partials())
+            return False
+
+        assert until(arrived, 60), "nothing arrived in 60 s"
 
     def close(self) -> None:
         self.process.kill()

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from gpt2.checkpoint import Source, find_source, load_model, read_tokenizer
 from tests.checkpoint.conftest import TINY, Fetcher
 from tests.hub_standin import HubStandin, shard, write_gpt2_folder
+from tests.small import until
 from tests.tokenizer.test_files import byte_level, train
 
 NIGHTLY = pytest.mark.nightly  # the same fault at other places of a file or of a talk
@@ -231,10 +231,7 @@ def test_all_cancel(hub: HubStandin, fetcher: Fetcher, big: Source) -> None:
     hub.fail("slow", at=30_000_000)
     fetcher.start(big, quit_at=(1, 0))
     assert [reply["kind"] for reply in fetcher.replies()] == ["Cancelled"] * 2
-    end = time.monotonic() + 5
-    while fetcher.partials() and time.monotonic() < end:
-        time.sleep(0.05)  # the thread sees it at its next block
-    assert fetcher.partials() == []
+    assert until(lambda: not fetcher.partials())  # the thread sees it at its next block
     check_right(fetcher.fetch(big), big, fetcher)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config as TheirConfig
 from transformers import GPT2LMHeadModel
 
-from gpt2.checkpoint import CheckpointError, load_model, read_config, read_tokenizer
+from gpt2.checkpoint import CheckpointError, load_model, open_weights, read_config, read_tokenizer
 from gpt2.loading import load
 from gpt2.precision import PRECISIONS
 from gpt2.sampling import SamplingOptions
@@ -285,6 +286,23 @@ except CheckpointError as error:
     )
     assert found.returncode == 0, found.stderr
     assert found.stdout.startswith("told: model.safetensors")
+
+
+def test_a_file_written_over_while_it_is_read_is_told(tmp_path: Path) -> None:
+    """As training jobs do that keep the name: half of it would be of one model, half of another."""
+    make(tmp_path)
+    content = (tmp_path / WEIGHTS).read_bytes()
+    with (
+        pytest.raises(CheckpointError, match=f"^{WEIGHTS} was written over while it was read"),
+        open_weights(tmp_path) as weights,
+    ):
+        weights.state("wte.")
+        (tmp_path / WEIGHTS).write_bytes(content)  # of the same size
+        weights.state("h.")
+    with open_weights(tmp_path) as weights:  # a new file under the old name is none of its business
+        (tmp_path / "new").write_bytes(content[:-4])
+        os.replace(tmp_path / "new", tmp_path / WEIGHTS)
+        weights.state()
 
 
 @pytest.mark.parametrize("prefix", [False, True], ids=["", "a space before"])

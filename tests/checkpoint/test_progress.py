@@ -107,3 +107,21 @@ def test_hf_xet_makes_one_bar_and_counts_what_is_written() -> None:
             )
             reporter.update_progress(report)
             assert meter.read().done == written
+
+
+@pytest.mark.parametrize(
+    ("progress", "words"),
+    [
+        (Progress(0, 548_000_000, 0, None), "contacting Hugging Face"),
+        (
+            Progress(10**9, 2 * 10**9, 12.34e6, 81.0),
+            "1,000 of 2,000 MB, 12.3 MB/s, 81 s left",
+        ),
+        (Progress(1, 2, 1e6, 600.0), "0 of 0 MB, 1.0 MB/s, 10 min left"),
+        (Progress(0, 9, 0, None, 3), "contacting Hugging Face (attempt 3 of 5)"),
+        (Progress(0, 9, 0, None, 2, "The hub is busy."), "The hub is busy."),
+        (Progress(1, 2, 1e6, 600.0, 2), "0 of 0 MB, 1.0 MB/s, 10 min left (attempt 2 of 5)"),
+    ],
+)
+def test_a_download_is_said_in_megabytes_and_time_left(progress: Progress, words: str) -> None:
+    assert progress.words == words

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from gpt2 import load
 from gpt2.cli import main as command_line
-from gpt2.progress_bar import ProgressBar
 from gpt2.sampling import USUAL, SamplingOptions
 from gpt2.scoring import score
 from tests.hub_standin import HubStandin, write_gpt2_folder
 from tests.small import CONFIG
 
 PROMPT = "Once upon a time"
-ARGUMENTS = ["--size", "tiny", "--new-tokens", "60", "--temperature", "0.8", "--seed", "1"]
+ARGUMENTS = ["--size", "tiny", "--new-tokens", "400", "--temperature", "0.8", "--seed", "1"]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -36,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_generate_streams_the_engine_s_text() -> None:
-    expected = load("tiny").complete(PROMPT, SamplingOptions(0.8, top_p=USUAL.top_p, seed=1), 60)
+    expected = load("tiny").complete(PROMPT, SamplingOptions(0.8, top_p=USUAL.top_p, seed=1), 400)
     process = subprocess.Popen(
         [sys.executable, "-m", "gpt2", "generate", PROMPT, *ARGUMENTS],
         stdout=subprocess.PIPE,
@@ -106,31 +107,29 @@ def test_a_prompt_that_is_too_long_is_not_repeated(monkeypatch, capsys) -> None:
     "arguments", [[], ["write"], ["generate"], ["download"], ["generate", "x", "--seed", "one"]]
 )
 def test_a_call_that_is_none_shows_how_to_call(monkeypatch, capsys, arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        run(monkeypatch, *arguments)
-    assert end.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: python -m gpt2")
+    assert run(monkeypatch, *arguments) == 2
+    usage, error = capsys.readouterr().err.splitlines()
+    assert usage.startswith("Usage: python -m gpt2")
+    assert error.startswith("error: ")
 
 
 def test_control_c_ends_quietly(monkeypatch, capsys) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "load", interrupted)
+    monkeypatch.setattr("gpt2.cli.generate.load", interrupted)
     assert run(monkeypatch, "generate", PROMPT) == 130
     assert capsys.readouterr() == ("", "\n")
 
 
 def test_help_gives_ranges_units_and_defaults(monkeypatch, capsys) -> None:
     for command in (["generate"], ["download"], []):
-        with pytest.raises(SystemExit) as end:
-            run(monkeypatch, *command, "--help")
-        assert end.value.code == 0
+        assert run(monkeypatch, *command, "--help") == 0
     text = " ".join(capsys.readouterr().out.split())
     parts = (
-        f"0 (always the likeliest) to 2 (default: {USUAL.temperature})",
-        f"1, which keeps all (default: {USUAL.top_p})",
-        "at most (default: 120)",
+        f"0 (always the likeliest) to 2 [default: {USUAL.temperature}]",
+        f"1, which keeps all [default: {USUAL.top_p}]",
+        "at most [default: 120]",
         "0 keeps all",
         "the same seed, the same text",
         "tiny, mini, distil, small",
@@ -139,6 +138,67 @@ def test_help_gives_ranges_units_and_defaults(monkeypatch, capsys) -> None:
     )
     for part in parts:
         assert part in text
+
+
+def test_every_parameter_of_every_command_says_what_it_is() -> None:
+    group = get_command(command_line.app)
+    commands = group.commands
+    assert set(commands) >= {"generate", "compare", "download", "publish", "heads", "lens", "bench"}
+    silent = [
+        (name, each.name) for name, command in commands.items() for each in command.params
+        if not each.help
+    ]  # fmt: skip
+    assert silent == []
+    assert [name for name, command in commands.items() if not command.help] == []
+
+
+def test_a_reader_in_a_narrow_terminal_without_colour_or_unicode_gets_help() -> None:
+    """As in a plain one: no line longer than it, nothing that it cannot show."""
+    for variables, wide in (({"COLUMNS": "40", "NO_COLOR": "1"}, 40), ({}, 80)):
+        shown = on_a_terminal("generate", "--help", PYTHONIOENCODING="ascii", **variables)
+        plain = re.sub(r"\x1b\[[\d;]*m", "", shown)
+        assert max(map(len, plain.splitlines())) <= wide
+        assert "--temperature" in shown
+        assert "keeps all" in " ".join(plain.replace("|", " ").split())
+        assert shown.isascii() and "\\u" not in shown
+        if "NO_COLOR" in variables:
+            assert not re.search(r"\x1b\[[\d;]*3\d", shown), "a colour"
+    assert "╭" in on_a_terminal("--help", PYTHONIOENCODING="utf-8")
+
+
+def on_a_terminal(*arguments: str, **variables: str) -> str:
+    """What `python -m gpt2` writes to a terminal of 80 columns."""
+    ours, its = pty.openpty()
+    known = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "gpt2", *arguments],
+        stdout=its, stderr=its, stdin=its, env={**known, "TERM": "xterm", **variables},
+    ) as process:  # fmt: skip
+        os.close(its)
+        pieces = []
+        try:
+            while piece := os.read(ours, 10_000):
+                pieces.append(piece)
+        except OSError:  # how Linux says that the other end is closed
+            pass
+        os.close(ours)
+    assert process.returncode == 0
+    return b"".join(pieces).decode().replace("\r\n", "\n")
+
+
+def test_help_does_not_wait_for_pytorch() -> None:
+    code = (
+        "import sys; from gpt2.cli.main import main; sys.argv = ['gpt2', 'lens', '--help'];"
+        "main(); sys.exit(any(name in sys.modules for name in ('torch', 'numba', 'gradio')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_prompt_may_begin_with_a_dash(monkeypatch, capsys, folder: Path) -> None:
+    arguments = ["--size", str(folder), "--new-tokens", "1"]
+    assert run(monkeypatch, "generate", "- one, two", *arguments) == 0
+    assert capsys.readouterr().out.startswith("- one, two")
 
 
 def test_download_prints_the_folder_of_a_built_in_size(monkeypatch, capsys) -> None:
@@ -166,34 +226,6 @@ def test_download_fetches_into_the_cache(folder: Path, tmp_path: Path) -> None:
     assert "MB" in done.stderr
     assert (gone.returncode, gone.stdout) == (2, "")
     assert gone.stderr.splitlines()[-1].startswith("error: The hub shows no repository")
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_bar_rewrites_its_line_on_a_terminal() -> None:
-    terminal = Terminal()
-    bar = ProgressBar(terminal)
-    for tenths in range(11):
-        bar.show(tenths / 10, f"{tenths} MB")
-    bar.close()
-    lines = terminal.getvalue().split("\r\033[K")
-    assert len(lines) == 12
-    assert lines[6] == "█" * 15 + "░" * 15 + " 5 MB"
-    assert lines[-1] == "█" * 30 + " 10 MB\n"
-
-
-def test_a_bar_in_a_file_says_every_tenth_once() -> None:
-    file = io.StringIO()
-    bar = ProgressBar(file)
-    for percent in range(101):
-        bar.show(percent / 100, "words")
-    bar.close()
-    lines = file.getvalue().splitlines()
-    assert len(lines) == 11
-    assert (lines[0], lines[-1]) == ("   0%  words", " 100%  words")
 
 
 def test_compare_writes_each_text_and_a_table(monkeypatch, capsys, folder: Path) -> None:
@@ -297,14 +329,3 @@ def test_a_corpus_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: no train_level1.txt or train_level1.txt.gz in ")
     assert done.stderr.count("\n") == 1
-
-
-def test_a_bar_uses_what_the_terminal_can_show() -> None:
-    class Old(io.TextIOWrapper):
-        def isatty(self) -> bool:
-            return True
-
-    written = io.BytesIO()
-    terminal = Old(written, encoding="cp1252", write_through=True)
-    ProgressBar(terminal).show(0.5, "half")
-    assert written.getvalue() == b"\r\033[K" + b"#" * 15 + b"." * 15 + b" half"

@@ -25,7 +25,9 @@ def trace() -> Trace:
     weights = weights_digest(source.folder)
     made = Stretch(len(ids), WARM, 12)
     shape = engine.config.num_blocks, engine.config.num_heads
-    return Trace("tiny", weights, engine.precision, *shape, len(ids), (), (made,), ids_after)
+    return Trace(
+        "tiny", weights, engine.precision, *shape, len(ids), (), "zero", (made,), ids_after
+    )
 
 
 def told(

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,39 @@ def test_code_is_made_once_and_read_afterwards(made: list[tuple[str, ...]]) -> N
     for _ in range(3):
         assert compiler._loaded(LOOPS, host()).get_function_address("product_1")
     assert made == [LOOPS]
+
+
+@own
+def test_who_comes_while_it_is_made_waits_for_it(tmp_path: Path) -> None:
+    """Two processes that start together, as test workers and servers do: one compiles."""
+    code = f"""
+import sys
+from gpt2.cpu import compiler
+make = compiler._make
+def slowly(what, target):
+    print("makes", flush=True)
+    sys.stdin.readline()
+    return make(what, target)
+compiler._make = slowly
+print("begins", flush=True)
+compiler._loaded({LOOPS!r}, compiler.host())
+print("has it", flush=True)
+"""
+    begin = partial(
+        subprocess.Popen,
+        [sys.executable, "-c", code],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with begin() as first:
+        assert first.stdout and first.stdout.readline() == "begins\n"
+        assert first.stdout.readline() == "makes\n"
+        with begin() as other:
+            assert other.stdout and other.stdout.readline() == "begins\n"
+            said, _ = first.communicate("go on\n", timeout=250)
+            assert said == "has it\n"
+            said, _ = other.communicate("go on\n", timeout=250)
+            assert said == "has it\n"
 
 
 @own

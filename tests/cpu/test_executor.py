@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -218,7 +217,7 @@ def test_thousands_of_passes_with_late_threads(threads: int) -> None:
         random = np.random.default_rng(threading.get_ident() % 2**32)
         while not over.is_set():
             sum(range(int(random.integers(10, 5_000))))
-            time.sleep(float(random.random()) * 1e-4)
+            over.wait(float(random.random()) * 1e-4)
 
     others = [threading.Thread(target=disturb) for _ in range(3)]
     for other in others:

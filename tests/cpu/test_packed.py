@@ -8,16 +8,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 
-from gpt2.checkpoint import save_model
+from gpt2.checkpoint import CheckpointError, save_model
 from gpt2.cpu import PRECISIONS, packed
 from gpt2.cpu.formats import FORMATS
 from gpt2.cpu.packed import Packed, in_memory, open_packed, pack_matrix, source_digest
@@ -58,7 +59,7 @@ def test_it_holds_what_packing_in_memory_gives(tmp_path: Path, precision: str) -
     written = file_of(folder, precision).stat()
     again = open_packed(folder, precision)
     assert same(first, again) and file_of(folder, precision).stat() == written
-    assert again.blocks.base is not None and not again.blocks.flags.writeable  # mapped, not read
+    assert not again.blocks.flags.writeable
     with safe_open(file_of(folder, precision), framework="np") as file:
         assert {"embedding", "positions", "vectors", "blocks.head"} <= set(file.keys())
 
@@ -93,6 +94,125 @@ def test_another_shape_of_the_same_weights_is_noticed(tmp_path: Path) -> None:
     assert open_packed(folder, "int8").config == replace(config, dropout_rate=0.1)
 
 
+CUT = """
+import subprocess, sys, threading
+from pathlib import Path
+from gpt2.cpu import packed
+folder, when, how, lease = Path(sys.argv[1]), *sys.argv[2:]
+if lease == "read":
+    packed.mapped = lambda file: None
+opened = packed.open_packed(folder, "int8")
+everything = (opened.blocks, opened.vectors, opened.embedding, opened.positions)
+def sums():
+    return [array.astype("f8").sum() for array in everything]
+before = sums() if when == "in use" else None
+over, wrong = threading.Event(), []
+def use():
+    while not over.is_set():
+        if sums() != before:
+            wrong.append(1)
+reader = threading.Thread(target=use)
+if before:
+    reader.start()
+content = "bytes(10**6)" if how == "rewritten" else "b''"
+other = f"import sys; f = open(sys.argv[1], 'r+b'); f.truncate(0); f.write({content})"
+file = folder / "model.int8.packed.safetensors"
+subprocess.run([sys.executable, "-c", other, str(file)], check=True, timeout=60)
+assert file.stat().st_size == (10**6 if how == "rewritten" else 0)
+over.set()
+after = sums()
+assert all(after) and before in (None, after) and not wrong
+"""
+
+
+@pytest.mark.parametrize("lease", ["mapped", "read"])
+@pytest.mark.parametrize("how", ["cut", "rewritten"])
+@pytest.mark.parametrize("when", ["in use", "untouched"])
+def test_a_file_that_is_cut_short_ends_nothing(
+    tmp_path: Path, when: str, how: str, lease: str
+) -> None:
+    """By itself a mapped one ends the process with SIGBUS, and everybody's texts with it."""
+    folder = checkpoint(tmp_path / "model", readable(USUAL))
+    command = [sys.executable, "-c", CUT, str(folder), when, how, lease]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_file_that_is_cut_short_while_it_is_read_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint(tmp_path / "model", readable(USUAL))
+    first = open_packed(folder, "int8")
+    read = os.preadv
+    monkeypatch.setattr(packed, "mapped", lambda file: None)
+    cut: list[int] = []
+
+    def preadv(handle: int, *rest: Any) -> int:
+        if not cut:
+            cut.append(handle)
+            os.truncate(file_of(folder, "int8"), 100_000)
+        return read(handle, *rest)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    assert same(open_packed(folder, "int8"), first)
+    assert cut
+
+
+def test_a_file_that_is_written_over_while_it_is_read_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint(tmp_path / "model", readable(USUAL))
+    first = open_packed(folder, "int8")
+    read = os.preadv
+    monkeypatch.setattr(packed, "mapped", lambda file: None)
+    written: list[int] = []
+
+    def preadv(handle: int, *rest: Any) -> int:
+        count = read(handle, *rest)
+        if not written:
+            written.append(handle)
+            with file_of(folder, "int8").open("r+b") as other:
+                other.seek(-1000, os.SEEK_END)
+                other.write(bytes(1000))
+        return count
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    assert same(open_packed(folder, "int8"), first)
+    assert written
+
+
+def test_weights_that_are_written_anew_while_they_are_packed_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the new ones would be kept under the digest of the old."""
+    folder = checkpoint(tmp_path / "model", readable(ODD))
+    old = (folder / "model.safetensors").read_bytes()
+    other = checkpoint(tmp_path / "other", GPT2Model.from_config(ODD)) / "model.safetensors"
+    digest = packed.source_digest
+
+    def late(files: Sequence[Path]) -> str:
+        found = digest(files)
+        os.replace(other, files[0])
+        return found
+
+    monkeypatch.setattr(packed, "source_digest", late)
+    with pytest.raises(CheckpointError, match="written anew while they were read"):
+        open_packed(folder, "int8")
+    monkeypatch.undo()
+    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
+    (folder / "model.safetensors").write_bytes(old)
+    assert same(open_packed(folder, "int8"), in_memory(ODD, "int8", state_of(readable(ODD))))
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path, own_cache: Path) -> None:
+    folder = checkpoint(tmp_path / "model", readable(ODD))
+    open_packed(folder, "int8")
+    left = folder / f".{file_of(folder, 'int8').name}-12345678"
+    left.write_bytes(b"half")
+    open_packed(folder, "int8")
+    assert not left.exists()
+
+
 def changed(content: bytes, name: str, at: int, value: int) -> bytes:
     """The file with another number in one of its tables, which compiled code would follow."""
     size = int.from_bytes(content[:8], "little")
@@ -119,7 +239,6 @@ def test_a_damaged_file_is_made_again(tmp_path: Path, damage: str) -> None:
         "group count": changed(content, "matrices", 1, 2**40),
         "offset": changed(content, "offsets", 0, 2**40),
     }[damage]
-    path.unlink()  # the first one is mapped
     path.write_bytes(damaged)
     again = open_packed(folder, "int8")
     assert all(np.array_equal(again.matrix(n), matrix) for n, matrix in enumerate(expected))

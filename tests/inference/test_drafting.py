@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from gpt2 import Engine, GPT2Config, GPT2Model, SamplingOptions, load
 from gpt2.inference import draft_length as pace
 from gpt2.inference.executor import Floats, Ints, Pass, Watch
 from gpt2.inference.scheduler import Scheduler
+from gpt2.inference.slots import Closed
 from gpt2.inference.steps import Request, Step, StepSource
 from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.sampling import GREEDY, filtered, softmax
@@ -247,6 +249,47 @@ def test_a_draft_that_fails_is_given_up_and_the_text_goes_on(
     assert text == tokens(generate(SOURCE, SHORT, 40, WARM))
     assert "a draft failed" in caplog.text
     assert broken.slots.take() == 0  # its slot is free again
+
+
+def test_a_draft_is_closed_after_its_pass_and_asked_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A compiled pass follows addresses: memory that is given back under it ends the process."""
+    draft = scheduled(nudged(0.02))
+    executor = draft.slots.executor
+    run, close = executor.run, executor.close
+    inside, go_on = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def slow(*arguments: object) -> Pass:
+        seen.append("in")
+        inside.set()
+        go_on.wait(10)
+        passed = run(*arguments)  # type: ignore[arg-type]  # passed on as they came
+        seen.append("out")
+        return passed
+
+    def closed() -> None:
+        seen.append("closed")
+        close()
+
+    monkeypatch.setattr(executor, "run", slow)
+    monkeypatch.setattr(executor, "close", closed)
+
+    def drop() -> None:
+        assert inside.wait(10)
+        closing = threading.Thread(target=draft.close)
+        closing.start()
+        closing.join(0.2)  # as long as the pass goes on, so does this
+        go_on.set()
+        closing.join(10)
+
+    text, _ = together(lambda: tokens(generate(SOURCE, SHORT, 40, WARM, draft=draft)), drop)
+    assert text == tokens(generate(SOURCE, SHORT, 40, WARM))
+    assert seen.index("closed") == len(seen) - 1
+    assert seen[-2] == "out"
+    with pytest.raises(Closed):
+        draft.slots.run(*(np.zeros(1, np.int64) for _ in range(4)))
 
 
 def test_an_engine_drafts_with_another() -> None:

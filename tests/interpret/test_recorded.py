@@ -121,7 +121,14 @@ def test_later_heads_make_up_for_one_that_is_off() -> None:
     off = {head: small().readout.value_biases[head]}
     after = [
         attribution(
-            small().source, small().readout, ids, -1, right, wrong, Changes(off, len(ids) - 1)
+            small().source,
+            small().readout,
+            ids,
+            -1,
+            right,
+            wrong,
+            Changes(off, len(ids) - 1),
+            lambda: False,
         )
         for ids, right, wrong in prompts()
     ]

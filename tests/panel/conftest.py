@@ -102,6 +102,26 @@ window.ready = true;
 </script></body></html>"""
 
 
+# `restless()` says whether anything is still to happen by itself; with `hurry` it happens at once.
+TIMERS = """(() => {
+  const { setTimeout: begin, clearTimeout: end } = window;
+  const waiting = new Set();
+  window.restless = () => waiting.size > 0;
+  window.setTimeout = (work, wait, ...more) => {
+    const timer = begin(() => {
+      waiting.delete(timer);
+      work(...more);
+    }, window.hurry ? 0 : wait);
+    waiting.add(timer);
+    return timer;
+  };
+  window.clearTimeout = (timer) => {
+    waiting.delete(timer);
+    end(timer);
+  };
+})()"""
+
+
 class PanelFiles(http.server.SimpleHTTPRequestHandler):
     def guess_type(self, path: str) -> str:
         return "text/javascript" if path.endswith(".js") else super().guess_type(path)
@@ -143,6 +163,7 @@ def panel_url() -> Iterator[str]:
 def tab(browser: Browser) -> Iterator[Page]:
     """One for all tests: a page opens there in a quarter of the time."""
     context = browser.new_context()
+    context.add_init_script(TIMERS)
     yield context.new_page()
     context.close()
 

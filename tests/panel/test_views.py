@@ -8,6 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from tests.chromium import drawn
+
 from .modules import PANEL
 from .samples import attention, output, words
 from .test_runs import send, settled
@@ -347,10 +349,10 @@ def test_the_map_is_drawn_in_both_themes(panel: Page) -> None:
       const canvas = document.querySelector('[data-part=map]');
       return [...canvas.getContext('2d').getImageData(88, 88, 1, 1).data];
     }"""
-    panel.wait_for_timeout(100)
+    drawn(panel)
     assert panel.evaluate(corner) == [0x09, 0x2C, 0x58, 255]
     panel.evaluate("document.body.classList.add('dark')")
-    panel.wait_for_timeout(100)
+    drawn(panel)
     assert panel.evaluate(corner) == [0xFA, 0xE0, 0x82, 255]
 
 
@@ -364,7 +366,7 @@ def test_a_colour_scale_recolours_the_map(panel: Page, scale: str, place: float)
         "async (place) => (await import('/color.js')).rampColors('light')[Math.round(255 * place)]",
         place,
     )
-    panel.wait_for_timeout(100)
+    drawn(panel)
     cell = panel.evaluate(
         """async () => {
           const { planOf, spanOf, xOf, yOf } = await import("/geometry.js");
@@ -399,7 +401,7 @@ def test_axe_finds_nothing(panel: Page, width: int, dark: bool) -> None:
         panel.evaluate("document.body.classList.add('dark')")
     show(panel)
     panel.evaluate("runs.select({query: 8, key: 7})")
-    panel.wait_for_timeout(300)
+    drawn(panel)
     found = Axe().run(panel).response["violations"]
     assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found] == []
     assert panel.evaluate("document.documentElement.scrollWidth") <= width
@@ -427,7 +429,7 @@ def test_full_screen_cuts_nothing_off(panel: Page, mode: str) -> None:
 def test_a_marked_number_covers_those_it_touches_whole(panel: Page) -> None:
     show(panel, 130)
     panel.evaluate("runs.select({ query: 40, key: 11 })")
-    panel.wait_for_timeout(100)
+    drawn(panel)
     covered = panel.evaluate(
         """async () => {
           const { planOf, xOf } = await import("/geometry.js");

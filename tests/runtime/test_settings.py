@@ -32,7 +32,7 @@ CASES: dict[str, tuple[dict[str, object], list[str]]] = {
     "GPT2_PRECISION": ({"int8": "int8", " auto ": "auto"}, ["INT8", "float64"]),
     "GPT2_DEVICE": ({"cuda": "cuda"}, ["gpu", "cuda:0"]),
     "GPT2_CPU_FEATURES": ({"portable": "portable"}, ["avx2"]),
-    "XDG_CACHE_HOME": ({"/x": "/x"}, []),
+    "XDG_CACHE_HOME": ({"/x": "/x", "x": "", "./x": "", "~/x": ""}, []),
     "GPT2_THREADS": ({"1": 1, "1024": 1024}, ["0", "-1", "1.5", "1025", "9" * 5000, "²", "٣"]),
     "OMP_NUM_THREADS": ({"4,2": 4, "8": 8}, ["all", "0", "100000", "4,", "4,x"]),
     "CPU_CORES": ({"2": 2}, ["many"]),
@@ -56,6 +56,10 @@ CASES: dict[str, tuple[dict[str, object], list[str]]] = {
     "FORWARDED_ALLOW_IPS": (
         {"*": "*", "10.0.0.0/8, ::1": "10.0.0.0/8, ::1"},
         ["proxy", "10.0.0.1/8", "1.2.3"],
+    ),
+    "HF_HOME": (
+        {"/x/none": "/x/none", "x": os.path.abspath("x"), "~": os.path.expanduser("~")},
+        ["/dev/null", __file__],
     ),
     "HF_ENDPOINT": (
         {"http://127.0.0.1:80": "http://127.0.0.1:80"},
@@ -164,6 +168,18 @@ def test_the_own_address_goes_round_proxies_and_httpx_can_read_what_is_left(
         for own in ("localhost:7860", "127.0.0.1:7860", "[::1]:7860", "page.example"):
             assert client._transport_for_url(httpx.URL(f"http://{own}/")) is client._transport
     assert (proxied is client._transport) == (listed == "*")
+
+
+def test_the_libraries_see_only_places_that_stay_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative cache would be another one in every folder the program is started from."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    monkeypatch.setenv("HF_HOME", "~/hub")
+    settings.prepare(page=False)
+    assert "XDG_CACHE_HOME" not in os.environ
+    assert os.environ["HF_HOME"] == os.path.expanduser("~/hub")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    settings.prepare(page=False)
+    assert os.environ["XDG_CACHE_HOME"] == "/caches"
 
 
 def test_what_is_empty_is_not_there_for_the_libraries_either(

@@ -99,7 +99,7 @@ def test_too_little_address_space_is_said_before_a_library_aborts(command: str) 
     code, said = shell(f"ulimit -v 700000; {command}")
     assert code == 2
     assert said == (
-        "error: `ulimit -v` allows 0.7 GB of address space; at least 1.2 GB are needed, and the "
+        "error: `ulimit -v` allows 717 MB of address space; at least 1.2 GB are needed, and the "
         "weights come on top.\n"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 from collections.abc import Callable, Generator
 from typing import Any
@@ -138,6 +139,17 @@ def test_a_far_draft_is_found_by_its_name() -> None:
 def test_what_cannot_fit_is_refused_here() -> None:
     with pytest.raises(ValueError, match="more than the 320"):
         source_of(dying_after()).steps(Request(IDS, 320))
+
+
+def test_whatever_is_asked_arrives() -> None:
+    """A field that is new in `Request` travels by itself."""
+    given = {
+        field.name: object() for field in dataclasses.fields(Request)
+        if field.name not in ("watched", "draft", "paced")
+    }  # fmt: skip
+    there = FarRequest(Request(**given), (1, 3), "draft").near(near)
+    assert {name: getattr(there, name) for name in given} == given
+    assert (tuple(there.watched()), there.draft) == ((1, 3), ENGINE.source)
 
 
 @pytest.mark.parametrize("stops", [lambda seen: seen == 3])

@@ -23,7 +23,7 @@ def replica() -> Replica:
 
 
 def asked(layers: tuple[int, ...] = (), draft: str | None = None) -> FarRequest:
-    return FarRequest(IDS, 30, WARM, layers, draft, None, False, {}, {})
+    return FarRequest(Request(IDS, 30, WARM), layers, draft)
 
 
 def written(replica: Replica, request: FarRequest) -> list[Step]:

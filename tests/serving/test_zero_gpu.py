@@ -12,6 +12,7 @@ import pytest
 
 from gpt2 import Engine, SamplingOptions, load
 from gpt2.config import SIZES
+from gpt2.inference.steps import Request
 from gpt2.serving import zero_gpu
 from gpt2.serving.remote import FarRequest
 from gpt2.serving.zero_gpu import NoGpu, lent_engine
@@ -50,7 +51,7 @@ def test_a_lent_gpu_writes_what_this_process_would(engine: Engine, spaces: Any) 
 
 def asked(name: str, prompt: int = 32, new_tokens: int = 120, draft: str | None = None) -> int:
     options = SamplingOptions()
-    request = FarRequest([1] * prompt, new_tokens, options, (), draft, None, False, {}, {})
+    request = FarRequest(Request([1] * prompt, new_tokens, options), (), draft)
     return zero_gpu.seconds(name, request)
 
 

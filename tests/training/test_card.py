@@ -43,8 +43,8 @@ def test_excerpts_are_pieces_of_the_text_and_as_long_as_samples(engine: Engine) 
 def test_the_table_counts_every_kind_of_text() -> None:
     texts = {"model": [[5] * 20, list(range(20))], "held-out text": [list(range(9))]}
     rows = behaviour(texts).splitlines()
-    assert rows[2] == f"| model | 2 | {(16 / 17) / 2:.2%} | {(1 + 1 / 19) / 2:.3f} | 1 |"
-    assert rows[3] == "| held-out text | 1 | 0.00% | 1.000 | 0 |"
+    assert rows[2] == f"| model | 2 | {100 * (16 / 17) / 2:.2f} % | {(1 + 1 / 19) / 2:.3f} | 1 |"
+    assert rows[3] == "| held-out text | 1 | 0.00 % | 1.000 | 0 |"
 
 
 def test_every_head_is_listed_with_its_probe_s_scores(engine: Engine) -> None:

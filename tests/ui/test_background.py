@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -81,15 +80,17 @@ def test_the_work_runs_in_one_thread_that_is_not_the_reader_s() -> None:
 
 
 def test_a_reader_that_leaves_early_does_not_hang() -> None:
-    ended = threading.Event()
+    left, ended = threading.Event(), threading.Event()
 
     def work(emit) -> None:
-        for number in range(50):
+        emit(0)
+        assert left.wait(10)
+        for number in range(1, 50):
             emit(number)
-            time.sleep(0.001)
         ended.set()
 
     batches = Background(work, patience=5).start().batches()
     next(batches)
     batches.close()
+    left.set()
     assert ended.wait(10)

@@ -119,7 +119,7 @@ def test_half_an_emoji_never_comes_further(echoing: TestClient) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "sentence"),
     [
-        (b'"' + MOST_BYTES * b"x" + b'"', 413, "What was sent has 0.7 MB; at most 0.65 MB can be"),
+        (b'"' + MOST_BYTES * b"x" + b'"', 413, "What was sent has 650 kB; at most 650 kB can be"),
         (b"{", 400, "no JSON that can be read"),
         (b"[" * 100_000, 400, "no JSON that can be read"),
         (b'{"session_hash": "' + 65 * b"x" + b'"}', 400, "A session hash has 1 to 64"),
@@ -155,7 +155,7 @@ async def begin(guarded: Guard, address: str, statuses: list[tuple[str, int]], s
 
     async def receive() -> Message:
         if not sent:
-            await asyncio.sleep(60)
+            await asyncio.Future()
         return sent.pop()
 
     async def send(message: Message) -> None:
@@ -208,15 +208,20 @@ def test_one_address_does_not_hold_every_connection_with_streams(
 
     async def crowd() -> None:
         readers = Readers()
+        goes_on = asyncio.Event()
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             assert "abc" in readers
-            await asyncio.sleep(0.1)
+            await goes_on.wait()
             await PlainTextResponse("alive")(scope, receive, send)
 
         guarded = Guard(app, readers)
         addresses = ["9.9.9.9"] * 10 + ["8.8.8.8"]
-        await asyncio.gather(*(open_stream(guarded, address) for address in addresses))
+        tasks = [asyncio.create_task(open_stream(guarded, address)) for address in addresses]
+        while len(statuses) < 7:
+            await asyncio.sleep(0)
+        goes_on.set()
+        await asyncio.gather(*tasks)
         assert "abc" not in readers
 
     run_async(crowd())
@@ -238,7 +243,7 @@ def test_a_page_is_not_made_for_who_has_left() -> None:
 
         async def receive() -> Message:
             if not messages:
-                await asyncio.sleep(60)
+                await asyncio.Future()
             return messages.pop(0)
 
         async def send(_: Message) -> None:
@@ -263,12 +268,12 @@ def test_who_takes_nothing_keeps_no_other_from_his_page() -> None:
 
         async def receive() -> Message:
             if not messages:
-                await asyncio.sleep(60)
+                await asyncio.Future()
             return messages.pop()
 
         async def send(_: Message) -> None:
             if who == "slow":
-                await asyncio.sleep(60)
+                await asyncio.Future()
             served.append(who)
 
         await guarded({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -34,7 +33,7 @@ from gpt2.ui.run_log import RunLog
 from gpt2.ui.runner import SORRY, Runner
 from gpt2.ui.wire import Frame, Kind, frames_in, pack_rows, tokens_in
 from tests.examples import examples
-from tests.small import CONFIG, small_engine, until
+from tests.small import CONFIG, slowly, small_engine, until
 
 ENGINE = small_engine()
 HEADS, LAYERS = CONFIG.num_heads, CONFIG.num_blocks
@@ -143,15 +142,16 @@ def test_who_has_everything_gets_nothing(client: httpx.Client) -> None:
     assert [frame.kind for frame in frames] == [Kind.SHAPE, Kind.STATUS, Kind.END]
 
 
-def slowly(new_tokens: int, seconds: float = 0.003) -> RunLog:
+def growing(new_tokens: int, seconds: float = 0.003) -> RunLog:
     """A log that somebody writes from now on."""
+    hold_up = slowly(seconds)
     log = absent("tiny", ENGINE.encode("The fox"), 0)
     writer = object()
     ids = log.begin(writer, GREEDY, new_tokens)
 
     def write() -> None:
         for event in ENGINE.stream(ids, GREEDY, new_tokens, attention=log.wanted):
-            time.sleep(seconds)
+            hold_up(0)
             log.put(writer, event)
 
     threading.Thread(target=write, daemon=True).start()
@@ -159,7 +159,7 @@ def slowly(new_tokens: int, seconds: float = 0.003) -> RunLog:
 
 
 def test_held_open_it_brings_what_is_written_and_ends_with_it(client: httpx.Client) -> None:
-    log = slowly(60)
+    log = growing(60)
     pieces: list[bytes] = []
     query = {"view": "head.0.1", "heads": "0", "hold": "1"}
     with client.stream("GET", f"/runs/{log.id}", params=query) as answer:
@@ -175,7 +175,7 @@ def test_held_open_it_brings_what_is_written_and_ends_with_it(client: httpx.Clie
 
 
 def test_asked_again_it_is_the_same_as_held_open(client: httpx.Client) -> None:
-    log, frames = slowly(40), list[Frame]()
+    log, frames = growing(40), list[Frame]()
     while True:
         ids, rows = len(ids_in(frames)), sum(f.count for f in of_kind(frames, Kind.ROWS))
         frames += read(client, log, **{"from": ids}, view="head.1.0", rows=rows)
@@ -186,7 +186,7 @@ def test_asked_again_it_is_the_same_as_held_open(client: httpx.Client) -> None:
 
 
 def test_many_read_one_text_while_it_is_written(url: str) -> None:
-    log = slowly(60)
+    log = growing(60)
 
     def whole(number: int) -> tuple[list[int], bytes]:
         with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
@@ -203,7 +203,7 @@ def test_many_read_one_text_while_it_is_written(url: str) -> None:
 
 
 def test_a_reader_who_takes_nothing_holds_up_nobody_and_misses_nothing(url: str) -> None:
-    log = slowly(280, 0.001)
+    log = growing(280, 0.001)
     host, port = url.removeprefix("http://").split(":")
     with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -234,7 +234,7 @@ def unchunked(body: bytes) -> bytes:
 
 
 def test_a_reader_who_leaves_is_no_longer_counted(client: httpx.Client) -> None:
-    log = slowly(200, 0.005)
+    log = growing(200, 0.005)
     with client.stream("GET", f"/runs/{log.id}", params={"view": "head.0.0", "hold": "1"}) as held:
         next(held.iter_raw())
         assert log._readers == 1
@@ -253,7 +253,7 @@ def test_silence_is_a_sign_of_life(client: httpx.Client, monkeypatch: pytest.Mon
 
 
 def test_several_texts_come_in_one_answer(client: httpx.Client) -> None:
-    one, other = slowly(20), slowly(30)
+    one, other = growing(20), growing(30)
     query = {
         "ids": f"{one.id},{other.id},{'0' * 32}",
         "from": "0,1,0",

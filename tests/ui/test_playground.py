@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from itertools import islice, pairwise
 
@@ -19,7 +18,7 @@ from gpt2.ui.capture import Capture
 from gpt2.ui.playground import Playground, Visitor
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import SORRY, Runner
-from tests.small import CONFIG, Passes, saying, small_engine, until
+from tests.small import CONFIG, Passes, at_rest, saying, slowly, small_engine, until
 
 from .writing import ended, outputs, until_writing
 
@@ -38,7 +37,7 @@ def wish(new_tokens: int = 12, prompt: str = PROMPT, size: str = "tiny", seed: i
 
 def slow_engine(seconds: float = 0.01) -> tuple[Engine, Passes]:
     engine = small_engine()
-    return engine, Passes(engine, lambda number: time.sleep(seconds))
+    return engine, Passes(engine, slowly(seconds))
 
 
 def test_a_run_from_the_prompt_to_its_last_token() -> None:
@@ -96,15 +95,13 @@ def test_a_text_that_nobody_reads_ends_by_itself(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_new_text_ends_the_one_before() -> None:
-    engine, passes = slow_engine()
+    engine, _ = slow_engine()
     visitor, playground = Visitor(), playground_of(engine)
     old = until_writing(playground.generate(wish(200), visitor), playground)
     list(playground.generate(wish(3, "Once"), visitor))
     assert ended(visitor.log) is not old
     assert ended(old).state == "stopped"
-    count = passes.count
-    time.sleep(0.1)
-    assert passes.count == count
+    assert until(lambda: at_rest(engine))
 
 
 def test_who_waits_is_told_how_many_are_ahead() -> None:
@@ -459,3 +456,18 @@ def test_a_page_that_is_closed_ends_its_text_and_gives_up_what_waits(
     assert passes.count < 200
     visitor.leave()
     assert visitor.stop.is_set()
+
+
+def test_a_text_is_rewritten_with_the_mean_of_its_heads_over_the_prompt() -> None:
+    engine = small_engine()
+    visitor, playground = Visitor(), playground_of(engine)
+    list(playground.generate(wish(12), visitor))
+    original = ended(visitor.log)
+    off, prompt = ((0, 1), (1, 2)), original.ids[: original.prompt]
+    rewritten = playground.rewrite(visitor, original, original.prompt, None, off, "", "mean")
+    said = outputs(playground, rewritten)[-1]
+    made = ended(visitor.log)
+    means = engine.head_means(prompt, off)
+    assert made.ids == prompt + engine.generate_ids(prompt, 12, WARM, off=means)
+    assert made.ids != prompt + engine.generate_ids(prompt, 12, WARM, off=off)
+    assert (said["off"], said["instead"]) == ([[0, 1], [1, 2]], "mean")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpt2.checkpoint import cached_folder, weights_size
+from gpt2.precision import described
 from gpt2.ui.compare.wish import run_bytes
 from gpt2.ui.requests import Request
 from gpt2.ui.sizes import config_of, precision_of, source_of, weights_bytes
@@ -26,7 +27,7 @@ def facts_of(request: Request) -> dict[str, Any]:
         "width": config.embedding_dimension,
         "file": file_bytes(request.size),
         "memory": weights_bytes(request.size) + run_bytes(request),
-        "precision": precision_of(request.size),
+        "precision": described(precision_of(request.size)),
         "seed": str(request.options.seed),
         "speed": None,
         "speed_error": None,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gpt2.residency import Residency, cache_bytes, gigabytes
+from gpt2.residency import Residency, cache_bytes
 from gpt2.ui.requests import Request, at_most, checked
 from gpt2.ui.sizes import config_of, offered, source_of, tokenizer_of, weights_bytes
+from gpt2.units import format_bytes
 
 MOST_SIZES = 4
 
@@ -67,7 +68,7 @@ def run_bytes(request: Request) -> int:
 def memory_line(requests: list[Request], residency: Residency) -> str:
     """What the chosen sizes need, said before anything is loaded."""
     sizes = needs(requests)
-    each = " + ".join(f"{name} {gigabytes(size)}" for name, size in sizes.items())
+    each = " + ".join(f"{name} {format_bytes(size)}" for name, size in sizes.items())
     total, budget = sum(sizes.values()), residency.budget
-    sentence = f"Memory: {each} = {gigabytes(total)} of {gigabytes(budget)} for models"
+    sentence = f"Memory: {each} = {format_bytes(total)} of {format_bytes(budget)} for models"
     return sentence if total <= budget else f"{sentence}: too much. Choose fewer or smaller sizes."

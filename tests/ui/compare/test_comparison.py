@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -13,7 +12,7 @@ from gpt2.checkpoint import CheckpointError
 from gpt2.residency import OutOfMemory
 from gpt2.scoring import score
 from gpt2.ui.compare import columns, facts
-from tests.small import CONFIG, Passes, small_engine
+from tests.small import CONFIG, Passes, slowly, small_engine
 
 from .stage import NAMES, PROMPT, comparison_of, shown, wish
 
@@ -46,7 +45,7 @@ def test_every_column_writes_what_its_model_writes_alone() -> None:
 def test_what_is_written_is_no_message_of_gradio_s() -> None:
     """Which logs to read, the surprise and the figures; the text is in the logs."""
     engine = small_engine()
-    Passes(engine, lambda number: time.sleep(0.002))
+    Passes(engine, slowly(0.002))
     comparison, _ = comparison_of(lambda name: engine)
     frames = list(comparison.frames(wish(100), threading.Event()))
     assert len(frames) < 12

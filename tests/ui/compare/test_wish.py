@@ -6,8 +6,9 @@ import pytest
 
 from gpt2.config import SIZES
 from gpt2.precision import weight_bytes
-from gpt2.residency import OutOfMemory, Residency, cache_bytes, gigabytes
+from gpt2.residency import OutOfMemory, Residency, cache_bytes
 from gpt2.ui.compare.wish import checked_sizes, compared, memory_line, needs
+from gpt2.units import format_bytes
 
 PROMPT = "Once upon a time"
 
@@ -65,13 +66,14 @@ def test_memory_counts_weights_and_caches_and_says_the_numbers_first(
     for name, found in (("tiny", small), ("xl", large)):
         config = SIZES[name].config
         assert found == weight_bytes(config, "float32") + cache_bytes(config, 500)
-    both = gigabytes(small + large)
+    both = format_bytes(small + large)
     roomy, tight = Residency(10 * 10**9), Residency(5 * 10**9)
     assert memory_line(requests, roomy) == (
-        f"Memory: Tiny {gigabytes(small)} + XL {gigabytes(large)} = {both} of 10.0 GB for models"
+        f"Memory: Tiny {format_bytes(small)} + XL {format_bytes(large)} = {both} of 10.0 GB "
+        "for models"
     )
     assert memory_line(requests, tight).endswith("too much. Choose fewer or smaller sizes.")
     with pytest.raises(
-        OutOfMemory, match=f"need {both} with their caches .Tiny {gigabytes(small)}"
+        OutOfMemory, match=f"need {both} with their caches .Tiny {format_bytes(small)}"
     ):
         tight.check(needs(requests))

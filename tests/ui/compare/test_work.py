@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from types import SimpleNamespace
 
 import pytest
 
 from gpt2 import Engine
 from gpt2.checkpoint import Cancelled
-from tests.small import Passes, small_engine, until
+from tests.small import Passes, at_rest, slowly, small_engine, until
 
 from .stage import comparison_of, shown, wish
 
@@ -34,7 +35,7 @@ def test_columns_take_turns_token_by_token() -> None:
 
 def test_stop_ends_all_columns_within_a_token() -> None:
     engine = small_engine()
-    passes = Passes(engine, lambda number: time.sleep(0.005))
+    passes = Passes(engine, slowly(0.005))
     stop = threading.Event()
     comparison, playground = comparison_of(lambda name: engine)
     frames = comparison.frames(wish(250), stop)
@@ -48,9 +49,12 @@ def test_stop_ends_all_columns_within_a_token() -> None:
     assert [outputs[-1]["state"] for outputs in shown(seen, playground)] == ["stopped", "stopped"]
 
 
-def test_a_comparison_may_take_as_long_as_a_run_may() -> None:
+def test_a_comparison_may_take_as_long_as_a_run_may(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = small_engine()
-    Passes(engine, lambda number: time.sleep(0.01))
+    passes = Passes(engine)
+    # A clock on which every pass takes a hundredth of a second.
+    clock = SimpleNamespace(monotonic=lambda: passes.count / 100)
+    monkeypatch.setattr("gpt2.ui.compare.work.time", clock)
     comparison, playground = comparison_of(lambda name: engine, seconds=1)
     for outputs in shown(list(comparison.frames(wish(300), threading.Event())), playground):
         assert outputs[-1]["state"] == "stopped"
@@ -60,21 +64,19 @@ def test_a_comparison_may_take_as_long_as_a_run_may() -> None:
 
 def test_closing_early_ends_the_run_too() -> None:
     engine = small_engine()
-    passes = Passes(engine, lambda number: time.sleep(0.005))
+    passes = Passes(engine, slowly(0.005))
     frames = comparison_of(lambda name: engine)[0].frames(wish(250), threading.Event())
     next(frames)
     assert until(lambda: passes.count > 4)
     assert isinstance(frames, Generator)
     frames.close()
-    time.sleep(0.1)
-    before = passes.count
-    time.sleep(0.1)
-    assert passes.count == before
+    assert until(lambda: at_rest(engine))
+    assert passes.count < 250
 
 
 def test_a_size_to_download_joins_when_it_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = small_engine()
-    Passes(engine, lambda number: time.sleep(0.002))
+    Passes(engine, slowly(0.002))
     arrived = threading.Event()
     comparison, playground = comparison_of(lambda name: engine)
     runner = playground.runner

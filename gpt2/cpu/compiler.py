@@ -56,6 +56,11 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+if sys.platform == "win32":
+    fcntl = None
+else:
+    import fcntl
+
 _ENTRY = "gpt2_forward"
 _DIGEST = hashlib.sha256().digest_size
 _PATIENCE = 300.0  # seconds for a compilation, on a machine that is very busy

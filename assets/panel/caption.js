@@ -1,7 +1,8 @@
 // What a row of a map shows, in one sentence that needs no numbers; and which head of a text, and
 // which of its rows, show something most clearly. Pure.
 
-import { keptOf, mostRead, percent } from "./reading.js";
+import { wholePercent } from "./formats.js";
+import { keptOf, mostRead } from "./reading.js";
 import { isUnruly, labelOf, shorten } from "./token_label.js";
 import { needsHead, needsLayer } from "./map_view.js";
 
@@ -11,13 +12,19 @@ const SPREAD = 0.2; // below, no token stands out
 const CLEAR = 0.4; // a score that deserves a role, as in gpt2/head_roles.py
 const REPEATS = 3; // rows with an earlier copy from which on a lookup can be told from chance
 
-/** A token as a word between quotes. */
+/**
+ * A token as a word between quotes.
+ * @param {any} token
+ */
 export function wordOf(token) {
   const text = typeof token === "string" && !isUnruly(token) ? token.trim() : "";
   return `“${shorten(text || labelOf(token), LONGEST)}”`;
 }
 
-/** @param {{mode: string}} look */
+/**
+ * @param {{mode: string}} look
+ * @param {boolean} named
+ */
 function whoOf(look, named) {
   if (named) return "it looks";
   if (needsHead(look.mode)) return "this head looks";
@@ -35,7 +42,7 @@ export function captionOf({ tokens, query, row, split, look, named = false }) {
   const key = mostRead(row, split);
   const share = split ? row[key] / Math.max(keptOf(row), 1e-9) : row[key];
   if (split && row[0] >= IDLE) {
-    return `At ${at}, ${who} mostly at the first token (${percent(row[0])}): it has little to do here.`;
+    return `At ${at}, ${who} mostly at the first token (${wholePercent(row[0])}): it has little to do here.`;
   }
   if (key === query) return `At ${at}, ${who} mostly at the token itself.`;
   if (share < SPREAD) return `At ${at}, ${who} at many tokens, at none of them much.`;
@@ -52,6 +59,7 @@ export function captionOf({ tokens, query, row, split, look, named = false }) {
   return `At ${at}, ${who} back to ${target}, ${query - key} tokens earlier.`;
 }
 
+/** @param {any} a @param {any} b */
 function same(a, b) {
   return labelOf(a) === labelOf(b);
 }
@@ -76,6 +84,9 @@ export function clearestHead(roles, heads) {
 /**
  * The row of a map that shows a role most clearly: of words rather than of signs.
  * @param {(i: number) => Float32Array | null} rowOf @returns {number} -1 where there is none
+ * @param {Token[]} tokens
+ * @param {number} count
+ * @param {RoleName | undefined} role
  */
 export function tellingRow(tokens, count, rowOf, role) {
   let [best, most] = [-1, 0];
@@ -92,6 +103,7 @@ export function tellingRow(tokens, count, rowOf, role) {
 }
 
 // Where row i looks if it plays the role. What would only repeat the text is no telling example.
+/** @param {Token[]} tokens @param {number} i @param {any} role */
 function keysOf(tokens, i, role) {
   if (role === "previous") return [i - 1];
   const copies = [];
@@ -99,6 +111,7 @@ function keysOf(tokens, i, role) {
   return role === "duplicate" ? copies : copies.map((j) => j + 1).filter((j) => j < i);
 }
 
+/** @param {Token} token */
 function isWord(token) {
   return typeof token === "string" && /\p{L}{2}/u.test(token);
 }

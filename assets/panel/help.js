@@ -1,6 +1,6 @@
 // The panel's words on what its numbers are, and on what they are not.
 
-import { MEASURES, ROLES } from "./roles.js";
+import { MEASURES, ROLES } from "./schema.js";
 
 const NOTES = [
   "Row i shows which tokens the model attended to at token i, while predicting token i + 1; a row's " +
@@ -18,6 +18,7 @@ const NOTES = [
     "only attend to itself, is left out everywhere.",
 ];
 
+/** @param {HTMLElement} box */
 export function writeHelp(box) {
   const list = document.createElement("dl");
   for (const { name, help, formula } of Object.values({ ...ROLES, ...MEASURES })) {

@@ -1,7 +1,8 @@
 // "Reads from" as a table with bars: the strongest keys of the selected row, in numbers.
 
 import { setHidden, setText } from "./dom.js";
-import { keptOf, percent, readersOf, strongest } from "./reading.js";
+import { wholePercent } from "./formats.js";
+import { keptOf, readersOf, strongest } from "./reading.js";
 import { labelOf, nameOf, placeOf, quotedOf } from "./token_label.js";
 
 const ENTRIES = 20;
@@ -9,6 +10,7 @@ const FEW = 8; // on a phone, until all are asked for
 const READERS = 2;
 
 export class ReadsTable {
+  /** @param {Parts} parts */
   constructor(parts) {
     this.parts = parts;
     this.count = 0; // entries of the row shown
@@ -20,6 +22,7 @@ export class ReadsTable {
     });
   }
 
+  /** @param {boolean} long */
   nameLonger(long) {
     setText(this.parts.longer, long ? `show ${FEW}` : `show all ${this.count}`);
   }
@@ -50,7 +53,10 @@ export class ReadsTable {
     return { line, label, index, bar, value };
   }
 
-  /** view: {tokens, query, row, shown, split, rowOf, count} */
+  /**
+   * view: {tokens, query, row, shown, split, rowOf, count}
+   * @param {any} view
+   */
   show(view) {
     const { tokens, query, row, shown, split } = view;
     setText(this.parts.caption, query < 0 ? "Reads from" : quotedOf(tokens, query));
@@ -70,39 +76,45 @@ export class ReadsTable {
     setText(this.parts.readers, readersText(view));
   }
 
+  /** @param {any} given @param {Entry} entry @param {Entry} first @param {Token[]} tokens */
   fill({ line, label, index, bar, value }, entry, first, tokens) {
     if (line.ariaHidden !== String(!entry)) line.ariaHidden = String(!entry);
     setText(label, entry ? labelOf(tokens[entry.index]) : "");
     setText(index, entry ? ` ${entry.index}` : "");
-    setText(value, entry ? percent(entry.weight) : "");
+    setText(value, entry ? wholePercent(entry.weight) : "");
     const length = entry ? entry.weight / Math.max(first.weight, 1e-9) : 0;
     bar.style.width = `${(100 * length).toFixed(1)}%`;
   }
 }
 
 // What is not in the list, where there is any.
+/** @param {Weights} shown @param {Entry[]} entries @param {number} from */
 function othersOf(shown, entries, from) {
   const count = shown.length - from - entries.length;
   if (entries.length < ENTRIES || count <= 0) return "";
   const listed = entries.reduce((sum, { weight }) => sum + weight, 0);
-  const share = percent(
+  const share = wholePercent(
     Math.max(1e-9, shown.slice(from).reduce((sum, weight) => sum + weight, 0) - listed),
   );
   return count === 1 ? `1 more has ${share}` : `${count} more share ${share}`;
 }
 
+/** @param {Weights} row */
 function shareOf(row) {
   const kept = keptOf(row);
   return (
-    `${percent(row[0])} goes to the first token, shown separately. ` +
-    `The bars split the remaining ${percent(kept)}.`
+    `${wholePercent(row[0])} goes to the first token, shown separately. ` +
+    `The bars split the remaining ${wholePercent(kept)}.`
   );
 }
 
+/** @param {any} given */
 function readersText({ tokens, query, rowOf, count }) {
   if (query < 0) return "";
   const readers = readersOf(query, count, rowOf, READERS).filter(({ weight }) => weight > 0);
   if (readers.length === 0) return "No later token attends to it yet.";
-  const words = readers.map(({ index, weight }) => `${nameOf(tokens, index)} ${percent(weight)}`);
+  const words = readers.map(
+    ({ index, weight }) => `${nameOf(tokens, index)} ${wholePercent(weight)}`,
+  );
   return `Read most by ${words.join(", ")}.`;
 }

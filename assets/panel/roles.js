@@ -1,61 +1,9 @@
-// What the scores of gpt2/head_roles.py are called, what they say, and whose they are.
+// A head's scores in numbers; what they are called and say is in schema.js.
 
-/** Roles a head can be named after; the mark stands in the atlas. */
-export const ROLES = {
-  previous: {
-    name: "Previous token",
-    mark: "P",
-    help: "how much of a row goes to the token just before, on average (HeadVis)",
-    formula: "mean of A[i, i−1]",
-  },
-  self: {
-    name: "Itself",
-    mark: "S",
-    help: "how much goes to the token itself (HeadVis)",
-    formula: "mean of A[i, i]",
-  },
-  first: {
-    name: "First token",
-    mark: "F",
-    help: "how much goes to the first token, the attention sink (Gu et al. 2024, arXiv 2410.10781)",
-    formula: "mean of A[i, 0]",
-  },
-  duplicate: {
-    name: "Duplicate",
-    mark: "D",
-    help: "how much goes to earlier copies of the token, where it has any (TransformerLens)",
-    formula: "mean of Σ A[i, j] over the copies j, in the rows i that have one",
-  },
-  induction: {
-    name: "Induction",
-    mark: "I",
-    help:
-      "how much goes to what followed earlier copies: the head looks up how the text went on last " +
-      "time (Olsson et al. 2022, arXiv 2209.11895)",
-    formula: "mean of Σ A[i, j+1] over the same copies j and rows i",
-  },
-};
-
-/** Scores that name nothing. */
-export const MEASURES = {
-  previous_of_rest: {
-    name: "Previous (without first and self)",
-    help: "the token before, as a share of what is neither first token nor self (TransformerLens)",
-    formula: "Σ A[i, i−1] / Σ A[i, j], both over 0 < j < i",
-  },
-  effective: {
-    name: "Effective tokens",
-    help: "over how many tokens a row is spread: e to the power of its mean entropy (HeadVis)",
-    formula: "e^H, H the mean of −Σ A[i, j] ln A[i, j]",
-  },
-  distance: {
-    name: "Mean distance",
-    help: "how many tokens back a row looks on average (after Vig & Belinkov 2019, arXiv 1906.04284)",
-    formula: "mean of Σ A[i, j] (i − j)",
-  },
-};
-
-/** Two decimals, or one beyond 10; a dash where a text gives no evidence. */
+/**
+ * Two decimals, or one beyond 10; a dash where a text gives no evidence.
+ * @param {number | null | undefined} value
+ */
 export function scoreText(value) {
   if (value === null || value === undefined) return "–";
   return value < 9.995 ? value.toFixed(2) : value.toFixed(1);

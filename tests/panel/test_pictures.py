@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from .modules import PANEL, Modules
+from gpt2.ui.assets import panel_text
+
+from .modules import Modules
 
 
 def luminance(rgb: list[float]) -> float:
@@ -42,7 +44,7 @@ def test_pixels_are_the_same_colours(modules: Modules) -> None:
 @pytest.mark.parametrize("ground", ["--paper", "--card", "--field"])
 @pytest.mark.parametrize("ink", ["--ink", "--quiet", "--accent", "--warm"])
 def test_text_colours_keep_their_contrast_in_both_themes(ground: str, ink: str) -> None:
-    light, dark = (PANEL / "tokens.css").read_text().split("body.dark")
+    light, dark = panel_text("tokens.css").split("body.dark")
     for theme in (light, dark):
         pair = []
         for name in (ground, ink):
@@ -171,11 +173,12 @@ def test_pooling_keeps_the_largest_weight_and_leaves_the_future_empty(panel: Pag
 def test_the_strongest_come_first_and_ties_keep_their_order(modules: Modules) -> None:
     found = modules.evaluate(
         """async () => {
-          const { strongest, readersOf, percent } = await import("/reading.js");
+          const { strongest, readersOf } = await import("/reading.js");
+          const { wholePercent } = await import("/formats.js");
           const row = Float32Array.from([9, 200, 9, 250, 200, 0]);
           const rows = [[255], [200, 10], [100, 20, 5], [0, 90, 1, 1]];
           return [strongest(row, 3).map((e) => e.index), strongest(row, 9, 2).map((e) => e.index),
-                  readersOf(1, 4, (i) => rows[i], 2), [1, 0.25, 0.001, 0].map(percent)];
+                  readersOf(1, 4, (i) => rows[i], 2), [1, 0.25, 0.001, 0].map(wholePercent)];
         }"""
     )
     assert found[0] == [3, 1, 4]

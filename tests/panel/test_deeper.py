@@ -86,7 +86,10 @@ def test_a_question_is_repeated_until_there_is_an_answer_and_dropped_for_another
           const asked = [];
           const answers = [{ error: "The server is busy; asking again." }, { done: 1, of: 3 },
             { result: { found: 1 } }];
-          const server = { inspect: async (request) => { asked.push(request); return answers.shift(); } };
+          const server = { inspect: async (request) => {
+            asked.push(request);
+            return answers.shift();
+          } };
           const runs = { run: { id: "a" }, server };
           const question = new Question(runs);
           const steps = [];

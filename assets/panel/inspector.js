@@ -91,7 +91,10 @@ export class Inspector {
   hear(kind) {
     this.begin(kind);
     this.deeper?.hear(kind);
-    if (kind === "run") this.choices.show(-1);
+    if (kind === "run") {
+      this.choices.show(-1);
+      this.layers.shown = null;
+    }
     if (kind !== "selection" || !this.runs.hover) return this.showSoon();
     clearTimeout(this.timer); // what only passes under the pointer is not asked about
     this.timer = setTimeout(() => this.show(), PASSING);

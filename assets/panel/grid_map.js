@@ -123,7 +123,7 @@ export class GridMap {
     const [r, g, b] = [pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255];
     c.fillStyle = `rgb(${r} ${g} ${b})`;
     c.fillRect(x, y, w, h);
-    c.fillStyle = darkOn(r, g, b) ? "#1d1e22" : "#ffffff";
+    c.fillStyle = darkOn(r, g, b) ? "#000000" : "#ffffff";
     c.fillText(shorten(text, 10), x + 4, y + h / 2 + 0.5, w - 8);
   }
 
@@ -231,7 +231,7 @@ function clipped(c, x, y, width, height, draw) {
   c.restore();
 }
 
-/** Whether dark text is read better than white on a colour. */
+/** Whether black is read better than white on a colour: one of them has 4.5:1 on any. */
 export function darkOn(r, g, b) {
   const [red, green, blue] = [r, g, b].map((value) => {
     const part = value / 255;

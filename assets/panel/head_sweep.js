@@ -148,7 +148,8 @@ export class HeadSweep {
             `The single effects sum to ${signed(found.sum_bits, 2)}: they need not add up, since later heads ` +
             "make up for missing ones (McGrath et al. 2023).",
     );
-    setText(this.control, controlWords(found.control, missing));
+    const others = runs.run.status?.off?.length ? " Measured with all heads on." : "";
+    setText(this.control, controlWords(found.control, missing) + others);
     this.grid.show(
       found.bits,
       runs.look,

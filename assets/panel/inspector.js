@@ -1,9 +1,7 @@
 // The column beside the map: one tab for each question about the selected token.
 
-import { ChoicesList } from "./choices_list.js";
 import { whenIdle } from "./dom.js";
 import { HeadsOff } from "./heads_off.js";
-import { LayersList } from "./layers_list.js";
 
 const TABS = ["reads", "next", "layers", "heads", "token"];
 const PASSING = 120; // ms a pointer rests on a token before the server is asked about it
@@ -17,8 +15,7 @@ export class Inspector {
     this.tab = "reads";
     this.sharing = false; // whether Layer by layer shows what adds up
     this.deeper = null; // what is loaded once a token is chosen
-    this.choices = new ChoicesList(parts, runs, (at, { id }) => this.fork(at, id));
-    this.layers = new LayersList(parts, runs);
+    this.loading = false;
     this.heads = new HeadsOff(parts, runs);
     this.timer = null;
     this.showSoon = whenIdle(() => this.show());
@@ -43,7 +40,7 @@ export class Inspector {
   }
 
   // As long as nobody has chosen a token there is the list alone, as ever.
-  begin(kind) {
+  begin() {
     const { tabs } = this.parts;
     if (!this.runs.inspected.able || tabs.classList.contains("begun") || !this.runs.pick) return;
     tabs.classList.add("begun");
@@ -52,16 +49,19 @@ export class Inspector {
       this.parts[`panel_${name}`].setAttribute("aria-labelledby", this.parts[`tab_${name}`].id);
     }
     this.open(this.tab);
-    this.load(kind === "selection");
   }
 
   async load(byHand) {
-    const { Deeper } = await import("./deeper.js");
-    const { parts, runs, heads, layers, onMove } = this;
+    if (this.loading) return;
+    this.loading = true;
+    const found = await import("./deeper.js").catch(() => null);
+    this.loading = Boolean(found); // else it is tried again when there is news
+    if (!found) return;
+    const { parts, runs, heads, onMove } = this;
     const openHead = ({ layer, head }) => runs.choose({ mode: "head", layer, head });
     const insteadOf = () => heads.instead;
-    const onLive = (answer) => layers.live(answer);
-    this.deeper = new Deeper(parts, runs, { openHead, insteadOf, onMove, onLive });
+    const onFork = (at, { id }) => this.fork(at, id);
+    this.deeper = new found.Deeper(parts, runs, { openHead, insteadOf, onMove, onFork });
     if (byHand) this.deeper.hear("selection");
     this.show();
   }
@@ -89,9 +89,9 @@ export class Inspector {
   }
 
   hear(kind) {
-    this.begin(kind);
+    this.begin();
+    if (this.parts.tabs.classList.contains("begun")) this.load(kind === "selection");
     this.deeper?.hear(kind);
-    if (kind === "run") this.choices.show(-1);
     if (kind !== "selection" || !this.runs.hover) return this.showSoon();
     clearTimeout(this.timer); // what only passes under the pointer is not asked about
     this.timer = setTimeout(() => this.show(), PASSING);
@@ -103,9 +103,7 @@ export class Inspector {
     if (!this.parts.tabs.classList.contains("begun")) return;
     const { selection, running } = this.runs;
     const at = selection.follows && running ? -1 : selection.query;
-    if (this.tab === "next") this.choices.show(at);
-    else if (this.tab === "layers") this.layers.show(at);
-    else if (this.tab === "heads") this.heads.show();
+    if (this.tab === "heads") this.heads.show();
     this.deeper?.show(this.tab, at, this.sharing);
   }
 

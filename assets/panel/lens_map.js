@@ -38,8 +38,15 @@ export class LensMap {
     const { runs } = this;
     const { run } = runs;
     const key = `${run?.id} ${run?.tokenCount}`;
-    if (runs.running) return this.wait("Drawn when the text is written.");
-    if (!run?.layers || run.tokens.ready < 2) return this.wait("A second token is needed.");
+    const early = runs.running
+      ? "Drawn when the text is written."
+      : !run?.layers || run.tokens.ready < 2
+        ? "A second token is needed."
+        : "";
+    if (early) {
+      this.drawn = "";
+      return this.wait(early);
+    }
     if (key !== this.drawn) this.ask(key);
     else if (this.answer) this.grid.show(this.gridOf(), this.themeOf());
     this.grid.select(runs.selection.query);
@@ -69,7 +76,6 @@ export class LensMap {
   wait(words) {
     setText(this.words, words);
     this.grid.show(null, this.themeOf());
-    if (words !== "…") this.drawn = "";
   }
 
   gridOf() {

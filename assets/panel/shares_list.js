@@ -6,6 +6,7 @@ import { Question, made } from "./question.js";
 import { labelOf, quotedOf } from "./token_label.js";
 
 const LISTED = 14; // of the parts, the largest
+const CLOSE = 1e-4; // logits
 const SOURCE =
   "What a part writes directly, with the last layer norm frozen so that parts add up " +
   "(Elhage et al. 2021). What later parts make of it is counted as theirs.";
@@ -121,10 +122,7 @@ export class SharesList {
     this.rows.replaceChildren(...rows);
     setText(this.words, "");
     setHidden(this.found, false);
-    setText(
-      this.sum,
-      `${parts.length} parts sum to ${signed(found.total, 4)} logits; the model says ${signed(found.true, 4)}.`,
-    );
+    setText(this.sum, sumWords(parts.length, found));
     setText(
       this.note,
       found.precision === "float32"
@@ -180,6 +178,16 @@ export function partsOf(found) {
     parts.push({ name: `MLP of layer ${layer + 1}`, value });
   });
   return parts.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+}
+
+/** The sum and the true difference; what packed numbers leave between them is named. */
+export function sumWords(count, { total, true: real, precision }) {
+  const gap = real - total;
+  const cost =
+    Math.abs(gap) > CLOSE
+      ? ` ${signed(gap, 4)} is what ${precision} costs in the output head.`
+      : "";
+  return `${count} parts sum to ${signed(total, 4)} logits; the model says ${signed(real, 4)}.${cost}`;
 }
 
 export function headName(layer, head) {

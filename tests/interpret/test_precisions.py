@@ -1,8 +1,8 @@
 """The compiled pass in every precision, against transformers with hooks.
 
 What must hold exactly in any precision (the control, the last stage, the sum) is asked exactly;
-what depends on the numbers is held to what these numbers cost: about 1e-7, 5e-4, 1e-2 and 1e-1 of
-the largest logit.
+what depends on the numbers is held to what these numbers cost, as a share of the largest logit.
+Measured on Tiny and Mini: 5e-7, 3e-4, 5e-3 and 8e-2.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from tests.interpret.hooked import Pair, heads_of, pair, stream_of, without_head
 from ..reference import random_checkpoint, theirs
 
 PRECISIONS = ("float32", "float16", "int8", "int4")
-# Of the largest logit, by which a number may be off; int8 and int4 round weights, not results.
-COSTS = {"float32": 1e-5, "float16": 2e-3, "int8": 0.05, "int4": 0.5}
+# Of the largest logit, by which a number may be off; how many of the lens's guesses are the
+# reference's; by how much their probabilities may be off.
+COSTS = {"float32": 2e-6, "float16": 1e-3, "int8": 0.01, "int4": 0.15}
+AGREEING = {"float32": 0.99, "float16": 0.99, "int8": 0.97, "int4": 0.6}  # of random weights .66
+OFF = {"float32": 1e-5, "float16": 2e-3, "int8": 0.03, "int4": 0.3}
 FULL = GPT2Config()  # 124M
 
 
@@ -34,7 +37,7 @@ def both(
         return request.param, pair(request.param)
     folder = tmp_path_factory.mktemp("full")
     checkpoint = random_checkpoint(FULL, seed=3)
-    stored = {name: each.contiguous() for name, each in checkpoint.items()}
+    stored = {name: each.clone() for name, each in checkpoint.items()}
     save_file(stored, folder / "model.safetensors")
     (folder / "config.json").write_text(config_text(FULL))
     reference = theirs(FULL, checkpoint).requires_grad_(False)
@@ -66,14 +69,9 @@ def test_the_lens_is_theirs_and_ends_with_the_output(
     exact = np.exp(readout - readout.max(-1, keepdims=True))
     best = 1 / exact.sum(-1)
     agree = found.guess == readout.argmax(-1)
-    assert (
-        agree.mean()
-        >= {"float32": 0.99, "float16": 0.97, "int8": 0.85, "int4": 0.5}[engine.precision]
-    )
+    assert agree.mean() >= AGREEING[engine.precision]
     off = np.abs(found.probability - best)[agree]
-    assert (
-        off.max() <= {"float32": 1e-3, "float16": 0.02, "int8": 0.2, "int4": 0.6}[engine.precision]
-    )
+    assert off.max() <= OFF[engine.precision]
 
 
 def test_shares_are_theirs_and_sum_to_the_difference(

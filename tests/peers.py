@@ -4,6 +4,7 @@ FOLDER is a checkpoint; the other files are the same weights in the peers' own f
 `gguf` and `llama_cpp.llama_model_quantize`, and by `torch.onnx.export` (inputs ids, pos, p0, p1 and
 so on; outputs logits, o0, o1 and so on: keys and values of the layers). Needs llama-cpp-python and
 onnxruntime. All are loaded first and then asked in turns: a machine that slows down slows all.
+`--beside 2` runs that many busy loops beside them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import argparse
 import ctypes
 import importlib
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -113,6 +116,7 @@ def main() -> None:
     parser.add_argument("--onnx", nargs="*", type=Path, default=[])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--beside", type=int, default=0)
     options = parser.parse_args()
     config = read_config(options.folder)
     contenders = {p: ours(options.folder, p, options.threads) for p in options.precisions}
@@ -128,6 +132,8 @@ def main() -> None:
         work()
         milliseconds.setdefault((name, what), []).append((time.perf_counter() - began) * 1e3)
 
+    loop = [sys.executable, "-c", "while True: pass"]
+    neighbours = [subprocess.Popen(loop) for _ in range(options.beside)]
     for _ in range(options.rounds):
         for name, (evaluate, forget) in contenders.items():
             forget()
@@ -139,6 +145,8 @@ def main() -> None:
             evaluate(ids[PROMPT:LONG])
             for i in range(TOKENS):
                 timed(name, f"a token after {LONG}", lambda e=evaluate, i=i: e([ids[i]]))
+    for neighbour in neighbours:
+        neighbour.kill()
     for (name, what), found in milliseconds.items():
         print(f"{name:12} {what:20} median {median(found):8.2f} ms, least {min(found):8.2f} ms")
 

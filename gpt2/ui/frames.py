@@ -55,8 +55,10 @@ class Frames:
         self._tokenizer = tokenizer
         self._title = title
         self._context = context
-        self._limit = limit
-        self._before = len(run.ids)  # a continued run shows its earlier tokens already
+        # A continued run shows its earlier tokens already; a branch counts from its prompt, as the
+        # text did that it was made of.
+        self._before = run.prompt if run.branch and not run.read else len(run.ids)
+        self._limit = limit + len(run.ids) - self._before
         self._sent = 0
         self._known = run.read  # rows of a continued run that were sent before
         self._fed = 0

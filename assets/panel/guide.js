@@ -57,18 +57,61 @@ export function point(selectors) {
     .map((one) => document.querySelector(one))
     .filter((one) => one?.checkVisibility());
   unmark = found.map(pointOut);
+  found[0]?.classList.add("subject");
+  unmark.push(() => found[0]?.classList.remove("subject"));
   if (!found.length || !card) return;
-  const narrow = matchMedia(NARROW).matches;
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const box = found[0].getBoundingClientRect();
-  const fits = box.top >= 0 && box.bottom <= innerHeight * (narrow ? 0.5 : 1);
-  if (!fits) {
-    found[0].scrollIntoView({
-      block: narrow || box.height > innerHeight ? "start" : "center",
+  closeSheet(found[0]);
+  placeBeside(found);
+  unmark.push(keepInView(found[0]));
+}
+
+// On a phone the inspector is a sheet that leaves no room for both.
+function closeSheet(subject) {
+  const sheet = document.querySelector(".side.sheet");
+  if (sheet?.contains(subject)) return;
+  /** @type {HTMLElement | null | undefined} */ (sheet?.querySelector(".sheet-close"))?.click();
+}
+
+const PLACES = ["right", "left", "middle"];
+const EDGE = 16; // CSS pixels, as in guide.css
+
+// Where it covers the least of what is framed; how far that will be scrolled is not known yet.
+function placeBeside(framed) {
+  const width = card.offsetWidth;
+  const from = { right: innerWidth - EDGE - width, left: EDGE, middle: (innerWidth - width) / 2 };
+  const covered = (place) => {
+    const shares = framed.map((one) => {
+      const { left, right, height } = one.getBoundingClientRect();
+      const across = Math.min(right, from[place] + width) - Math.max(left, from[place]);
+      return Math.max(0, across) * Math.min(height, innerHeight);
+    });
+    return shares.reduce((sum, share) => sum + share, 0);
+  };
+  const best = PLACES.reduce((best, place) => (covered(place) < covered(best) ? place : best));
+  for (const place of PLACES) card.classList.toggle(`on-${place}`, place === best);
+}
+
+// Until the reader moves on, since what stands above it may still be growing.
+function keepInView(subject) {
+  const aim = () => {
+    const { top, bottom, height } = subject.getBoundingClientRect();
+    const free = matchMedia(NARROW).matches ? card.getBoundingClientRect().top : innerHeight;
+    if (top >= 0 && bottom <= free) return;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    scrollBy({
+      top: top - Math.max(0, (free - height) / 2),
       behavior: still ? "auto" : "smooth",
     });
-  }
-  card.classList.toggle("on-left", box.left + box.width / 2 > innerWidth / 2);
+  };
+  const sizes = new ResizeObserver(aim); // which tells at once, too
+  const acts = ["pointerdown", "wheel", "touchmove", "keydown"];
+  const leave = () => {
+    sizes.disconnect();
+    for (const act of acts) removeEventListener(act, leave, true);
+  };
+  for (const act of acts) addEventListener(act, leave, { capture: true, passive: true });
+  for (const part of [document.body, card, subject]) sizes.observe(part);
+  return leave;
 }
 
 function copyButton(link) {
@@ -99,10 +142,12 @@ function made() {
   return box;
 }
 
-// Nothing outside of what fills the screen is to be seen.
+// Nothing outside of what fills the screen is to be seen; and Gradio holds rules for narrow screens
+// to what lies in its own container.
 function raise() {
   card.hidden = open === null;
-  const place = document.fullscreenElement ?? document.body;
+  const container = document.querySelector(".gradio-container .contain");
+  const place = document.fullscreenElement ?? container ?? document.body;
   if (card.parentElement !== place) place.append(card);
 }
 

@@ -35,14 +35,17 @@ export class Inspector {
       tab.id = `${panel.id}-tab`;
       tab.setAttribute("role", "tab");
       tab.setAttribute("aria-controls", panel.id);
-      tab.addEventListener("click", () => this.open(name));
+      tab.addEventListener("click", () => {
+        this.open(name);
+        this.load(false);
+      });
     }
   }
 
-  // As long as nobody has chosen a token there is the list alone, as ever.
+  // Without a server that can be asked there is the list alone.
   begin() {
     const { tabs } = this.parts;
-    if (!this.runs.inspected.able || tabs.classList.contains("begun") || !this.runs.pick) return;
+    if (!this.runs.inspected.able || tabs.classList.contains("begun") || !this.runs.run) return;
     tabs.classList.add("begun");
     for (const name of TABS) {
       this.parts[`panel_${name}`].setAttribute("role", "tabpanel");
@@ -51,6 +54,7 @@ export class Inspector {
     this.open(this.tab);
   }
 
+  // What a first look does not need comes with the first token that is chosen, or tab.
   async load(byHand) {
     if (this.loading) return;
     this.loading = true;
@@ -85,12 +89,13 @@ export class Inspector {
       tab.tabIndex = each === name ? 0 : -1;
       this.parts[`panel_${each}`].classList.toggle("open", each === name);
     }
+    this.heads.place(name === "heads");
     this.show();
   }
 
   hear(kind) {
     this.begin();
-    if (this.parts.tabs.classList.contains("begun")) this.load(kind === "selection");
+    if (this.runs.pick && this.runs.inspected.able) this.load(kind === "selection");
     this.deeper?.hear(kind);
     if (kind !== "selection" || !this.runs.hover) return this.showSoon();
     clearTimeout(this.timer); // what only passes under the pointer is not asked about

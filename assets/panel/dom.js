@@ -55,7 +55,7 @@ export function setHidden(node, hidden) {
 const LEAST_BAR = 0.02; // of the longest: a shorter one looks like a dash
 
 // How long the bar of a share is, beside the longest of its list.
-export function barOf(share, longest) {
+export function barOf(/** @type {number} */ share, /** @type {number} */ longest) {
   const length = longest > 0 ? share / longest : 0;
   return length < LEAST_BAR ? "0" : `${(100 * length).toFixed(1)}%`;
 }

@@ -259,7 +259,7 @@ function keyOfAll(wanted) {
 
 function drawn() {
   if (globalThis.document?.hidden ?? true) return null;
-  return Promise.race([new Promise((done) => afterFrame(done)), pause(DRAWN)]);
+  return Promise.race([new Promise((done) => afterFrame(() => done(null))), pause(DRAWN)]);
 }
 
 function pause(millis) {

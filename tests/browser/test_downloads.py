@@ -48,12 +48,24 @@ def test_a_download_is_given_up_refused_told_and_written_with(
     """One server for all that may happen before the model is there: it is fetched only once."""
     with serve(tmp_path, GPT2_MODEL=REPOSITORY, HF_ENDPOINT=hub.endpoint) as app:
         visit = visits(app.url)
-        stop_ends_a_stalled_download(visit, hub)
         a_refused_download_says_so_and_tiny_still_works(visit, hub)
+        stop_ends_a_stalled_download(visit, hub)
         a_download_says_how_far_it_is_and_then_writes(visit, hub)
 
 
+def a_refused_download_says_so_and_tiny_still_works(visit: Visit, hub: HubStandin) -> None:
+    hub.fail("status", method="HEAD", status=403, times=99)
+    choose_it(visit)
+    visit.button("Generate").click()
+    expect(visit.note).to_have_text(
+        f"The hub refuses {REPOSITORY} (error 403). Check HF_TOKEN.", use_inner_text=True
+    )
+    expect(visit.status).to_have_text(f"{REPOSITORY} · not running")
+    assert visit.generate(size="Tiny", new_tokens=20, seed=1) == text_of(1, 20)
+
+
 def stop_ends_a_stalled_download(visit: Visit, hub: HubStandin) -> None:
+    hub.heal()
     hub.fail("stall", at=100_000, times=99)
     choose_it(visit)
     visit.button("Generate").click()
@@ -62,18 +74,6 @@ def stop_ends_a_stalled_download(visit: Visit, hub: HubStandin) -> None:
     visit.button("Stop").click()
     expect(visit.note).to_have_text("Stopped before the first token.")
     assert time.monotonic() - asked < 20  # the hub would be waited for much longer
-    assert visit.generate(size="Tiny", new_tokens=20, seed=1) == text_of(1, 20)
-
-
-def a_refused_download_says_so_and_tiny_still_works(visit: Visit, hub: HubStandin) -> None:
-    hub.heal()
-    hub.fail("status", method="HEAD", status=403, times=99)
-    choose_it(visit)
-    visit.button("Generate").click()
-    expect(visit.note).to_have_text(
-        f"The hub refuses {REPOSITORY} (error 403). Check HF_TOKEN.", use_inner_text=True
-    )
-    expect(visit.status).to_have_text(f"{REPOSITORY} · not running")
     assert visit.generate(size="Tiny", new_tokens=20, seed=1) == text_of(1, 20)
 
 

@@ -1,9 +1,11 @@
-"""How many examples Hypothesis tries, and how: one profile at a push, its longer form nightly."""
+"""What a push tries and what only a night does: of Hypothesis's examples, and of parameters."""
 
 from __future__ import annotations
 
 import os
 
+import pytest
+from _pytest.mark.structures import ParameterSet
 from hypothesis import HealthCheck, settings
 
 NIGHTLY = "nightly"
@@ -22,6 +24,14 @@ def register_profiles() -> None:
     settings.register_profile(_PUSH, pushed)
     settings.register_profile(NIGHTLY, pushed, max_examples=_NIGHTLY_EXAMPLES, derandomize=False)
     settings.load_profile(_PUSH)  # pytest's --hypothesis-profile comes after this, and wins
+
+
+def by_night(*values: object) -> list[ParameterSet]:
+    """For `parametrize`: beside the one that a push takes, those of the same kind."""
+    return [
+        pytest.param(*(v if isinstance(v, tuple) else (v,)), marks=pytest.mark.nightly)
+        for v in values
+    ]
 
 
 def examples(count: int) -> settings:

@@ -51,7 +51,7 @@ def test_its_own_address_goes_round_the_proxies_of_a_company(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this computer has no IPv6")
-@pytest.mark.parametrize("name", ["::1", "[::]"])
+@pytest.mark.parametrize("name", ["[::]", pytest.param("::1", marks=pytest.mark.nightly)])
 def test_it_serves_ipv6(tmp_path: Path, name: str) -> None:
     port = free_port()
     with start(tmp_path, GRADIO_SERVER_NAME=name, GRADIO_SERVER_PORT=str(port)) as app:
@@ -82,7 +82,14 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert all(line.startswith("error: ") and " must be " in line for line in said)
 
 
-@pytest.mark.parametrize("ends", ["<&- >&- 2>&-", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize(
+    "ends",
+    [
+        "<&- >&- 2>/dev/full",
+        pytest.param("<&- >&- 2>&-", marks=pytest.mark.nightly),
+        pytest.param(">/dev/full 2>/dev/full", marks=pytest.mark.nightly),
+    ],
+)
 def test_it_serves_with_nowhere_to_write_to(ends: str, tmp_path: Path) -> None:
     port = free_port()
     environment = {

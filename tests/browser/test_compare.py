@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 from gpt2.loading import load
 from gpt2.sampling import USUAL
 from gpt2.scoring import score
+from tests.examples import by_night
 
 from .comparing import Comparing
 from .reference import PROMPT, one_thread, text_of
@@ -212,7 +213,7 @@ def test_a_wish_that_cannot_be_loses_nothing(tab: Comparing) -> None:
     assert tab.text(0) == before
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", *by_night("dark")])
 def test_axe_finds_nothing_before_midway_and_after(visit: Visit, theme: str) -> None:
     visit.open(f"?__theme={theme}")
     tab = Comparing(visit)

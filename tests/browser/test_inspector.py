@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, ViewportSize, expect
 
 from gpt2.loading import load
 from gpt2.sampling import USUAL
+from tests.examples import by_night
 
 from .reference import PROMPT, one_thread
 from .visit import Visit
@@ -200,7 +201,7 @@ def test_the_text_is_shaded_by_one_thing_at_a_time(visit: Visit) -> None:
     expect(visit.text.locator(".reads").first).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", *by_night("dark")])
 def test_axe_finds_nothing_in_any_tab(visit: Visit, theme: str) -> None:
     visit.open(f"?__theme={theme}")
     choose_token(visit, written(visit) + 5)

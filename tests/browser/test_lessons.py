@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, expect
 
+from tests.examples import by_night
+
 from .server import App
 from .test_accessibility import check
 from .visit import Visit
@@ -110,7 +112,7 @@ def test_size_against_quality(visits: Callable[..., Visit], mini: App) -> None:
     visit.screenshot("lesson-size")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", *by_night("dark")])
 def test_the_list_remembers_what_is_done(
     visits: Callable[..., Visit], mini: App, theme: str
 ) -> None:

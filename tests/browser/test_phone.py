@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from tests.examples import by_night
+
 from .server import App
 from .visit import Visit
 
@@ -40,7 +42,7 @@ def test_one_column_as_wide_as_the_screen(phone: Visit) -> None:
     phone.screenshot("phone")
 
 
-@pytest.mark.parametrize("width", [320, 360, 375, 389])
+@pytest.mark.parametrize("width", [320, *by_night(360, 375, 389)])
 def test_the_buttons_stay_on_their_card(phone: Visit, width: int) -> None:
     phone.page.set_viewport_size({"width": width, "height": 800})
     card = phone.page.locator("#actions").bounding_box()

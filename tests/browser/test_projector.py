@@ -7,13 +7,15 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from tests.examples import by_night
+
 from .server import App
 from .visit import Visit
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), *by_night((1920, 1080))])
 def test_what_stays(visits: Callable[..., Visit], app: App, width: int, height: int) -> None:
     visit = visits(app.url, viewport={"width": width, "height": height})
     visit.generate(seed=1, new_tokens=40)

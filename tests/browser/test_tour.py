@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, expect
 
+from tests.examples import by_night
+
 from .server import App
 from .test_accessibility import check
 from .visit import Visit
@@ -79,7 +81,7 @@ def test_whoever_does_what_it_says_gets_every_tick(visits: Callable[..., Visit],
         expect(visit.button(f"✓ {name}")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", *by_night("dark")])
 def test_it_shows_every_stop_itself(visits: Callable[..., Visit], app: App, theme: str) -> None:
     visit = visits(f"{app.url}?__theme={theme}")
     visit.button("Tour").click()
@@ -93,7 +95,7 @@ def test_it_shows_every_stop_itself(visits: Callable[..., Visit], app: App, them
         visit.button("Next" if at < 4 else "Finish").click()
 
 
-@pytest.mark.parametrize("name", STOPS)
+@pytest.mark.parametrize("name", [STOPS[-1], *by_night(*STOPS[:-1])])
 def test_every_stop_is_a_link(visit: Visit, name: str) -> None:
     visit.page.goto(f"{visit.url}#tour={name}")
     at = STOPS.index(name) + 1

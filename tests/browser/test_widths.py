@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.chromium import drawn
+from tests.examples import by_night
 
 from .comparing import Comparing
 from .visit import Visit
@@ -44,7 +45,7 @@ def test_every_slider_has_room(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "height"), [(1280, 720), (1536, 864), (1920, 1080), (2560, 1440)]
+    ("width", "height"), [(1280, 720), (2560, 1440), *by_night((1536, 864), (1920, 1080))]
 )
 def test_every_screen_is_used(visit: Visit, width: int, height: int) -> None:
     visit.page.set_viewport_size({"width": width, "height": height})

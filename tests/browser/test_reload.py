@@ -14,6 +14,7 @@ from gpt2.loading import load
 from gpt2.sampling import USUAL
 from gpt2.ui.restoring import RELOADED
 from tests.hub_standin import write_gpt2_folder
+from tests.small import until
 
 from .conftest import DEEP, SLOWLY
 from .reference import PROMPT, one_thread
@@ -150,10 +151,17 @@ def test_a_panel_that_is_slow_to_load_shows_the_text_that_came_back(
             held.append(route)
 
         visit.page.route("**/panel/all.js", hold)
-        # All that the server says of the panel is said before it is there.
-        with visit.page.expect_request_finished(lambda request: "queue/data" in request.url):
-            visit.page.reload(wait_until="commit")
-        assert held
+        over: list[str] = []
+        for event in ("requestfinished", "requestfailed"):  # a stream that was read is let go
+            visit.page.on(event, lambda request: over.append(request.url))
+        visit.page.reload(wait_until="commit")
+        over.clear()
+
+        def said() -> bool:
+            visit.page.evaluate("0")  # lets what has happened be told
+            return bool(held) and any("queue/data" in url for url in over)
+
+        assert until(said, 60), "the server has nothing to say of the page"
         held.pop().continue_()
         visit.ready()
         assert visit.rows() == rows

@@ -57,18 +57,35 @@ export function point(selectors) {
     .map((one) => document.querySelector(one))
     .filter((one) => one?.checkVisibility());
   unmark = found.map(pointOut);
+  found[0]?.classList.add("subject");
+  unmark.push(() => found[0]?.classList.remove("subject"));
   if (!found.length || !card) return;
-  const narrow = matchMedia(NARROW).matches;
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const box = found[0].getBoundingClientRect();
-  const fits = box.top >= 0 && box.bottom <= innerHeight * (narrow ? 0.5 : 1);
-  if (!fits) {
-    found[0].scrollIntoView({
-      block: narrow || box.height > innerHeight ? "start" : "center",
+  const { left, width } = found[0].getBoundingClientRect();
+  card.classList.toggle("on-left", left + width / 2 > innerWidth / 2);
+  unmark.push(keepInView(found[0]));
+}
+
+// Until the reader moves on, since what stands above it may still be growing.
+function keepInView(subject) {
+  const aim = () => {
+    const { top, bottom, height } = subject.getBoundingClientRect();
+    const free = matchMedia(NARROW).matches ? card.getBoundingClientRect().top : innerHeight;
+    if (top >= 0 && bottom <= free) return;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    scrollBy({
+      top: top - Math.max(0, (free - height) / 2),
       behavior: still ? "auto" : "smooth",
     });
-  }
-  card.classList.toggle("on-left", box.left + box.width / 2 > innerWidth / 2);
+  };
+  const sizes = new ResizeObserver(aim); // which tells at once, too
+  const acts = ["pointerdown", "wheel", "touchmove", "keydown"];
+  const leave = () => {
+    sizes.disconnect();
+    for (const act of acts) removeEventListener(act, leave, true);
+  };
+  for (const act of acts) addEventListener(act, leave, { capture: true, passive: true });
+  for (const part of [document.body, card, subject]) sizes.observe(part);
+  return leave;
 }
 
 function copyButton(link) {

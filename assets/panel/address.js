@@ -7,7 +7,7 @@ import { guideHash, hashOf, linkedGuide, mapHash, parsedLink } from "./link.js";
 import { BUSY } from "./status_line.js";
 
 const SOON = 250; // ms after the last change
-const TABS = { write: "Write", compare: "Compare" }; // names in the address, and on the page
+const TABS = { write: "Generate", compare: "Compare" }; // names in the address, and on the page
 
 const CHANGES = ["status", "tokens", "view", "look", "selection", "rows", "guide"];
 
@@ -77,7 +77,7 @@ export function keepAddress(runs) {
   });
   addEventListener("hashchange", () => goTo(runs));
   watchTabs((chosen) => {
-    tab = chosen;
+    isOpen(chosen);
     soon();
   });
   runs.guide = linkedGuide(); // until it is opened it stays in the address (learn_bar.js)
@@ -116,8 +116,14 @@ function tabButtons() {
   return [.../** @type {NodeListOf<HTMLElement>} */ (found)];
 }
 
+// What else depends on the tab, as the words at the top of the page, goes by what stands there.
+function isOpen(name) {
+  tab = name;
+  document.getElementById("top")?.setAttribute("data-tab", name);
+}
+
 function showTab(name) {
-  tab = name in TABS ? name : "write";
+  isOpen(name in TABS ? name : "write");
   const button = tabButtons().find((one) => one.textContent.trim() === TABS[tab]);
   if (button?.getAttribute("aria-selected") === "false") button.click();
 }

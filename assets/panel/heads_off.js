@@ -62,6 +62,13 @@ export class HeadsOff {
     );
   }
 
+  /** The bar stands where heads are switched: beside the map while its tab is open, else over the atlas. */
+  place(open) {
+    const { offbar, offhint, atlastitle } = this.parts;
+    if (open) offhint.before(offbar);
+    else atlastitle.parentElement.after(offbar);
+  }
+
   /** There only while heads are off, or were when the text was written. */
   bar() {
     const { runs, parts } = this;

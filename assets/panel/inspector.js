@@ -17,6 +17,7 @@ export class Inspector {
     this.tab = "reads";
     this.sharing = false; // whether Layer by layer shows what adds up
     this.deeper = null; // what is loaded once a token is chosen
+    this.loading = false;
     this.choices = new ChoicesList(parts, runs, (at, { id }) => this.fork(at, id));
     this.layers = new LayersList(parts, runs);
     this.heads = new HeadsOff(parts, runs);
@@ -38,24 +39,29 @@ export class Inspector {
       tab.id = `${panel.id}-tab`;
       tab.setAttribute("role", "tab");
       tab.setAttribute("aria-controls", panel.id);
-      tab.addEventListener("click", () => this.open(name));
+      tab.addEventListener("click", () => {
+        this.open(name);
+        this.load(false);
+      });
     }
   }
 
-  // As long as nobody has chosen a token there is the list alone, as ever.
-  begin(kind) {
+  // Without a server that can be asked there is the list alone.
+  begin() {
     const { tabs } = this.parts;
-    if (!this.runs.inspected.able || tabs.classList.contains("begun") || !this.runs.pick) return;
+    if (!this.runs.inspected.able || tabs.classList.contains("begun") || !this.runs.run) return;
     tabs.classList.add("begun");
     for (const name of TABS) {
       this.parts[`panel_${name}`].setAttribute("role", "tabpanel");
       this.parts[`panel_${name}`].setAttribute("aria-labelledby", this.parts[`tab_${name}`].id);
     }
     this.open(this.tab);
-    this.load(kind === "selection");
   }
 
+  // What a first look does not need comes with the first token that is chosen, or tab.
   async load(byHand) {
+    if (this.loading) return;
+    this.loading = true;
     const { Deeper } = await import("./deeper.js");
     const { parts, runs, heads, layers, onMove } = this;
     const openHead = ({ layer, head }) => runs.choose({ mode: "head", layer, head });
@@ -85,11 +91,13 @@ export class Inspector {
       tab.tabIndex = each === name ? 0 : -1;
       this.parts[`panel_${each}`].classList.toggle("open", each === name);
     }
+    this.heads.place(name === "heads");
     this.show();
   }
 
   hear(kind) {
-    this.begin(kind);
+    this.begin();
+    if (this.runs.pick && this.runs.inspected.able) this.load(kind === "selection");
     this.deeper?.hear(kind);
     if (kind === "run") this.choices.show(-1);
     if (kind !== "selection" || !this.runs.hover) return this.showSoon();

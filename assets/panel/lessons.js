@@ -21,6 +21,7 @@ import { labelOf, plainText } from "./token_label.js";
  *
  * @typedef {object} Seen since the lesson was opened
  * @property {import("./runs.js").Runs} runs
+ * @property {string | undefined} began the text that was shown then
  * @property {{id: string, seed: string, temperature: number, text: string}[]} written whole texts
  * @property {object[]} columns of the newest comparison
  * @property {boolean} placeShown the reader had the place shown where two sizes part
@@ -100,6 +101,50 @@ export const LESSONS = [
       "same. The higher the temperature, the more often an unlikely token is drawn.",
   },
   {
+    name: "fork",
+    title: "One other word",
+    task:
+      "After the run press the first word that the model wrote, open “Next token” beside the map, and " +
+      "choose another feeling from the list. The text is written anew from there. What of the rest " +
+      "stays the same?",
+    prompt: "Tom lost his dog. He was very",
+    settings: { temperature: 0, tokens: 25 },
+    frames: ["#output .text", "#attention [data-part=tabs]"],
+    hints: [
+      "What the model wrote stands in full ink after the prompt. Press its first word.",
+      "The list under “Next token” holds the likeliest words there. All but the one that stands there " +
+        "can be pressed.",
+      "On Mini press “ much” after “He was very”, and choose “·sorry” or “·angry” from the list. Undo " +
+        "under the text brings the first one back.",
+    ],
+    check: (seen) => (rewritten(seen)?.token ?? null) !== null,
+    learned:
+      "One token is different, and everything after it is: prompt, seed and settings stayed. The model " +
+      "has no plan for its text. At every token it asks only what comes next after all that stands there.",
+  },
+  {
+    name: "off",
+    title: "Without one of its heads",
+    task:
+      "After the run the head is open that looks up what came next last time. Switch it off (under " +
+      "“Heads” beside the map), press Rewrite, and compare the two texts: which word does the model no " +
+      "longer find?",
+    prompt: "Tom had a red ball and Lily had a blue ball. Tom had a red ball and Lily had a blue",
+    settings: { temperature: 0, tokens: 25 },
+    frames: ["#attention [data-part=tabs]", "#output .text"],
+    hints: [
+      "Press a word of the text, open “Heads” and press “Switch off”. On Mini the head is layer 6, head 4.",
+      "A frame there says that a head is off, and what the word that you pressed has become: " +
+        "choose “ ball” near the end of the prompt and watch it. Then press Rewrite.",
+      "On Mini switch off layer 6, head 4 and press Rewrite: “red” no longer comes back. Undo under the " +
+        "text shows the first text again, and Restore brings back the head.",
+    ],
+    check: (seen) => Boolean(rewritten(seen)) && seen.runs.run.status.off.length > 0,
+    learned:
+      "Prompt, seed and settings stayed, so what changed came from that head. It copied from earlier in " +
+      "the text. Most heads change less when they are off: others do part of their work.",
+  },
+  {
     name: "size",
     title: "Size against quality",
     task:
@@ -140,6 +185,15 @@ function looksUp(runs) {
     labelOf(tokens[key - 1]) === labelOf(tokens[pick.query]) &&
     key - 1 !== pick.query
   );
+}
+
+// How the text shown was made of another one, once it is written and differs.
+/** @param {Seen} seen */
+function rewritten({ runs, began }) {
+  const { run, running, branches } = runs;
+  const branch = run?.status?.branch;
+  if (running || run?.id === began || !branch) return null;
+  return branches.divergence(run.id) < 0 ? null : branch;
 }
 
 const RESTS = 0.4; // of all attention: several times what any other token gets
@@ -206,22 +260,27 @@ function list(runs) {
 function begin(runs, lesson) {
   end();
   hinted = 0;
-  const seen = { runs, written: [], columns: shownColumns(), placeShown: false };
+  const seen = {
+    runs,
+    began: runs.run?.id,
+    written: [],
+    columns: shownColumns(),
+    placeShown: false,
+  };
   open = { lesson, seen, stop: listen(runs, seen, () => heed(lesson, seen)) };
   draw(runs, lesson);
   runs.guideTo({ lesson: lesson.name, tour: undefined });
-  showTab(lesson.settings?.tab ?? "Write");
+  showTab(lesson.settings?.tab ?? "Generate");
   point(lesson.frames);
 }
 
 // What the reader does, as the checks want to know it.
 function listen(runs, seen, tell) {
-  const began = runs.run?.id;
   const stops = [
     runs.subscribe((kind) => {
       const { run, running, request } = runs;
       const { stats } = run?.status ?? {};
-      const whole = kind === "status" && stats && !running && run.id !== began && request;
+      const whole = kind === "status" && stats && !running && run.id !== seen.began && request;
       if (whole && !seen.written.some(({ id }) => id === run.id)) {
         const text = plainText(run.tokens.items.slice(0, run.tokens.ready));
         seen.written.push({ id: run.id, seed: stats.seed, temperature: request.temperature, text });
@@ -290,7 +349,7 @@ function draw(runs, lesson, focus = true) {
  * @param {{prompt: string, settings?: {tab?: string, temperature?: number, tokens?: number}, frames: string[]}} lesson
  */
 async function tryOut({ prompt, settings = {}, frames }) {
-  const { tab = "Write", temperature, tokens } = settings;
+  const { tab = "Generate", temperature, tokens } = settings;
   const prefix = tab === "Compare" ? "compare-" : "";
   showTab(tab);
   await settled();

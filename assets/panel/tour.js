@@ -117,7 +117,7 @@ export function openTour(runs, name = null) {
 }
 
 function go(runs, to) {
-  showTab("Write");
+  showTab("Generate");
   at = to;
   nudged = false;
   before = STOPS[at].before(runs);

@@ -27,6 +27,7 @@ from gpt2.ui.assets import panel_text
 from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.calls import Calls
+from gpt2.ui.compare.handlers import NOT_YET
 from gpt2.ui.compare.tab import add_compare
 from gpt2.ui.controls import Controls
 from gpt2.ui.discreet import keep_texts_out_of_hooks, keep_texts_out_of_logs
@@ -90,11 +91,12 @@ def build_page(where: str = "local") -> gr.Blocks:
             gr.HTML(f"<h1>{TITLE}</h1><p>{WHAT}</p>", apply_default_css=False)
             LearnBar(elem_id="learn")
             status = TextLine(elem_id="status")
+            compared = TextLine(value=NOT_YET, elem_id="compare-status")  # of that tab, when open
         with gr.Tabs(elem_id="tabs"):
-            with gr.Tab("Write"):
+            with gr.Tab("Generate"):
                 controls, output, attention = _write_tab(functions)
             with gr.Tab("Compare"):
-                add_compare(page, playground, functions, RUNS, status)
+                add_compare(page, playground, functions, RUNS, compared)
         gr.HTML(about_line(), elem_id="about", apply_default_css=False)
         handlers = Handlers(playground)
         handlers.wire(page, controls, output, attention, status)

@@ -25,6 +25,10 @@ class Comparing:
         return self.page.locator("#compare-memory p")
 
     @property
+    def status(self) -> Locator:
+        return self.page.locator("#compare-status p")
+
+    @property
     def columns(self) -> Locator:
         return self.page.locator("#compare-columns .column")
 

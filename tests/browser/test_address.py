@@ -156,7 +156,7 @@ def test_what_is_typed_after_a_text_is_not_put_into_its_address(
 def test_tabs_are_steps_of_the_history(visits: Callable[..., Visit], app: App) -> None:
     visit = visits(app.url)
     write, compare = (
-        visit.page.get_by_role("tab", name=name, exact=True) for name in ("Write", "Compare")
+        visit.page.get_by_role("tab", name=name, exact=True) for name in ("Generate", "Compare")
     )
     compare.click()
     linked(visit, "tab=compare")

@@ -51,14 +51,13 @@ def serious(visit: Visit) -> list[str]:
     ]
 
 
-def test_nothing_new_is_there_until_a_token_is_chosen_and_then_nothing_moves(visit: Visit) -> None:
+def test_the_tabs_are_there_before_a_token_is_chosen_and_then_nothing_moves(visit: Visit) -> None:
+    expect(visit.attention.get_by_role("tab")).to_have_count(5)  # of the example
     prompt = written(visit)
-    expect(visit.attention.get_by_role("tab")).to_have_count(0)
     reads = visit.attention.get_by_role("table").first
     places = [visit.map, reads, visit.atlas]
     before = [node.evaluate(PLACE) for node in places]
     choose_token(visit, prompt + 4)
-    expect(visit.attention.get_by_role("tab")).to_have_count(5)
     assert [node.evaluate(PLACE) for node in places] == before
     for name in ("Next", "Layer", "Heads", "Token", "Reads"):
         tab(visit, name).click()

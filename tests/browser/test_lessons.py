@@ -4,6 +4,7 @@ what the task asks for, and for nobody else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -110,13 +111,49 @@ def test_size_against_quality(visits: Callable[..., Visit], mini: App) -> None:
     visit.screenshot("lesson-size")
 
 
+def test_one_other_word(visits: Callable[..., Visit], mini: App) -> None:
+    visit = opened(visits, mini, "fork")
+    tried(visit)
+    first = visit.written()
+    hint_all(visit)
+    visit.text.locator(".token:not(.prompt)").first.click()
+    visit.attention.get_by_role("tab", name="Next").click()
+    expect(reached(visit)).to_have_count(0)  # to look is not enough
+    visit.page.get_by_role("button", name="·sorry: rewrite from here").click()
+    expect(reached(visit)).to_contain_text("One token is different")
+    assert visit.written().startswith("Tom lost his dog. He was very sorry")
+    assert visit.written() != first
+    # As many as the first text has: the whole text counts, not what was written anew.
+    expect(visit.output).to_contain_text("25 of 25 new tokens")
+    visit.screenshot("lesson-fork")
+
+
+def test_without_one_of_its_heads(visits: Callable[..., Visit], mini: App) -> None:
+    visit = opened(visits, mini, "off")
+    tried(visit)
+    assert visit.page.evaluate("[store.look.layer + 1, store.look.head + 1]") == [6, 4]
+    assert visit.written().count(" red") == 4
+    hint_all(visit)
+    visit.text.locator(".token").nth(20).click()
+    visit.attention.get_by_role("tab", name="Heads").click()
+    visit.button("Switch off").click()
+    bar = visit.page.get_by_role("group", name="Heads that are off")
+    expect(bar).to_contain_text(re.compile(r"1 head off .* % → .* %"))
+    expect(reached(visit)).to_have_count(0)
+    visit.screenshot("lesson-off-measured")
+    bar.get_by_role("button", name="Rewrite").click()
+    expect(reached(visit)).to_contain_text("what changed came from that head")
+    assert visit.written().count(" red") == 2  # those of the prompt
+    visit.screenshot("lesson-off")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_list_remembers_what_is_done(
     visits: Callable[..., Visit], mini: App, theme: str
 ) -> None:
     visit = visits(f"{mini.url}?__theme={theme}")
     visit.button("Lessons").click()
-    expect(card(visit).locator(".lesson")).to_have_count(4)
+    expect(card(visit).locator(".lesson")).to_have_count(6)
     check(visit, f"lessons, {theme}")
     visit.screenshot(f"lessons-{theme}")
     visit.button("Looking up what came next last time").click()
@@ -142,5 +179,5 @@ def test_other_storage_than_ours_is_nothing(visits: Callable[..., Visit], mini: 
     for kept in ("{", "null", "[]", '{"lesson": 7}'):
         visit.page.evaluate("(kept) => localStorage.setItem('gpt2 learned', kept)", kept)
         visit.button("Lessons").click()
-        expect(card(visit).locator(".lesson")).to_have_count(4)
+        expect(card(visit).locator(".lesson")).to_have_count(6)
         visit.button("close").click()

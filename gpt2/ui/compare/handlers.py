@@ -22,6 +22,8 @@ from gpt2.ui.runner import SORRY, TOLD
 from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import Visitors, address_of
 
+NOT_YET = "Compare · nothing written yet"  # the words at the top right of the page
+
 _log = logging.getLogger(__name__)
 
 Shown = tuple[Any, Any, Any, Any]
@@ -82,7 +84,8 @@ class CompareHandlers:
                 wish, stop, address_of(request)
             ):
                 yield columns, surprise or gr.skip(), figures or gr.skip(), badge
-            yield gr.skip(), gr.skip(), gr.skip(), f"{names} · ready"
+            end = "stopped" if stop.is_set() else "compared"
+            yield gr.skip(), gr.skip(), gr.skip(), f"{names} · {end}"
         except Cancelled:
             yield _complaint("Stopped before the first token.")
         except TOLD as error:
@@ -189,4 +192,4 @@ def _options(temperature: object, top_k: object, top_p: object) -> SamplingOptio
 
 def _complaint(sentence: str) -> Shown:
     """What is shown stays as it is; the sentence stands above it."""
-    return {"note": sentence}, gr.skip(), gr.skip(), "Comparing · not running"
+    return {"note": sentence}, gr.skip(), gr.skip(), "Compare · not running"

@@ -33,7 +33,7 @@ def add_compare(
     """Put the tab's inside on the page that is being built.
 
     `functions` are what a view may ask the server about a run; `runs` is how events that write are
-    queued. `status` are the words at the top of the page.
+    queued. `status` are the words at the top of the page while the tab is open.
     """
     comparison, scoring = Comparison(playground), Scoring(playground.runner)
     handlers = CompareHandlers(comparison, scoring, playground.runner.residency)

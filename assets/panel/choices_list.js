@@ -1,7 +1,7 @@
 // How likely the selected token was, and what else could have come: before and after sampling.
 
 import { percent } from "./comparison.js";
-import { setHidden, setText } from "./dom.js";
+import { barOf, setHidden, setText } from "./dom.js";
 import { labelOf, placeOf, quotedOf } from "./token_label.js";
 
 const LINES = 11; // the ten likeliest, and the chosen one where it is not among them
@@ -115,7 +115,7 @@ export class ChoicesList {
     line.classList.toggle("cut", Boolean(cut));
     line.title = cut ?? "";
     shares.forEach((share, k) => {
-      bars[k].style.width = `${(100 * share) / Math.max(longest, 1e-9)}%`;
+      bars[k].style.width = barOf(share, longest);
       setText(cells[k], k === 1 && cut ? "cut" : percent(share));
     });
   }

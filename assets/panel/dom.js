@@ -42,6 +42,14 @@ export function setHidden(node, hidden) {
   if (node.hidden !== hidden) node.hidden = hidden;
 }
 
+const LEAST_BAR = 0.02; // of the longest: a shorter one looks like a dash
+
+// How long the bar of a share is, beside the longest of its list.
+export function barOf(share, longest) {
+  const length = longest > 0 ? share / longest : 0;
+  return length < LEAST_BAR ? "0" : `${(100 * length).toFixed(1)}%`;
+}
+
 // Tell how wide an element is, now and whenever that changes: to ask it would lay out the page anew.
 export function onWidth(element, tell) {
   new ResizeObserver(([{ contentRect }]) => tell(contentRect.width)).observe(element);

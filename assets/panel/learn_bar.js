@@ -1,13 +1,14 @@
 // Tour, lessons and pace at the top of the page; a link may open each (link.js). What they need is
 // loaded when it is first asked for.
 
-import { partsOf } from "./dom.js";
+import { linkLabels, partsOf } from "./dom.js";
 import { linkedGuide } from "./link.js";
 import { runsOf } from "./runs.js";
 import { PACES, choosePace, paceOf } from "./writing_pace.js";
 
 export function mount(element) {
   const runs = runsOf();
+  linkLabels(element);
   const { tour, lessons, pace } = partsOf(element);
   const openTour = async (stop) => (await import("./tour.js")).openTour(runs, stop);
   const openLesson = async (name) => (await import("./lessons.js")).openLessons(runs, name);

@@ -1,7 +1,7 @@
 // The likeliest next tokens of every size: probability before and after sampling, as bars.
 
 import { percent } from "./comparison.js";
-import { setText } from "./dom.js";
+import { barOf, setText } from "./dom.js";
 import { labelOf } from "./token_label.js";
 
 export class NextTokens {
@@ -76,7 +76,7 @@ export class NextTokens {
   bar(kind, share) {
     const node = document.createElement("span");
     node.className = kind;
-    node.style.width = `${(100 * share) / this.longest}%`;
+    node.style.width = barOf(share, this.longest);
     return node;
   }
 

@@ -1,6 +1,6 @@
 // "Reads from" as a table with bars: the strongest keys of the selected row, in numbers.
 
-import { setHidden, setText } from "./dom.js";
+import { barOf, setHidden, setText } from "./dom.js";
 import { keptOf, percent, readersOf, strongest } from "./reading.js";
 import { labelOf, nameOf, placeOf, quotedOf } from "./token_label.js";
 
@@ -75,8 +75,7 @@ export class ReadsTable {
     setText(label, entry ? labelOf(tokens[entry.index]) : "");
     setText(index, entry ? ` ${entry.index}` : "");
     setText(value, entry ? percent(entry.weight) : "");
-    const length = entry ? entry.weight / Math.max(first.weight, 1e-9) : 0;
-    bar.style.width = `${(100 * length).toFixed(1)}%`;
+    bar.style.width = entry ? barOf(entry.weight, first.weight) : "0";
   }
 }
 

@@ -21,6 +21,9 @@ export const TERMS = {
   sink:
     "A head always has to attend somewhere: where it finds nothing of use, most of its attention goes " +
     "to the first token, which is called the attention sink.",
+  pace:
+    "The pace is how fast a text is written: at full speed, slowly enough to watch, or one token for " +
+    "each press of Continue; the text is the same at every pace.",
   seed: "The seed fixes the random choices: the same seed and settings give the same text again.",
 };
 

@@ -34,11 +34,13 @@ _STORE = """async () => {
 }"""
 
 # The worked example is drawn and the prompt's tokens are counted.
-_READY = r"""() => {
+_READY = r"""(count) => {
   const map = document.querySelector("#attention [data-part=map]");
   return /[1-9]\d* rows/.test(map?.getAttribute("aria-label"))
-    && /^\d[\d,]* (of [\d,]+ )?tokens/.test(document.querySelector("#count p")?.textContent);
+    && RegExp(count).test(document.querySelector("#count p")?.textContent);
 }"""
+COUNTED = r"^\d[\d,]* of [\d,]+ tokens$"
+TOO_LONG = r"^\d[\d,]* tokens; this model takes at most [\d,]+ with one new token: [\d,]+ too many$"
 
 # After a run the clearest head is opened, unless the reader has chosen one.
 _OPENED = """(store.chosen || store.run.status.state === "error" || store.run.rowCount < 2
@@ -113,9 +115,10 @@ class Visit:
         assert self.dialogs == []
         assert self.hosts == {"127.0.0.1"}
 
-    def ready(self) -> None:
+    def ready(self, count: str = COUNTED) -> None:
+        """Wait until the page answers; `count` is what stands under the prompt by then."""
         try:
-            self.until(_READY)  # looks at every frame, where `expect` looks once a second
+            self.until(_READY, count)  # looks at every frame, where `expect` looks once a second
         except TimeoutError as error:
             found = self.page.evaluate(_FOUND)
             raise AssertionError(f"the page is not ready: {found}; {self.said}") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from gpt2.ui import default_size as module
@@ -51,6 +53,32 @@ def test_the_owner_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_memory_is_measured() -> None:
     assert 1e8 < memory_bytes_per_second() < 1e13
+
+
+def test_a_busy_moment_is_not_the_machines_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first readings take ten times as long, for they share the memory with others."""
+    now, readings = 0.0, 0
+
+    def clock() -> float:
+        return now
+
+    class Vector:
+        def __rmatmul__(self, matrix: object) -> None:
+            nonlocal now, readings
+            readings += 1
+            now += 0.07 if readings <= 3 else 0.007
+
+        __array_ufunc__ = None  # so that the matrix leaves the product to it
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=clock))
+    ones = np.ones
+    monkeypatch.setattr(
+        module.np,
+        "ones",
+        lambda shape, kind: ones(shape, kind) if isinstance(shape, tuple) else Vector(),
+    )
+    rate = memory_bytes_per_second()
+    assert rate == pytest.approx(4 * module._SIDE**2 / 0.007)
 
 
 def test_a_toy_is_called_one() -> None:

@@ -60,9 +60,27 @@ export function point(selectors) {
   found[0]?.classList.add("subject");
   unmark.push(() => found[0]?.classList.remove("subject"));
   if (!found.length || !card) return;
-  const { left, width } = found[0].getBoundingClientRect();
-  card.classList.toggle("on-left", left + width / 2 > innerWidth / 2);
+  placeBeside(found);
   unmark.push(keepInView(found[0]));
+}
+
+const PLACES = ["right", "left", "middle"];
+const EDGE = 16; // CSS pixels, as in guide.css
+
+// Where it covers the least of what is framed; how far that will be scrolled is not known yet.
+function placeBeside(framed) {
+  const width = card.offsetWidth;
+  const from = { right: innerWidth - EDGE - width, left: EDGE, middle: (innerWidth - width) / 2 };
+  const covered = (place) => {
+    const shares = framed.map((one) => {
+      const { left, right, height } = one.getBoundingClientRect();
+      const across = Math.min(right, from[place] + width) - Math.max(left, from[place]);
+      return Math.max(0, across) * Math.min(height, innerHeight);
+    });
+    return shares.reduce((sum, share) => sum + share, 0);
+  };
+  const best = PLACES.reduce((best, place) => (covered(place) < covered(best) ? place : best));
+  for (const place of PLACES) card.classList.toggle(`on-${place}`, place === best);
 }
 
 // Until the reader moves on, since what stands above it may still be growing.

@@ -109,11 +109,11 @@ export const LESSONS = [
       "stays the same?",
     prompt: "Tom lost his dog. He was very",
     settings: { temperature: 0, tokens: 25 },
-    frames: ["#output .text", "#attention [data-part=tabs]"],
+    frames: ["#output .text", "#attention .panels"],
     hints: [
       "What the model wrote stands in full ink after the prompt. Press its first word.",
-      "The list under “Next token” holds the likeliest words there. All but the one that stands there " +
-        "can be pressed.",
+      "The list under “Next token” holds the likeliest words there. At Temperature 0 all but the first are " +
+        "cut: they would never be drawn. You may still press one.",
       "On Mini press “ much” after “He was very”, and choose “·sorry” or “·angry” from the list. Undo " +
         "under the text brings the first one back.",
     ],
@@ -124,18 +124,18 @@ export const LESSONS = [
   },
   {
     name: "off",
-    title: "Without one of its heads",
+    title: "Without one head",
     task:
       "After the run the head is open that looks up what came next last time. Switch it off (under " +
       "“Heads” beside the map), press Rewrite, and compare the two texts: which word does the model no " +
       "longer find?",
     prompt: "Tom had a red ball and Lily had a blue ball. Tom had a red ball and Lily had a blue",
     settings: { temperature: 0, tokens: 25 },
-    frames: ["#attention [data-part=tabs]", "#output .text"],
+    frames: ["#output .text", "#attention .panels"],
     hints: [
       "Press a word of the text, open “Heads” and press “Switch off”. On Mini the head is layer 6, head 4.",
-      "A frame there says that a head is off, and what the word that you pressed has become: " +
-        "choose “ ball” near the end of the prompt and watch it. Then press Rewrite.",
+      "A frame there says that a head is off, and what has become of the word that you pressed: press the " +
+        "first that the model wrote (“ ball”) and watch it. Then press Rewrite.",
       "On Mini switch off layer 6, head 4 and press Rewrite: “red” no longer comes back. Undo under the " +
         "text shows the first text again, and Restore brings back the head.",
     ],

@@ -60,8 +60,16 @@ export function point(selectors) {
   found[0]?.classList.add("subject");
   unmark.push(() => found[0]?.classList.remove("subject"));
   if (!found.length || !card) return;
+  closeSheet(found[0]);
   placeBeside(found);
   unmark.push(keepInView(found[0]));
+}
+
+// On a phone the inspector is a sheet that leaves no room for both.
+function closeSheet(subject) {
+  const sheet = document.querySelector(".side.sheet");
+  if (sheet?.contains(subject)) return;
+  /** @type {HTMLElement | null | undefined} */ (sheet?.querySelector(".sheet-close"))?.click();
 }
 
 const PLACES = ["right", "left", "middle"];
@@ -134,10 +142,12 @@ function made() {
   return box;
 }
 
-// Nothing outside of what fills the screen is to be seen.
+// Nothing outside of what fills the screen is to be seen; and Gradio holds rules for narrow screens
+// to what lies in its own container.
 function raise() {
   card.hidden = open === null;
-  const place = document.fullscreenElement ?? document.body;
+  const container = document.querySelector(".gradio-container .contain");
+  const place = document.fullscreenElement ?? container ?? document.body;
   if (card.parentElement !== place) place.append(card);
 }
 

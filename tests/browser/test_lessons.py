@@ -159,6 +159,24 @@ def test_without_one_of_its_heads(visits: Callable[..., Visit], mini: App) -> No
     visit.screenshot("lesson-off")
 
 
+def test_on_a_phone_the_card_gives_way_to_the_sheet(
+    visits: Callable[..., Visit], mini: App
+) -> None:
+    size = {"width": 390, "height": 844}
+    phone = visits(f"{mini.url}#lesson=fork", viewport=size, has_touch=True, is_mobile=True)
+    tried(phone)
+    phone.button("minimise").tap()
+    phone.text.locator(".token:not(.prompt)").first.tap()
+    sheet = phone.page.get_by_role("dialog", name="About the selected token")
+    phone.button("open").tap()
+    expect(sheet).to_be_visible()
+    phone.screenshot("lesson-fork-phone")
+    over, under = card(phone).bounding_box(), sheet.bounding_box()
+    assert over
+    assert under
+    assert over["y"] + over["height"] <= under["y"]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_list_remembers_what_is_done(
     visits: Callable[..., Visit], mini: App, theme: str

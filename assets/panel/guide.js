@@ -60,7 +60,6 @@ export function point(selectors) {
   found[0]?.classList.add("subject");
   unmark.push(() => found[0]?.classList.remove("subject"));
   if (!found.length || !card) return;
-  closeSheet(found[0]);
   placeBeside(found);
   unmark.push(keepInView(found[0]));
 }
@@ -94,6 +93,7 @@ function placeBeside(framed) {
 // Until the reader moves on, since what stands above it may still be growing.
 function keepInView(subject) {
   const aim = () => {
+    closeSheet(subject); // which may open late
     const { top, bottom, height } = subject.getBoundingClientRect();
     const free = matchMedia(NARROW).matches ? card.getBoundingClientRect().top : innerHeight;
     if (top >= 0 && bottom <= free) return;
@@ -103,13 +103,14 @@ function keepInView(subject) {
       behavior: still ? "auto" : "smooth",
     });
   };
-  const sizes = new ResizeObserver(aim); // which tells at once, too
+  const sizes = new ResizeObserver(aim);
   const acts = ["pointerdown", "wheel", "touchmove", "keydown"];
   const leave = () => {
     sizes.disconnect();
     for (const act of acts) removeEventListener(act, leave, true);
   };
   for (const act of acts) addEventListener(act, leave, { capture: true, passive: true });
+  aim();
   for (const part of [document.body, card, subject]) sizes.observe(part);
   return leave;
 }

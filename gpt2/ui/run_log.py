@@ -331,9 +331,9 @@ class RunLog:
         with self._news:
             stretch = self.stretches[-1] if self.stretches else None
             start = stretch.start if stretch else self.prompt
-            # A branch counts from its prompt, as the text did that it was made of.
-            counted = self.prompt if self.branch and len(self.stretches) < 2 else start
             last = self.entries[-1] if len(self.entries) > self._since else None
+            # A branch counts from its prompt, as the text did that it was made of.
+            kept = start - self.prompt if self.branch and len(self.stretches) == 1 else 0
             return self.version, {
                 "n": len(self.ids),
                 "read": self.read,
@@ -344,8 +344,8 @@ class RunLog:
                 "note": self.note,
                 "stretch": len(self.stretches),
                 "stats": {
-                    "new": len(self.ids) - counted,
-                    "limit": stretch.limit + start - counted if stretch else None,
+                    "new": len(self.ids) - start + kept,
+                    "limit": stretch.limit + kept if stretch else None,
                     "speed": last.tokens_per_second if last else None,
                     "first": self.seconds.get(start) if stretch else None,
                     "seed": str(self.options.seed),  # a number of JavaScript's ends at 2^53

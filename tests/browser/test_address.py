@@ -91,11 +91,11 @@ def test_a_text_of_which_only_the_end_is_seen_is_a_step_too(
     visits: Callable[..., Visit], app: App
 ) -> None:
     visit = visits(app.url)
-    # Gradio shows a view the newest of the messages that came while the browser was busy.
+    # As in a browser that was too busy to read before the text had ended.
     visit.page.evaluate(
         """() => {
-          const take = store.takeOutput.bind(store);
-          store.takeOutput = (value) => value?.state === "running" || take(value);
+          const take = store.takeStatus.bind(store);
+          store.takeStatus = (value) => value.state === "running" || take(value);
         }"""
     )
     first = visit.generate(seed=1, new_tokens=20)

@@ -128,7 +128,7 @@ def test_on_a_phone_the_card_leaves_what_it_speaks_of_in_view(
               const card = document.querySelector(".guide").getBoundingClientRect();
               const framed = document.querySelector(".subject").getBoundingClientRect();
               const seen = Math.min(framed.bottom, card.top) - Math.max(framed.top, 0);
-              return seen > 0.9 * Math.min(framed.height, card.top);
+              return card.top > 0 && seen > 0.9 * Math.min(framed.height, card.top);
             }"""
         )
         phone.screenshot(f"tour-{name}-phone")

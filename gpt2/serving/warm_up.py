@@ -19,7 +19,7 @@ from gpt2.runtime import settings
 from gpt2.runtime.assets_folder import ASSETS
 from gpt2.serving.framing import frame_ancestors
 
-_PAGE = ASSETS / "panel" / "warm_up.html"
+_PAGE = next((ASSETS / "panel").rglob("warm_up.html"))
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; frame-ancestors "

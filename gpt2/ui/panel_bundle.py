@@ -15,14 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from hashlib import sha256
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Route
 
-from gpt2.ui.assets import PANEL, panel_text
+from gpt2.ui.assets import panel_files, panel_text
+from gpt2.ui.packed import Packed
 
 NAME = "all.js"
 
@@ -45,7 +44,7 @@ _IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([\w.]+)";\n', re.MULT
 _EXPORT = re.compile(
     r"^export\s+(?=(?:async\s+)?(?:function\*?|class|const)\s+(\w+))", re.MULTILINE
 )
-_COMMENT = re.compile(r"^\s*//.*\n", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
 
 
 @cache
@@ -89,22 +88,25 @@ def stub(name: str) -> str:
 def panel_routes() -> list[BaseRoute]:
     """Serves `assets/panel/` and nothing else: the bundle, its stubs, and the files as they are."""
     made = [Route(f"/panel/{name}", _script(stub(name))) for name in bundled()]
-    files = StaticFiles(directory=PANEL)
-    sources = [Mount("/panel/source", files), Mount("/panel", files)]
+    sources = [Route("/panel/source/{name}", _file), Route("/panel/{name}", _file)]
     return [Route(f"/panel/{NAME}", _script(bundle())), *made, *sources]
 
 
+def _file(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in panel_files():
+        return Response(status_code=404)
+    return _packed(name).answer(request)
+
+
+@cache
+def _packed(name: str) -> Packed:
+    kind = "javascript" if name.endswith(".js") else name.rpartition(".")[2]
+    return Packed(panel_text(name), f"text/{kind}")
+
+
 def _script(text: str) -> Callable[[Request], Response]:
-    body = text.encode()
-    tag = f'"{sha256(body).hexdigest()[:32]}"'
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-
-    def script(request: Request) -> Response:
-        if request.headers.get("if-none-match", "").removeprefix("W/") == tag:
-            return Response(status_code=304, headers=headers)
-        return Response(body, media_type="text/javascript", headers=headers)
-
-    return script
+    return Packed(text, "text/javascript").answer
 
 
 def _body(name: str) -> str:

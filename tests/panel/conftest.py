@@ -1,6 +1,5 @@
 """A page that serves the panel's files, for its modules and its views."""
 
-import functools
 import http.server
 import threading
 from collections.abc import Iterator
@@ -8,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Error, Page
 
-from .modules import PANEL, Modules
+from gpt2.ui.assets import panel_files, panel_text
+
+from .modules import Modules
 
 # What Gradio does around a component: its css inside the element's id, its html, then mount().
 BENCH = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bench</title>
@@ -122,16 +123,15 @@ TIMERS = """(() => {
 })()"""
 
 
-class PanelFiles(http.server.SimpleHTTPRequestHandler):
-    def guess_type(self, path: str) -> str:
-        return "text/javascript" if path.endswith(".js") else super().guess_type(path)
-
+class PanelFiles(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        if self.path not in ("/", "/favicon.ico"):
-            return super().do_GET()
-        body = BENCH.encode() if self.path == "/" else b""
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
+        name = self.path[1:]
+        found = name in panel_files()
+        text = panel_text(name) if found else "" if name else BENCH
+        body, ending = text.encode(), name.rpartition(".")[2] if found else "html"
+        self.send_response(200 if found or name in ("", "favicon.ico") else 404)
+        kind = {"js": "javascript"}.get(ending, ending)
+        self.send_header("Content-Type", f"text/{kind}; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -150,8 +150,7 @@ def modules() -> Iterator[Modules]:
 
 @pytest.fixture(scope="session")
 def panel_url() -> Iterator[str]:
-    handler = functools.partial(PanelFiles, directory=str(PANEL))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), PanelFiles) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}/"

@@ -10,11 +10,14 @@ from typing import Any
 
 import playwright
 
-PANEL = Path(__file__).parents[2] / "assets" / "panel"
+from gpt2.ui.assets import panel_files
+
 NODE = Path(playwright.__file__).parent / "driver" / "node"
 
 _ANSWER = """
 import { createInterface } from "node:readline";
+const places = JSON.parse(process.argv[1]);
+globalThis.load = (address) => import(places[address.slice(1)]);
 for await (const line of createInterface({ input: process.stdin })) {
   const { script, argument } = JSON.parse(line);
   let answer;
@@ -36,13 +39,14 @@ class Modules:
         self._process: subprocess.Popen[str] | None = None
 
     def evaluate(self, script: str, argument: Any = None) -> Any:
-        """What the function `script` returns; `import("/x.js")` in it is assets/panel/x.js.
+        """What the function `script` returns; `import("/x.js")` in it is the panel's module.
 
         Raises AssertionError with node's own words where the script throws.
         """
         if self._process is None:
+            places = {name: path.as_uri() for name, path in panel_files().items()}
             self._process = subprocess.Popen(
-                [NODE, "--input-type=module", "-e", _ANSWER],
+                [NODE, "--input-type=module", "-e", _ANSWER, json.dumps(places)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -51,7 +55,7 @@ class Modules:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        placed = re.sub(r"import\((['\"`])/", rf"import(\1{PANEL.as_uri()}/", script)
+        placed = re.sub(r"\bimport\(", "load(", script)
         stdin.write(json.dumps({"script": placed, "argument": argument}) + "\n")
         stdin.flush()
         answer = json.loads(stdout.readline())

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from .modules import PANEL, Modules
+from gpt2.ui.assets import panel_text
+
+from .modules import Modules
 
 
 def luminance(rgb: list[float]) -> float:
@@ -42,7 +44,7 @@ def test_pixels_are_the_same_colours(modules: Modules) -> None:
 @pytest.mark.parametrize("ground", ["--paper", "--card", "--field"])
 @pytest.mark.parametrize("ink", ["--ink", "--quiet", "--accent", "--warm"])
 def test_text_colours_keep_their_contrast_in_both_themes(ground: str, ink: str) -> None:
-    light, dark = (PANEL / "tokens.css").read_text().split("body.dark")
+    light, dark = panel_text("tokens.css").split("body.dark")
     for theme in (light, dark):
         pair = []
         for name in (ground, ink):

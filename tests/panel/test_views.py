@@ -8,9 +8,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from gpt2.ui.assets import panel_files
 from tests.chromium import drawn
 
-from .modules import PANEL
 from .samples import attention, output, words
 from .test_runs import send, settled
 
@@ -407,7 +407,7 @@ def test_axe_finds_nothing(panel: Page, width: int, dark: bool) -> None:
     assert panel.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("path", sorted(PANEL.glob("*.*")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", panel_files().values(), ids=lambda path: path.name)
 def test_files_hold_what_the_page_allows(path: Path) -> None:
     source = path.read_text().replace("http://www.w3.org/2000/svg", "")  # a name, not a request
     assert not re.search(r"https?://|(inner|outer|insertAdjacent)HTML|document\.write", source)

@@ -21,7 +21,7 @@ from gpt2 import Engine, load
 from gpt2.config import SIZES
 from gpt2.sampling import USUAL
 from gpt2.ui.api import Api
-from gpt2.ui.assets import PANEL
+from gpt2.ui.assets import panel_files, panel_text
 from gpt2.ui.panel_bundle import bundle, bundled, stub
 
 PROMPT = "Once upon a time"
@@ -204,8 +204,8 @@ def test_the_panel_s_files_are_served(url: str) -> None:
     """Modules of the bundle under their names as stubs of it, and as they are below source/."""
     together = bundled()
     assert len(together) > 40
-    for path in sorted(PANEL.iterdir()):
-        whole = path.read_bytes()
+    for path in panel_files().values():
+        whole = panel_text(path.name).encode()
         if path.name in together:
             assert get(url, f"/panel/{path.name}") == (200, stub(path.name).encode())
             assert get(url, f"/panel/source/{path.name}") == (200, whole)
@@ -243,9 +243,11 @@ def test_no_other_file_is_served(url: str, path: str) -> None:
 
 
 def test_the_panel_names_only_modules_that_are_there() -> None:
-    for file in PANEL.glob("*.js"):
-        for module in re.findall(r'from "\./([\w.]+)"', file.read_text("utf-8")):
-            assert (PANEL / module).is_file(), f"{file.name} wants {module}"
+    for file in panel_files().values():
+        for module in re.findall(
+            r'^(?:import|\}).*"(\.\.?/[\w./]+)";$', file.read_text("utf-8"), re.M
+        ):
+            assert (file.parent / module).is_file(), f"{file.name} wants {module}"
 
 
 def test_tokens_are_the_engine_s(client: Client, engine: Engine) -> None:

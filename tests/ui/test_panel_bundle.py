@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from gpt2.ui import panel_bundle
-from gpt2.ui.assets import PANEL, panel_text
+from gpt2.ui.assets import panel_files, panel_text
 from gpt2.ui.panel_bundle import bundle, bundled, panel_routes, stub
 
 
@@ -44,7 +44,7 @@ def test_what_is_served() -> None:
     again = client.get("/panel/all.js", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert client.get("/panel/source/runs.js").text == panel_text("runs.js")
-    for path in PANEL.glob("*.js"):
-        text = client.get(f"/panel/{path.name}").text
-        assert text == (stub(path.name) if path.name in bundled() else panel_text(path.name))
+    for name in panel_files():
+        text = client.get(f"/panel/{name}").text
+        assert text == (stub(name) if name in bundled() else panel_text(name))
     assert client.get("/panel/../app.py").status_code == 404

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gpt2.runtime.assets_folder import ASSETS
+from gpt2.ui.panel_bundle import panel_routes
 from gpt2.ui.sub_path import SubPath
 from tests.asynchronous import run as run_async
 
@@ -19,7 +18,7 @@ from tests.asynchronous import run as run_async
 def client(prefix: str) -> TestClient:
     routes = [
         Route("/", lambda request: PlainTextResponse(f"page {request.url.query}")),
-        Mount("/panel", StaticFiles(directory=ASSETS / "panel")),
+        *panel_routes(),
     ]
     app: Any = SubPath(Starlette(routes=routes), prefix)
     return TestClient(app, root_path=prefix)

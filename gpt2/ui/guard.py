@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gzip
 import hashlib
 import re
 from collections import Counter
@@ -31,6 +30,7 @@ from gpt2.ui.agents import Callers, is_agents
 from gpt2.ui.attention_requests import BUSY
 from gpt2.ui.calls import Calls
 from gpt2.ui.first_scripts import with_first_scripts
+from gpt2.ui.packed import packed_quickly
 from gpt2.units import format_bytes
 
 # What the page and `gradio_client` use. Gradio has more, which take files, fetch addresses, write
@@ -51,7 +51,6 @@ _LONGEST_ADDRESS = 8000  # bytes; RFC 9110 asks for no less
 _LONGEST_NAME = 255  # bytes of a file's name, on any disk
 _MOST_OF_HEADERS = 32_000  # bytes; browsers and proxies stay below 16,000
 _WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
-_LEVEL = 6  # of gzip: a page takes 4 ms, and 9 would save a hundredth of it
 _SECONDS_TO_SEND = 60.0  # a full request over a slow telephone takes half of it
 _MOST_HELD = 64_000_000  # bytes of requests that have begun and not arrived
 _HELD_EACH = 6 * MOST_BYTES
@@ -74,7 +73,8 @@ class Guard:
     """ASGI middleware; innermost, so that it sees pages before they are compressed.
 
     `readers` is told who is connected for answers, and `calls` knows those that scripts may ask
-    for; without it, any. `agents` says whether the way for agents (MCP) is open.
+    for; without it, any. `agents` says whether the way for agents (MCP) is open, and `components`
+    which of Gradio's the page shows.
     """
 
     def __init__(
@@ -83,8 +83,10 @@ class Guard:
         readers: Readers | None = None,
         calls: Calls | None = None,
         agents: bool = False,
+        components: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
+        self._components = components
         self._agents = Callers() if agents else None
         self._calls = calls
         self._readers = readers or Readers()
@@ -107,8 +109,8 @@ class Guard:
         if self._agents:
             self._agents.settle(scope)
         # Gradio compresses what has an ending; its page, the longest text of all, has none.
-        zips = "gzip" in headers.get("accept-encoding", "") and "." not in scope["path"]
-        answer = _Answer(send, zips)
+        accepted = "" if "." in scope["path"] else headers.get("accept-encoding", "")
+        answer = _Answer(send, accepted, self._components)
         try:
             check_address(scope, headers)
             check_request(scope["method"], scope["path"], headers, bool(self._agents))
@@ -338,9 +340,10 @@ def _then(first: Message, second: asyncio.Future[Message]) -> Receive:
 class _Answer:
     """Sends an answer on, with our headers; a page once it is whole, with our first scripts."""
 
-    def __init__(self, send: Send, zips: bool) -> None:
+    def __init__(self, send: Send, accepted: str, components: frozenset[str]) -> None:
         self._send = send
-        self._zips = zips
+        self._accepted = accepted
+        self._components = components
         self._start: Message = {}
         self._page: list[bytes] | None = None
 
@@ -365,12 +368,12 @@ class _Answer:
 
     def _finished(self, page: bytes) -> bytes:
         """What is sent of a page, its headers set."""
-        page = with_first_scripts(page)
+        page = with_first_scripts(page, self._components)
         headers = MutableHeaders(scope=self._start)
         headers["Content-Security-Policy"] = page_policy(page)
-        if self._zips:
-            page = gzip.compress(page, _LEVEL)
-            headers["Content-Encoding"] = "gzip"
+        packing, page = packed_quickly(page, self._accepted)
+        if packing:
+            headers["Content-Encoding"] = packing
             headers.add_vary_header("Accept-Encoding")
         headers["Content-Length"] = str(len(page))
         return page

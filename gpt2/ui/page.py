@@ -31,6 +31,7 @@ from gpt2.ui.compare.tab import add_compare
 from gpt2.ui.controls import Controls
 from gpt2.ui.discreet import keep_texts_out_of_hooks, keep_texts_out_of_logs
 from gpt2.ui.ending import serve_until_told
+from gpt2.ui.gradio_bundle import GradioFiles
 from gpt2.ui.guard import Guard
 from gpt2.ui.handlers import RUNS, Handlers
 from gpt2.ui.inspect_api import InspectApi
@@ -155,8 +156,16 @@ def launch(
     keep_texts_out_of_logs(page)
     _bound_connections()
     agents = settings.MCP.get()
-    guard = Middleware(Guard, readers=_readers[page], calls=Calls.of_page(page), agents=agents)
-    middleware = [Middleware(SubPath, prefix=settings.prefix()), guard]
+    components = _components_of(page)
+    guard = Middleware(
+        Guard,
+        readers=_readers[page],
+        calls=Calls.of_page(page),
+        agents=agents,
+        components=components,
+    )
+    files = Middleware(GradioFiles, components=components)
+    middleware = [Middleware(SubPath, prefix=settings.prefix()), guard, files]
     try:
         served = _launched(page, limits, middleware, options)
     except OSError as error:
@@ -192,6 +201,11 @@ def _launched(
         **options,
     )
     return served
+
+
+def _components_of(page: gr.Blocks) -> frozenset[str]:
+    """The kinds of Gradio's components that it shows, by their names in Gradio's scripts."""
+    return frozenset(block.get_block_name() for block in page.blocks.values())
 
 
 def _bound_connections() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio
 
-from gpt2.runtime.assets_folder import ASSETS
+from gpt2.ui.assets import panel_files
 from gpt2.ui.first_scripts import with_first_scripts
 
 GRADIO_S = Path(gradio.__file__).parent / "templates" / "frontend" / "index.html"
@@ -21,7 +21,7 @@ def test_they_come_before_gradio_s() -> None:
 
 def test_they_are_there() -> None:
     for name in ("frames", "stream"):
-        assert (ASSETS / "panel" / f"{name}.js").is_file()
+        assert f"{name}.js" in panel_files()
 
 
 def test_any_other_page_stays_as_it_is() -> None:

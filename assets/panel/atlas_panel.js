@@ -5,7 +5,8 @@ import { AtlasPicture, atlasPlan, headAt } from "./atlas_picture.js";
 import { clamp } from "./geometry.js";
 import { HeadCard } from "./head_card.js";
 import { needsHead } from "./map_view.js";
-import { ROLES, scoreText } from "./roles.js";
+import { scoreText } from "./roles.js";
+import { ROLES } from "./schema.js";
 
 const LONG = 500; // ms that a finger stays
 const STILL = 10; // CSS pixels that it may move meanwhile

@@ -1,7 +1,7 @@
 // Draws all heads small: a row of thumbnails per layer, marks of their roles, the chosen one framed.
 
 import { indexOf } from "./color.js";
-import { ROLES } from "./roles.js";
+import { ROLES } from "./schema.js";
 
 const GUTTER = { left: 24, top: 18 };
 const GAP = 3;

@@ -1,7 +1,8 @@
 // One head's scores, on the text shown and, when asked for, on random tokens read twice.
 
 import { setHidden, setText } from "./dom.js";
-import { MEASURES, ROLES, scoreText } from "./roles.js";
+import { scoreText } from "./roles.js";
+import { MEASURES, ROLES } from "./schema.js";
 
 const ALL = { ...ROLES, ...MEASURES };
 

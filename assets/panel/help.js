@@ -1,6 +1,6 @@
 // The panel's words on what its numbers are, and on what they are not.
 
-import { MEASURES, ROLES } from "./roles.js";
+import { MEASURES, ROLES } from "./schema.js";
 
 const NOTES = [
   "Row i shows which tokens the model attended to at token i, while predicting token i + 1; a row's " +

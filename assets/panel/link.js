@@ -6,7 +6,7 @@
 // Layers and heads count from 1, as on the page; in links without v=2 they count from 0.
 
 import { asJson, own, read as readKept, snapshot, stored } from "./kept.js";
-import { MODES } from "./map_view.js";
+import { MODES } from "./schema.js";
 import { isIndex } from "./wire.js";
 
 const VERSION = "2";

@@ -1,47 +1,24 @@
 // Which map is looked at: one head's weights, weighted by values, a layer's heads, or all heads.
-// The same modes as gpt2/ui/maps.py.
+
+import { HEAD_MODES, LAYER_MODES, MODES, PLAIN_MODES } from "./schema.js";
 
 /** @typedef {{mode: string, layer: number, head: number}} MapView */
 
-export const MODES = {
-  head: "One head",
-  value: "One head, value-weighted",
-  mean: "Layer, mean",
-  max: "Layer, maximum",
-  all_mean: "All heads, mean",
-  all_max: "All heads, maximum",
-  rollout: "Rollout",
-};
-
-const EXPLAINED = {
-  head: "",
-  value:
-    "Each weight times the length of the vector it passes on, as a share of the row " +
-    "(Kobayashi et al. 2020).",
-  mean: "The mean over the heads of this layer.",
-  max: "The largest weight any head of this layer gives: such rows do not sum to 100 %.",
-  all_mean: "The mean over all heads of all layers.",
-  all_max: "The largest weight any head of any layer gives: such rows do not sum to 100 %.",
-  rollout:
-    "Attention rollout: what reaches the last layer when every layer passes on half of a token's " +
-    "own stream and half of what its heads read on average (Abnar & Zuidema 2020).",
-};
-
 export function explain(mode) {
-  return EXPLAINED[mode] ?? "";
+  return MODES[mode]?.help ?? "";
 }
 
 export function needsHead(mode) {
-  return mode === "head" || mode === "value";
+  return HEAD_MODES.includes(mode);
 }
 
 export function needsLayer(mode) {
-  return needsHead(mode) || mode === "mean" || mode === "max";
+  return needsHead(mode) || LAYER_MODES.includes(mode);
 }
 
 /** A maximum's bytes are weights as such: its rows do not sum to 1. */
 export function isPlain(mode) {
-  return mode === "max" || mode === "all_max";
+  return PLAIN_MODES.includes(mode);
 }
 
 /** What tells one map of a text from another. @param {MapView} view */
@@ -56,5 +33,5 @@ export function titleOf({ mode, layer, head }) {
     : needsLayer(mode)
       ? `layer ${layer + 1}`
       : "";
-  return where ? `${MODES[mode]}: ${where}` : MODES[mode];
+  return where ? `${MODES[mode].name}: ${where}` : MODES[mode].name;
 }

@@ -1,11 +1,14 @@
 // The selects: which map, which layer, which head.
 
 import { clamp } from "./geometry.js";
-import { MODES, needsHead, needsLayer } from "./map_view.js";
-import { ROLES } from "./roles.js";
+import { needsHead, needsLayer } from "./map_view.js";
+import { MODES, ROLES } from "./schema.js";
 
 // What may stand in the map's place: layers times tokens.
-const PICTURES = { lens: "Layer by layer, whole text", patch: "Two prompts, one patch" };
+const PICTURES = {
+  lens: { name: "Layer by layer, whole text" },
+  patch: { name: "Two prompts, one patch" },
+};
 
 export class Pickers {
   // `onPicture(name)` is told what stands in the map's place, null for the map.
@@ -41,8 +44,8 @@ export class Pickers {
   }
 }
 
-function options(names) {
-  return Object.entries(names).map(([value, text]) => new Option(text, value));
+function options(choices) {
+  return Object.entries(choices).map(([value, { name }]) => new Option(name, value));
 }
 
 // "3 of 6", or "3 of 6 · induction"; options are made anew only when their number changes.

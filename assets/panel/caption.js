@@ -1,7 +1,8 @@
 // What a row of a map shows, in one sentence that needs no numbers; and which head of a text, and
 // which of its rows, show something most clearly. Pure.
 
-import { keptOf, mostRead, percent } from "./reading.js";
+import { wholePercent } from "./formats.js";
+import { keptOf, mostRead } from "./reading.js";
 import { isUnruly, labelOf, shorten } from "./token_label.js";
 import { needsHead, needsLayer } from "./map_view.js";
 
@@ -35,7 +36,7 @@ export function captionOf({ tokens, query, row, split, look, named = false }) {
   const key = mostRead(row, split);
   const share = split ? row[key] / Math.max(keptOf(row), 1e-9) : row[key];
   if (split && row[0] >= IDLE) {
-    return `At ${at}, ${who} mostly at the first token (${percent(row[0])}): it has little to do here.`;
+    return `At ${at}, ${who} mostly at the first token (${wholePercent(row[0])}): it has little to do here.`;
   }
   if (key === query) return `At ${at}, ${who} mostly at the token itself.`;
   if (share < SPREAD) return `At ${at}, ${who} at many tokens, at none of them much.`;

@@ -1,6 +1,6 @@
 // How likely the selected token was, and what else could have come: before and after sampling.
 
-import { percent } from "./comparison.js";
+import { percent } from "./formats.js";
 import { setHidden, setText } from "./dom.js";
 import { labelOf, placeOf, quotedOf } from "./token_label.js";
 

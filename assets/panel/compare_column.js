@@ -1,6 +1,6 @@
 // One column: the Output panel under a size's name, its memory, where it parts, a small map.
 
-import { bytes } from "./comparison.js";
+import { bytes } from "./formats.js";
 import { MiniMap } from "./mini_map.js";
 import { mount as mountOutput } from "./output_view.js";
 import { BUSY } from "./status_line.js";

@@ -28,17 +28,3 @@ export function textsOf() {
     return [{ title, text: plainText(tokens.items.slice(0, tokens.ready)) }];
   });
 }
-
-// A share for people; small ones stay apart from none.
-export function percent(probability) {
-  const value = 100 * probability;
-  if (value === 0) return "0 %";
-  if (value < 0.1) return "<0.1 %";
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} %`;
-}
-
-export function bytes(count) {
-  if (count === null || count === undefined) return "–";
-  if (count >= 1e8) return `${(count / 1e9).toFixed(1)} GB`;
-  return `${Math.round(count / 1e6)} MB`;
-}

@@ -1,6 +1,6 @@
 // The table of a comparison, its picture, and both as files.
 
-import { bytes } from "./comparison.js";
+import { bytes, csvOf } from "./formats.js";
 import { linkLabels, partsOf, setText } from "./dom.js";
 import { saveFile } from "./keep_text.js";
 import { drawPlot, pictureOf } from "./plot.js";
@@ -71,7 +71,7 @@ export class FiguresView {
     this.rows = [];
     parts.head.append(...COLUMNS.map(({ name }) => cellOf("th", name, "col")));
     parts.csv.addEventListener("click", () =>
-      saveFile(csvOf(this.rows), "gpt2-sizes.csv", "text/csv"),
+      saveFile(tableOf(this.rows), "gpt2-sizes.csv", "text/csv"),
     );
     parts.json.addEventListener("click", () => {
       saveFile(JSON.stringify(this.rows, null, 2), "gpt2-sizes.json", "application/json");
@@ -134,13 +134,7 @@ function cellOf(kind, text, scope) {
 }
 
 // Numbers as they were measured, not as they are shown.
-export function csvOf(rows) {
+export function tableOf(rows) {
   const keys = Object.keys(rows[0] ?? {});
-  const quoted = (value) => {
-    const text = value === null || value === undefined ? "" : String(value);
-    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return [keys, ...rows.map((row) => keys.map((key) => row[key]))]
-    .map((line) => `${line.map(quoted).join(",")}\n`)
-    .join("");
+  return csvOf([keys, ...rows.map((row) => keys.map((key) => row[key]))]);
 }

@@ -1,6 +1,6 @@
 // Heads that are switched off: which, what that does to the selected token, and the bar that says so.
 
-import { percent } from "./comparison.js";
+import { percent } from "./formats.js";
 import { setHidden, setText } from "./dom.js";
 import { quotedOf } from "./token_label.js";
 

@@ -1,6 +1,6 @@
 // The logit lens at the selected token: what each layer would have put there.
 
-import { percent } from "./comparison.js";
+import { percent } from "./formats.js";
 import { setHidden, setText } from "./dom.js";
 import { labelOf, placeOf, quotedOf } from "./token_label.js";
 

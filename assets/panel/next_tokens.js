@@ -1,6 +1,6 @@
 // The likeliest next tokens of every size: probability before and after sampling, as bars.
 
-import { percent } from "./comparison.js";
+import { percent } from "./formats.js";
 import { setText } from "./dom.js";
 import { labelOf } from "./token_label.js";
 

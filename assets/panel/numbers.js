@@ -1,12 +1,13 @@
 // The map looked at as numbers: CSV, one line a weight, and JSON with all there is to know.
 
+import { csvCell } from "./formats.js";
 import { explain, titleOf } from "./map_view.js";
 import { labelOf } from "./token_label.js";
 
 /** Every weight of the map, whether the first token is shown apart or not. */
 export function asCsv(runs) {
   const lines = ["query,query_token,key,key_token,weight"];
-  const names = runs.run.tokens.items.map((token) => quoted(labelOf(token)));
+  const names = runs.run.tokens.items.map((token) => csvCell(labelOf(token)));
   for (let i = 0; i < runs.drawable; i++) {
     for (const [j, weight] of runs.row(i).entries())
       lines.push(`${i},${names[i]},${j},${names[j]},${short(weight)}`);
@@ -39,10 +40,4 @@ export function asJson(runs) {
 
 function short(weight) {
   return Number(weight.toFixed(6));
-}
-
-// A spreadsheet takes a cell that begins like this for a formula; an apostrophe prevents that.
-function quoted(text) {
-  const safe = /^[=+\-@]/.test(text) ? `'${text}` : text;
-  return `"${safe.replaceAll('"', '""')}"`;
 }

@@ -1,5 +1,6 @@
 // What one token reads and who reads it, from the rows of one map. Pure.
 
+import { wholePercent } from "./formats.js";
 import { nameOf } from "./token_label.js";
 
 /** The strongest entries of a row: [{index, weight}], largest first, earlier first on a tie. */
@@ -36,10 +37,6 @@ export function restOf(row) {
   return rest;
 }
 
-export function percent(weight) {
-  return weight > 0 && weight < 0.005 ? "<1\u00a0%" : `${Math.round(100 * weight)}\u00a0%`;
-}
-
 /**
  * One sentence about a selection; row is null where the query has none. With the first token shown
  * separately, `split`, it also tells the share without it, which is what map and list show, where the
@@ -58,7 +55,9 @@ export function sentence(tokens, { query, key }, row, split = false) {
 
 // The weight, and the share without the first token where that is another number.
 function weightText(row, target, split) {
-  const [weight, share] = [row[target], row[target] / Math.max(keptOf(row), 1e-9)].map(percent);
+  const [weight, share] = [row[target], row[target] / Math.max(keptOf(row), 1e-9)].map(
+    wholePercent,
+  );
   return split && target > 0 && share !== weight
     ? `${weight} (${share} without the first token)`
     : weight;

@@ -1,7 +1,8 @@
 // "Reads from" as a table with bars: the strongest keys of the selected row, in numbers.
 
 import { setHidden, setText } from "./dom.js";
-import { keptOf, percent, readersOf, strongest } from "./reading.js";
+import { wholePercent } from "./formats.js";
+import { keptOf, readersOf, strongest } from "./reading.js";
 import { labelOf, nameOf, placeOf, quotedOf } from "./token_label.js";
 
 const ENTRIES = 20;
@@ -74,7 +75,7 @@ export class ReadsTable {
     if (line.ariaHidden !== String(!entry)) line.ariaHidden = String(!entry);
     setText(label, entry ? labelOf(tokens[entry.index]) : "");
     setText(index, entry ? ` ${entry.index}` : "");
-    setText(value, entry ? percent(entry.weight) : "");
+    setText(value, entry ? wholePercent(entry.weight) : "");
     const length = entry ? entry.weight / Math.max(first.weight, 1e-9) : 0;
     bar.style.width = `${(100 * length).toFixed(1)}%`;
   }
@@ -85,7 +86,7 @@ function othersOf(shown, entries, from) {
   const count = shown.length - from - entries.length;
   if (entries.length < ENTRIES || count <= 0) return "";
   const listed = entries.reduce((sum, { weight }) => sum + weight, 0);
-  const share = percent(
+  const share = wholePercent(
     Math.max(1e-9, shown.slice(from).reduce((sum, weight) => sum + weight, 0) - listed),
   );
   return count === 1 ? `1 more has ${share}` : `${count} more share ${share}`;
@@ -94,8 +95,8 @@ function othersOf(shown, entries, from) {
 function shareOf(row) {
   const kept = keptOf(row);
   return (
-    `${percent(row[0])} goes to the first token, shown separately. ` +
-    `The bars split the remaining ${percent(kept)}.`
+    `${wholePercent(row[0])} goes to the first token, shown separately. ` +
+    `The bars split the remaining ${wholePercent(kept)}.`
   );
 }
 
@@ -103,6 +104,8 @@ function readersText({ tokens, query, rowOf, count }) {
   if (query < 0) return "";
   const readers = readersOf(query, count, rowOf, READERS).filter(({ weight }) => weight > 0);
   if (readers.length === 0) return "No later token attends to it yet.";
-  const words = readers.map(({ index, weight }) => `${nameOf(tokens, index)} ${percent(weight)}`);
+  const words = readers.map(
+    ({ index, weight }) => `${nameOf(tokens, index)} ${wholePercent(weight)}`,
+  );
   return `Read most by ${words.join(", ")}.`;
 }

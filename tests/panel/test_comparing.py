@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from itertools import combinations
 from typing import Any
 
@@ -122,6 +123,37 @@ def test_no_two_names_in_a_plot_cover_each_other(
 @pytest.mark.browser
 def test_the_csv_keeps_measured_numbers_and_quotes_what_needs_it(panel: Page) -> None:
     rows = [{"size": 'a,"b"', "speed": 12.3456789, "first": None}]
-    assert call(panel, "figures_view", "csvOf", rows) == (
-        'size,speed,first\n"a,""b""",12.3456789,\n'
+    assert call(panel, "figures_view", "tableOf", rows) == (
+        'size,speed,first\r\n"a,""b""",12.3456789,\r\n'
     )
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
+def test_a_spreadsheet_takes_no_text_for_a_formula(modules: Modules, text: str) -> None:
+    cell = call(modules, "formats", "csvCell", text)
+    assert next(csv.reader([cell]))[0] == f"'{text}"
+    assert call(modules, "formats", "csvCell", -1) == "-1"
+
+
+@pytest.mark.parametrize(
+    ("share", "fine", "coarse"),
+    [
+        (0, "0 %", "0 %"),
+        (0.0004, "<0.1 %", "<1 %"),
+        (0.0123, "1.2 %", "1 %"),
+        (0.123, "12 %", "12 %"),
+        (1, "100 %", "100 %"),
+    ],
+)
+def test_a_share_is_written_in_one_way(
+    modules: Modules, share: float, fine: str, coarse: str
+) -> None:
+    assert call(modules, "formats", "percent", share).replace("\xa0", " ") == fine
+    assert call(modules, "formats", "wholePercent", share).replace("\xa0", " ") == coarse
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(None, "\u2013"), (9_400_000, "9 MB"), (548_105_171, "0.5 GB")]
+)
+def test_so_are_bytes(modules: Modules, count: int | None, words: str) -> None:
+    assert call(modules, "formats", "bytes", count).replace("\xa0", " ") == words

@@ -173,11 +173,12 @@ def test_pooling_keeps_the_largest_weight_and_leaves_the_future_empty(panel: Pag
 def test_the_strongest_come_first_and_ties_keep_their_order(modules: Modules) -> None:
     found = modules.evaluate(
         """async () => {
-          const { strongest, readersOf, percent } = await import("/reading.js");
+          const { strongest, readersOf } = await import("/reading.js");
+          const { wholePercent } = await import("/formats.js");
           const row = Float32Array.from([9, 200, 9, 250, 200, 0]);
           const rows = [[255], [200, 10], [100, 20, 5], [0, 90, 1, 1]];
           return [strongest(row, 3).map((e) => e.index), strongest(row, 9, 2).map((e) => e.index),
-                  readersOf(1, 4, (i) => rows[i], 2), [1, 0.25, 0.001, 0].map(percent)];
+                  readersOf(1, 4, (i) => rows[i], 2), [1, 0.25, 0.001, 0].map(wholePercent)];
         }"""
     )
     assert found[0] == [3, 1, 4]

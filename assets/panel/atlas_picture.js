@@ -1,6 +1,7 @@
 // Draws all heads small: a row of thumbnails per layer, marks of their roles, the chosen one framed.
 
 import { indexOf } from "./color.js";
+import { penOf } from "./raster.js";
 import { ROLES } from "./schema.js";
 
 const GUTTER = { left: 24, top: 18 };
@@ -10,7 +11,12 @@ const MOST = 84; // CSS pixels a thumbnail is wide at most
 const LEAST = 20; // below that fingers and eyes give up: the picture grows wider than its box
 const LEVELS = 16;
 
-/** Where the thumbnails of `layers` x `heads` lie in a box `width` CSS pixels wide. */
+/**
+ * Where the thumbnails of `layers` x `heads` lie in a box `width` CSS pixels wide.
+ * @param {number} width
+ * @param {number} layers
+ * @param {number} heads
+ */
 export function atlasPlan(width, layers, heads) {
   const step = Math.max(LEAST, Math.min(MOST, Math.floor((width - GUTTER.left) / heads)));
   return {
@@ -24,23 +30,33 @@ export function atlasPlan(width, layers, heads) {
   };
 }
 
-/** The head under a point, or null between and around them. */
+/**
+ * The head under a point, or null between and around them.
+ * @param {AtlasPlan} given
+ * @param {number} x
+ * @param {number} y
+ */
 export function headAt({ left, top, step, layers, heads }, x, y) {
   const [head, layer] = [Math.floor((x - left) / step), Math.floor((y - top) / step)];
   return head >= 0 && head < heads && layer >= 0 && layer < layers ? { layer, head } : null;
 }
 
 export class AtlasPicture {
+  /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
-    this.context = canvas.getContext("2d");
-    this.cells = document.createElement("canvas").getContext("2d"); // a pixel a bin
+    this.context = penOf(canvas);
+    this.cells = penOf(document.createElement("canvas")); // a pixel a bin
+    /** @type {ImageData | null} */
     this.image = null;
     this.painted = { of: "", count: 0 }; // what the cells show, and how many of its rows
     this.numbered = ""; // what the numbers along the edges were drawn from
   }
 
-  /** view: {plan, atlas, split, scale, pixels, colors, mono, ratio, look, roles, pointed, cursor} */
+  /**
+   * view: {plan, atlas, split, scale, pixels, colors, mono, ratio, look, roles, pointed, cursor}
+   * @param {AtlasView} view
+   */
   draw(view) {
     const { plan, ratio, atlas } = view;
     const { canvas, context: c } = this;
@@ -62,6 +78,7 @@ export class AtlasPicture {
   }
 
   // Every head as side x side pixels, then all of them at once, blown up, and gaps drawn over.
+  /** @param {AtlasView} given */
   drawCells({ plan, atlas, split, scale, pixels, colors, dim, roles }) {
     this.paint(plan, atlas, split, scale, pixels, colors.maskedPixel);
     const { cells, context: c } = this;
@@ -77,12 +94,20 @@ export class AtlasPicture {
   }
 
   // Only the rows that have come since, unless everything looks different.
+  /**
+   * @param {AtlasPlan} given
+   * @param {AtlasView["atlas"]} atlas
+   * @param {boolean} split
+   * @param {ScaleName} scale
+   * @param {Uint32Array} pixels
+   * @param {number} masked
+   */
   paint({ layers, heads }, atlas, split, scale, pixels, masked) {
     atlas.settle();
     const { side, pool, id, count } = atlas;
     const across = heads * (side + (split ? 1 : 0));
     const of = [id, side, pool, split, scale, masked].join();
-    if (this.painted.of !== of) {
+    if (this.painted.of !== of || this.image === null) {
       Object.assign(this.cells.canvas, { width: across, height: layers * side });
       this.image = this.cells.createImageData(across, layers * side);
       this.painted = { of, count: 0 };
@@ -104,6 +129,12 @@ export class AtlasPicture {
     this.painted.count = count;
   }
 
+  /**
+   * @param {AtlasPlan} plan
+   * @param {any} roles
+   * @param {RoleName | null} role
+   * @param {PageTheme["colors"]} colors
+   */
   dimOthers(plan, roles, role, colors) {
     const { context: c } = this;
     c.save();
@@ -118,6 +149,7 @@ export class AtlasPicture {
   }
 
   // Only when they change: text is slow to draw.
+  /** @param {AtlasView} given */
   drawNumbers({ plan, colors, mono, look }) {
     const { context: c } = this;
     const now = [
@@ -133,6 +165,13 @@ export class AtlasPicture {
     this.numbered = now;
     c.clearRect(0, 0, plan.width, plan.height);
     c.textBaseline = "middle";
+    /**
+     * @param {string} text
+     * @param {number} x
+     * @param {number} y
+     * @param {boolean} chosen
+     * @param {CanvasTextAlign} align
+     */
     const write = (text, x, y, chosen, align) => {
       c.font = `${chosen ? "700 " : ""}11px ${mono}`;
       c.fillStyle = chosen ? colors.accent : colors.quiet;
@@ -153,6 +192,7 @@ export class AtlasPicture {
     }
   }
 
+  /** @param {AtlasView} given */
   drawMarks({ plan, roles, colors, mono }) {
     if (!roles) return;
     const { context: c } = this;
@@ -161,7 +201,7 @@ export class AtlasPicture {
     c.textAlign = "center";
     c.textBaseline = "middle";
     roles.role.forEach((role, n) => {
-      const mark = ROLES[role]?.mark;
+      const mark = role === "" ? undefined : ROLES[role].mark;
       if (!mark) return;
       const { x, y } = corner(plan, n);
       c.fillStyle = colors.card;
@@ -172,6 +212,7 @@ export class AtlasPicture {
   }
 
   // A head that is off is crossed out.
+  /** @param {AtlasView} given */
   drawOff({ plan, off, colors }) {
     const { context: c } = this;
     for (const [layer, head] of off ?? []) {
@@ -191,8 +232,10 @@ export class AtlasPicture {
     }
   }
 
+  /** @param {AtlasView} given */
   drawFrame({ plan, look, used, pointed, colors }) {
     const { context: c } = this;
+    /** @param {Head} given @param {string} color @param {number} thick */
     const frame = ({ layer, head }, color, thick) => {
       const { x, y } = corner(plan, layer * plan.heads + head);
       c.strokeStyle = color;
@@ -204,11 +247,13 @@ export class AtlasPicture {
   }
 }
 
+/** @param {AtlasPlan} given @param {number} n */
 function corner({ left, top, step, heads }, n) {
   return { x: left + (n % heads) * step, y: top + Math.floor(n / heads) * step };
 }
 
 // The ramp's pixel for each of the 16 levels a bin can have.
+/** @param {ScaleName} scale @param {Uint32Array} pixels */
 function paletteOf(scale, pixels) {
   return Uint32Array.from(
     { length: LEVELS },
@@ -217,6 +262,11 @@ function paletteOf(scale, pixels) {
 }
 
 // Head n from its bins' row `from` on.
+/**
+ * @param {Uint32Array} out
+ * @param {number} n
+ * @param {{ atlas: AtlasView["atlas"], heads: number, from: number, split: boolean, scale: ScaleName, masked: number, across: number, palette: Uint32Array }} given
+ */
 function paintHead(out, n, { atlas, heads, from, split, scale, masked, across, palette }) {
   const { bins, side, rest, first } = atlas;
   const shift = split ? 1 : 0;

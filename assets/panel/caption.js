@@ -12,13 +12,19 @@ const SPREAD = 0.2; // below, no token stands out
 const CLEAR = 0.4; // a score that deserves a role, as in gpt2/head_roles.py
 const REPEATS = 3; // rows with an earlier copy from which on a lookup can be told from chance
 
-/** A token as a word between quotes. */
+/**
+ * A token as a word between quotes.
+ * @param {any} token
+ */
 export function wordOf(token) {
   const text = typeof token === "string" && !isUnruly(token) ? token.trim() : "";
   return `“${shorten(text || labelOf(token), LONGEST)}”`;
 }
 
-/** @param {{mode: string}} look */
+/**
+ * @param {{mode: string}} look
+ * @param {boolean} named
+ */
 function whoOf(look, named) {
   if (named) return "it looks";
   if (needsHead(look.mode)) return "this head looks";
@@ -53,6 +59,7 @@ export function captionOf({ tokens, query, row, split, look, named = false }) {
   return `At ${at}, ${who} back to ${target}, ${query - key} tokens earlier.`;
 }
 
+/** @param {any} a @param {any} b */
 function same(a, b) {
   return labelOf(a) === labelOf(b);
 }
@@ -77,6 +84,9 @@ export function clearestHead(roles, heads) {
 /**
  * The row of a map that shows a role most clearly: of words rather than of signs.
  * @param {(i: number) => Float32Array | null} rowOf @returns {number} -1 where there is none
+ * @param {Token[]} tokens
+ * @param {number} count
+ * @param {RoleName | undefined} role
  */
 export function tellingRow(tokens, count, rowOf, role) {
   let [best, most] = [-1, 0];
@@ -93,6 +103,7 @@ export function tellingRow(tokens, count, rowOf, role) {
 }
 
 // Where row i looks if it plays the role. What would only repeat the text is no telling example.
+/** @param {Token[]} tokens @param {number} i @param {any} role */
 function keysOf(tokens, i, role) {
   if (role === "previous") return [i - 1];
   const copies = [];
@@ -100,6 +111,7 @@ function keysOf(tokens, i, role) {
   return role === "duplicate" ? copies : copies.map((j) => j + 1).filter((j) => j < i);
 }
 
+/** @param {Token} token */
 function isWord(token) {
   return typeof token === "string" && /\p{L}{2}/u.test(token);
 }

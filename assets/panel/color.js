@@ -10,22 +10,34 @@ const LOG_FROM = 1e-3; // below, a log scale shows nothing
 /**
  * Scales: `place` puts a weight 0 to 1 on the ramp 0 to 1, `marks` are worth a number there.
  * "row" is linear in the share of a row's own largest weight.
+ * @type {Record<string, { name: string, place: (weight: number) => number, marks: number[] }>}
  */
 export const SCALES = {
   sqrt: { name: "√ weight", place: Math.sqrt, marks: [0, 0.05, 0.25, 0.5, 1] },
-  linear: { name: "linear", place: (weight) => weight, marks: [0, 0.25, 0.5, 0.75, 1] },
+  linear: {
+    name: "linear",
+    place: (/** @type {number} */ weight) => weight,
+    marks: [0, 0.25, 0.5, 0.75, 1],
+  },
   log: {
     name: "log",
-    place: (weight) => Math.max(0, 1 - Math.log(Math.max(weight, LOG_FROM)) / Math.log(LOG_FROM)),
+    place: (/** @type {number} */ weight) =>
+      Math.max(0, 1 - Math.log(Math.max(weight, LOG_FROM)) / Math.log(LOG_FROM)),
     marks: [0.001, 0.01, 0.1, 1],
   },
-  row: { name: "per-row maximum", place: (weight) => weight, marks: [0, 0.25, 0.5, 0.75, 1] },
+  row: {
+    name: "per-row maximum",
+    place: (/** @type {number} */ weight) => weight,
+    marks: [0, 0.25, 0.5, 0.75, 1],
+  },
 };
 
 const FINE = 4096;
+/** @type {Record<string, Uint8Array>} */
 const tables = {};
 
 // Weights in steps of 1/4096, finer towards 0: table[round(4096 sqrt(weight))] is a ramp index.
+/** @param {string} scale */
 function tableOf(scale) {
   tables[scale] ??= Uint8Array.from({ length: FINE + 1 }, (_, i) =>
     Math.round(255 * SCALES[scale].place((i / FINE) ** 2)),
@@ -33,7 +45,12 @@ function tableOf(scale) {
   return tables[scale];
 }
 
-/** The ramp index 0 to 255 of every weight of a row, into `out`. */
+/**
+ * The ramp index 0 to 255 of every weight of a row, into `out`.
+ * @param {Weights} row
+ * @param {string} scale
+ * @param {Uint8Array} out
+ */
 export function indexRow(row, scale, out) {
   const table = tableOf(scale);
   let most = 1;
@@ -47,16 +64,22 @@ export function indexRow(row, scale, out) {
   return out;
 }
 
-/** The same for one weight. */
+/**
+ * The same for one weight.
+ * @param {number} weight
+ * @param {string} scale
+ */
 export function indexOf(weight, scale) {
   return tableOf(scale)[Math.round(FINE * Math.sqrt(Math.min(1, Math.max(0, weight))))];
 }
 
+/** @param {HTMLElement} body */
 export function themeOf(body) {
   return body.classList.contains("dark") ? "dark" : "light";
 }
 
 // 256 colours as [r, g, b], mixed in OKLab so that equal steps look equal.
+/** @param {ThemeName} theme */
 export function rampColors(theme) {
   const stops = RAMPS[theme].map((hex) => toOklab(parse(hex)));
   return Array.from({ length: 256 }, (_, byte) => {
@@ -68,14 +91,17 @@ export function rampColors(theme) {
 }
 
 // The same as opaque pixels for a Uint32Array over ImageData (little-endian RGBA).
+/** @param {ThemeName} theme */
 export function rampPixels(theme) {
   return Uint32Array.from(rampColors(theme), ([r, g, b]) => 0xff000000 + b * 65536 + g * 256 + r);
 }
 
+/** @param {string} hex */
 function parse(hex) {
   return [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 }
 
+/** @param {number[]} rgb */
 function toOklab(rgb) {
   const [r, g, b] = rgb.map((v) => {
     const s = v / 255;
@@ -91,6 +117,7 @@ function toOklab(rgb) {
   ];
 }
 
+/** @param {number[]} pair */
 function fromOklab([L, a, b]) {
   const l = (L + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (L - 0.1055613458 * a - 0.0638541728 * b) ** 3;

@@ -2,14 +2,17 @@
 
 import { plainText } from "./token_label.js";
 
+/** @type {{ title: string, runs: Runs }[]} */
 let columns = [];
 const listeners = new Set();
 
+/** @param {{ title: string, runs: Runs }[]} now */
 export function shareColumns(now) {
   columns = now;
   for (const listener of listeners) listener();
 }
 
+/** @param {() => void} listener */
 export function onColumns(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);

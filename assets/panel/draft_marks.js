@@ -4,6 +4,7 @@ import { setHidden, setText } from "./dom.js";
 import { labelOf } from "./token_label.js";
 
 export class DraftMarks {
+  /** @param {TextFlow} flow @param {Parts} parts */
   constructor(flow, parts) {
     this.flow = flow;
     this.parts = parts;
@@ -13,10 +14,12 @@ export class DraftMarks {
   }
 
   clear() {
+    /** @type {number} */
     this.marked = 0; // tokens looked at so far
   }
 
   // guesses: an Arrivals of null, true or a token; draft: {title, right, wrong, speed_up} or null
+  /** @param {any} guesses @param {any} draft */
   show(guesses, draft) {
     const settled = Math.min(this.flow.stable, guesses.ready);
     for (; this.marked < settled; this.marked++) this.mark(this.marked, guesses.at(this.marked));
@@ -24,6 +27,7 @@ export class DraftMarks {
     if (draft !== null) this.count(draft);
   }
 
+  /** @param {number} i @param {any} guess */
   mark(i, guess) {
     if (guess === null || guess === undefined) return;
     const span = this.flow.spanOf(i);
@@ -36,6 +40,7 @@ export class DraftMarks {
     span.before(refused);
   }
 
+  /** @param {any} given */
   count({ title, right, wrong, speed_up: speedUp }) {
     const { parts } = this;
     setText(parts.drafter, title);
@@ -45,6 +50,7 @@ export class DraftMarks {
   }
 }
 
+/** @param {number} speedUp */
 export function gainOf(speedUp) {
   if (speedUp === null || speedUp === undefined) return "";
   const compared = speedUp < 0.995 ? "slower than" : speedUp < 1.005 ? "as fast as" : "faster than";

@@ -28,9 +28,11 @@ export function markFault(id) {
 }
 
 // A field in a group that is folded away is shown.
+/** @param {HTMLElement} field */
 function unfold(field) {
-  field
+  /** @type {HTMLElement | null | undefined} */
+  const header = field
     .closest("#more-sampling")
-    ?.querySelector("button[aria-expanded=false], button.label-wrap:not(.open)")
-    ?.click();
+    ?.querySelector("button[aria-expanded=false], button.label-wrap:not(.open)");
+  header?.click();
 }

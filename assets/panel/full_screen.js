@@ -3,16 +3,17 @@
 
 import { setText } from "./dom.js";
 
-/** What is to be seen with a map: the text beside it, else the panel with its title. */
+/**
+ * What is to be seen with a map: the text beside it, else the panel with its title.
+ * @param {HTMLElement} figure
+ */
 export function screenOf(figure) {
-  return (
-    figure.closest("#columns") ??
-    figure.closest(".full-panel") ??
-    figure.closest(".attention") ??
-    figure
-  );
+  const screen =
+    figure.closest("#columns") ?? figure.closest(".full-panel") ?? figure.closest(".attention");
+  return /** @type {HTMLElement | null} */ (screen) ?? figure;
 }
 
+/** @param {HTMLElement} screen @param {HTMLElement} button @param {() => void} onChange */
 export function offerFullScreen(screen, button, onChange) {
   const isFull = () => document.fullscreenElement === screen || screen.classList.contains("full");
   const tell = () => {
@@ -35,6 +36,7 @@ export function offerFullScreen(screen, button, onChange) {
 }
 
 // The words at the top right of the page, which that view leaves out: which model writes.
+/** @param {HTMLElement} screen */
 function nameModel(screen) {
   const status = document.getElementById("status");
   if (screen.id !== "columns" || !status) return;
@@ -50,6 +52,7 @@ function nameModel(screen) {
   document.getElementById("left")?.prepend(line);
 }
 
+/** @param {HTMLElement} screen */
 async function enter(screen) {
   try {
     await screen.requestFullscreen();

@@ -12,14 +12,24 @@ const TICKS = [1, 2, 5, 10, 20, 50, 100, 200];
 
 /** @typedef {{x: number, y: number, size: number}} Window */
 
-/** While rows arrive the map grows in steps, so that it does not shrink a little at every token. */
+/**
+ * While rows arrive the map grows in steps, so that it does not shrink a little at every token.
+ * @param {number} count
+ * @param {boolean} growing
+ */
 export function spanOf(count, growing) {
   if (!growing) return Math.max(count, 1);
   return SPANS.find((span) => span >= count) ?? Math.max(1024, count);
 }
 
-/** The plan of a square map `width` CSS pixels wide. Labels need cells wide enough to read them. */
+/**
+ * The plan of a square map `width` CSS pixels wide. Labels need cells wide enough to read them.
+ * @param {number} width
+ * @param {Span} window
+ * @param {boolean} [split]
+ */
 export function planOf(width, window, split = false) {
+  /** @param {{ gutter: number, strip: number }} given */
   const roomFor = ({ gutter, strip }) =>
     Math.max(1, width - gutter - 1 - (split ? strip + GAP : 0));
   const labelled = roomFor(LABELLED) / window.size >= LABELLED.least;
@@ -43,20 +53,32 @@ export function planOf(width, window, split = false) {
 }
 
 // The closest round distance at which numbers do not touch.
+/** @param {number} cell */
 function tickOf(cell) {
   return TICKS.find((tick) => tick * cell >= 30) ?? 500;
 }
 
-/** The left edge of a column, the top edge of a row: whole numbers are tokens. */
+/**
+ * The left edge of a column, the top edge of a row: whole numbers are tokens.
+ * @param {MapPlan} given
+ * @param {number} key
+ */
 export function xOf({ left, shift, window, cell }, key) {
   return left + (key - shift - window.x) * cell;
 }
 
+/** @param {MapPlan} given @param {number} query */
 export function yOf({ gutter, window, cell }, query) {
   return gutter + (query - window.y) * cell;
 }
 
-/** The cell under a point, or null outside the rows there are. A key after its query is a cell too. */
+/**
+ * The cell under a point, or null outside the rows there are. A key after its query is a cell too.
+ * @param {MapPlan} plan
+ * @param {number} x
+ * @param {number} y
+ * @param {number} count
+ */
 export function cellAt(plan, x, y, count) {
   const { gutter, left, shift, window, cell, strip, width } = plan;
   const query = Math.floor((y - gutter) / cell + window.y);
@@ -66,7 +88,12 @@ export function cellAt(plan, x, y, count) {
   return x >= left && key >= shift && key < count ? { query, key } : null;
 }
 
-/** Where an arrow key moves the selection, or null for any other key. */
+/**
+ * Where an arrow key moves the selection, or null for any other key.
+ * @param {Cell} given
+ * @param {string} name
+ * @param {number} count
+ */
 export function moved({ query, key }, name, count) {
   const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10 }[name];
   if (step) {
@@ -77,6 +104,7 @@ export function moved({ query, key }, name, count) {
   return at === undefined ? null : { query, key: clamp(at, 0, query) };
 }
 
+/** @param {number} value @param {number} low @param {number} high */
 export function clamp(value, low, high) {
   return Math.min(high, Math.max(low, value));
 }

@@ -18,6 +18,7 @@ const NOTES = [
     "only attend to itself, is left out everywhere.",
 ];
 
+/** @param {HTMLElement} box */
 export function writeHelp(box) {
   const list = document.createElement("dl");
   for (const { name, help, formula } of Object.values({ ...ROLES, ...MEASURES })) {

@@ -1,9 +1,11 @@
 // The colour scale in numbers, which scale it is, and whether the first token is shown apart.
 
+import { penOf } from "./raster.js";
 import { indexOf, rampColors, SCALES, themeOf } from "./color.js";
 import { isPlain } from "./map_view.js";
 
 export class Legend {
+  /** @param {Parts} parts @param {Runs} runs */
   constructor(parts, runs) {
     this.parts = parts;
     this.runs = runs;
@@ -31,7 +33,7 @@ export class Legend {
       "aria-label",
       `Colour scale from weight ${scale.marks[0]} to ${most}, ${scale.name}`,
     );
-    const marks = scale.marks.map((weight) => {
+    const marks = scale.marks.map((/** @type {number} */ weight) => {
       const mark = document.createElement("span");
       mark.style.left = `${(100 * indexOf(weight, runs.scale)) / 255}%`;
       mark.textContent = runs.scale === "row" && weight === 1 ? "max" : String(weight);
@@ -42,7 +44,7 @@ export class Legend {
 
   /** Paint the ramp in the colours of the theme. */
   dress() {
-    const context = this.parts.ramp.getContext("2d");
+    const context = penOf(this.parts.ramp);
     rampColors(themeOf(document.body)).forEach((rgb, x) => {
       context.fillStyle = `rgb(${rgb.join(",")})`;
       context.fillRect(x, 0, 1, 1);

@@ -3,32 +3,23 @@
 import { indexOf, indexRow } from "./color.js";
 import { planOf, xOf, yOf } from "./geometry.js";
 import { drawCaption, drawLabels, drawTicks, markLabels } from "./map_labels.js";
-import { fill } from "./raster.js";
+import { fill, penOf } from "./raster.js";
 import { whole } from "./viewport.js";
 
 const DIGITS = 9; // CSS pixels the numbers in the strip are high
 const GRID_FROM = 6; // CSS pixels per cell from which cells are kept apart by a line
 
-/**
- * @typedef {Object} View
- * @property {number} width CSS pixels of the square @property {number} ratio device pixels per CSS pixel
- * @property {number} span tokens @property {import("./geometry.js").Window} window
- * @property {number} count rows there are @property {(i: number) => Float32Array} rowOf
- * @property {(i: number) => Float32Array} shownOf the same, as drawn @property {boolean} split
- * @property {string} scale @property {object[]} tokens @property {string} key names the map
- * @property {{query: number, key: number|null}} selection
- * @property {Record<string, string>} colors @property {Uint32Array} pixels 256 colours
- * @property {string} mono the font of tokens and numbers
- */
 export class AttentionMap {
   /**
    * Rows are added to `canvas`; what is selected is drawn on `over`, which lies on it, so that the
    * rows need not be drawn again when that moves. A picture that does not change needs but one.
+   * @param {HTMLCanvasElement} canvas
+   * @param {HTMLCanvasElement} [over]
    */
   constructor(canvas, over = canvas) {
     this.canvas = canvas;
-    this.base = canvas.getContext("2d");
-    this.over = over.getContext("2d");
+    this.base = penOf(canvas);
+    this.over = penOf(over);
     this.levels = new Uint8Array(0);
     this.reset();
     this.plan = planOf(300, whole(12));
@@ -36,11 +27,13 @@ export class AttentionMap {
 
   /** Forget the drawn rows: another text, map or scale. */
   reset() {
+    /** @type {import("./raster.js").Raster | null} */
     this.raster = null;
+    /** @type {{ as: string, count: number }} */
     this.drawn = { as: "", count: 0 };
   }
 
-  /** @param {View} view */
+  /** @param {MapView} view */
   draw(view) {
     const { width, ratio, window, split } = view;
     this.plan = planOf(width, window, split);
@@ -71,6 +64,7 @@ export class AttentionMap {
     this.drawSelection(view);
   }
 
+  /** @param {number} pixels */
   fit(pixels) {
     for (const { canvas } of [this.over, this.base]) {
       if (canvas.width === pixels && canvas.height === pixels) continue;
@@ -80,6 +74,7 @@ export class AttentionMap {
   }
 
   // Rows before `from` stand there already: of those that follow, only what they change is drawn.
+  /** @param {MapView} view @param {number} from */
   drawBase(view, from) {
     const { base: c, plan } = this;
     const { ratio, count } = view;
@@ -109,13 +104,15 @@ export class AttentionMap {
     else drawTicks(c, plan, view, from);
   }
 
+  /** @param {CanvasRenderingContext2D} c @param {MapView} view */
   drawCells(c, view) {
     const { plan } = this;
     this.drawMasked(c, view);
-    this.raster.drawOn(c, view.window, plan.left, plan.gutter, plan.side);
+    this.raster?.drawOn(c, view.window, plan.left, plan.gutter, plan.side);
     if (plan.cell >= GRID_FROM) this.drawGrid(c, view);
   }
 
+  /** @param {MapView} given @param {number} i */
   levelsOf({ rowOf, shownOf, scale, split }, i) {
     const shown = shownOf(i);
     if (this.levels.length < shown.length) this.levels = new Uint8Array(2 * shown.length);
@@ -124,6 +121,7 @@ export class AttentionMap {
   }
 
   // The half above the diagonal of the rows there are: tinted and hatched, unlike a weight of 0.
+  /** @param {CanvasRenderingContext2D} c @param {MapView} given */
   drawMasked(c, { count, colors }) {
     const { plan } = this;
     const [left, right] = [xOf(plan, plan.shift), xOf(plan, count)];
@@ -148,6 +146,7 @@ export class AttentionMap {
     c.restore();
   }
 
+  /** @param {CanvasRenderingContext2D} c @param {MapView} given */
   drawGrid(c, { count, colors }) {
     const { plan } = this;
     const bottom = Math.min(yOf(plan, count), plan.gutter + plan.side);
@@ -164,9 +163,10 @@ export class AttentionMap {
   }
 
   // How much of each row rests on the first token, in per cent where there is room for a number.
+  /** @param {CanvasRenderingContext2D} c @param {MapView} given */
   drawStrip(c, { count, window, rowOf, scale, colors, mono }) {
     const { plan } = this;
-    this.raster.drawStrip(c, window, plan.gutter, plan.gutter, plan.strip, plan.side);
+    this.raster?.drawStrip(c, window, plan.gutter, plan.gutter, plan.strip, plan.side);
     c.font = `${DIGITS}px ${mono}`;
     c.textAlign = "center";
     c.textBaseline = "middle";
@@ -187,6 +187,7 @@ export class AttentionMap {
   }
 
   // The query's row is outlined as far as it can see; the key's column and cell when one is chosen.
+  /** @param {MapView} given */
   drawSelection({ count, selection, colors }) {
     const { query, key } = selection;
     if (query < 0 || query >= count) return;
@@ -202,6 +203,13 @@ export class AttentionMap {
     c.restore();
   }
 
+  /**
+   * @param {number} key
+   * @param {number} query
+   * @param {number} count
+   * @param {number} thick
+   * @param {PageTheme["colors"]} colors
+   */
   outlineKey(key, query, count, thick, colors) {
     const { plan } = this;
     const apart = key < plan.shift;
@@ -219,6 +227,14 @@ export class AttentionMap {
     this.outline(left, yOf(plan, query), wide, thick, colors.ink);
   }
 
+  /**
+   * @param {number} left
+   * @param {number} top
+   * @param {number} width
+   * @param {number} height
+   * @param {string} color
+   * @param {number[]} [dash]
+   */
   outline(left, top, width, height, color, dash = []) {
     const { over: c } = this;
     c.save();
@@ -232,11 +248,15 @@ export class AttentionMap {
 
 // Where rows `from` to `count` lie: across, their columns down to them, and their part of the strip.
 // Whole pixels, and one more on either side, so that nothing of what is drawn anew is left standing.
+/** @param {MapPlan} plan @param {number} from @param {number} count @param {number} ratio */
 function bandsOf(plan, from, count, ratio) {
   const { gutter, left, side } = plan;
   const end = gutter + side;
+  /** @param {number} at @param {number} least */
   const inside = (at, least) => Math.min(end, Math.max(least, at));
+  /** @param {number} at */
   const down = (at) => Math.floor(at * ratio - 1) / ratio;
+  /** @param {number} at */
   const up = (at) => Math.ceil(at * ratio + 1) / ratio;
   const top = inside(down(yOf(plan, from)), gutter);
   const high = inside(up(yOf(plan, count)), gutter) - top;
@@ -249,23 +269,30 @@ function bandsOf(plan, from, count, ratio) {
   };
 }
 
+/** @param {MapPlan} given */
 function wholeOf({ left, gutter, side }) {
   return [left, gutter, side, side];
 }
 
 // To the last pixel, also where CSS pixels are no whole ones.
+/** @param {CanvasRenderingContext2D} c */
 function emptied(c) {
   c.setTransform(1, 0, 0, 1, 0, 0);
   c.clearRect(0, 0, c.canvas.width, c.canvas.height);
 }
 
-/** Draw into a rectangle that is emptied before. */
-function within(c, band, draw) {
+/**
+ * Draw into a rectangle that is emptied before.
+ * @param {CanvasRenderingContext2D} c
+ * @param {number[]} band
+ * @param {() => void} draw
+ */
+function within(c, [left, top, width, height], draw) {
   c.save();
   c.beginPath();
-  c.rect(...band);
+  c.rect(left, top, width, height);
   c.clip();
-  c.clearRect(...band);
+  c.clearRect(left, top, width, height);
   draw();
   c.restore();
 }

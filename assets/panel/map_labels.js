@@ -12,14 +12,26 @@ const LEAST = 0.05; // a weight worth a name
 /** Which way the map is read: a row is a token, its columns what that reads from. */
 export const CAPTION = ["reads from →", "↓ token"];
 
-/** The tokens in sight from `from` on, quietly. */
+/**
+ * The tokens in sight from `from` on, quietly.
+ * @param {CanvasRenderingContext2D} c
+ * @param {MapPlan} plan
+ * @param {MapView} given
+ * @param {number} from
+ */
 export function drawLabels(c, plan, { count, tokens, colors, mono }, from) {
   c.fillStyle = colors.quiet;
   c.font = `${sizeOf(plan)}px ${mono}`;
   along(c, plan, [from, count], 1, (i) => textOf(plan, tokens, i));
 }
 
-/** Every so many tokens a number. */
+/**
+ * Every so many tokens a number.
+ * @param {CanvasRenderingContext2D} c
+ * @param {MapPlan} plan
+ * @param {MapView} given
+ * @param {number} from
+ */
 export function drawTicks(c, plan, { count, colors, mono }, from) {
   c.fillStyle = colors.quiet;
   c.font = `10px ${mono}`;
@@ -27,6 +39,13 @@ export function drawTicks(c, plan, { count, colors, mono }, from) {
 }
 
 // Both edges: row labels end at the map, column labels begin there and run upwards.
+/**
+ * @param {CanvasRenderingContext2D} c
+ * @param {MapPlan} plan
+ * @param {number[]} range
+ * @param {number} step
+ * @param {(i: number) => string} text
+ */
 function along(c, plan, range, step, text) {
   const { window, shift } = plan;
   c.save();
@@ -43,6 +62,7 @@ function along(c, plan, range, step, text) {
   c.restore();
 }
 
+/** @param {CanvasRenderingContext2D} c @param {MapView} given */
 export function drawCaption(c, { colors, sans }) {
   c.fillStyle = colors.quiet;
   c.font = `10px ${sans}`;
@@ -51,11 +71,18 @@ export function drawCaption(c, { colors, sans }) {
   for (const [line, words] of CAPTION.entries()) c.fillText(words, 0, 1 + 13 * line);
 }
 
-/** The selected row and column in the accent colour, over what stood there. */
+/**
+ * The selected row and column in the accent colour, over what stood there.
+ * @param {CanvasRenderingContext2D} c
+ * @param {MapPlan} plan
+ * @param {MapView} given
+ */
 export function markLabels(c, plan, { count, tokens, selection, shownOf, colors, mono }) {
   const { query, key } = selection;
   const size = plan.labelled ? sizeOf(plan) : MARKED;
+  /** @param {number} i */
   const text = (i) => textOf(plan, tokens, i, size);
+  /** @param {number} i */
   const cover = (i) => ({ room: plan.gutter - 4, reach: reachOf(plan, i, size / 2 + 1), colors });
   c.save();
   c.textBaseline = "middle";
@@ -67,8 +94,10 @@ export function markLabels(c, plan, { count, tokens, selection, shownOf, colors,
   c.font = `${size}px ${mono}`;
   c.rotate(-Math.PI / 2);
   c.textAlign = "left";
+  /** @param {number} k @param {string} color */
   const write = (k, color) =>
     writeOver(c, text(k), -rowEnd(plan), columnMiddle(plan, k), { ...cover(k), color });
+  /** @param {number} k */
   const inSightOf = (k) =>
     k < count && k >= plan.shift && within(plan, k - plan.shift, plan.window.x);
   const chosen = key !== null && inSightOf(key) ? [key] : [];
@@ -82,6 +111,7 @@ export function markLabels(c, plan, { count, tokens, selection, shownOf, colors,
   c.restore();
 }
 
+/** @param {MapPlan} plan @param {RowOf} shownOf @param {number} query @param {number} count */
 function mostOf(plan, shownOf, query, count) {
   const row = query >= 0 && query < count ? shownOf(query) : null;
   return row
@@ -92,6 +122,7 @@ function mostOf(plan, shownOf, query, count) {
 }
 
 // Those whose labels would not touch one that stands there already.
+/** @param {MapPlan} plan @param {number[]} placed @param {number[]} wanted */
 function apart(plan, placed, wanted) {
   const all = [...placed];
   return wanted.filter((k) => {
@@ -103,14 +134,27 @@ function apart(plan, placed, wanted) {
 
 // How far before and after its middle a label covers what stood there: a number that it touches is
 // covered whole.
-/** @returns {[number, number]} */
+/**
+ * @returns {[number, number]}
+ * @param {MapPlan} given
+ * @param {number} i
+ * @param {number} half
+ */
 function reachOf({ labelled, tick, cell }, i, half) {
   if (labelled) return [half, half];
   const past = (i % tick) * cell;
+  /** @param {number} away */
   const reach = (away) => (away < 2 * half ? away + half : half);
   return [reach(past), reach(tick * cell - past)];
 }
 
+/**
+ * @param {CanvasRenderingContext2D} c
+ * @param {string} text
+ * @param {number} x
+ * @param {number} y
+ * @param {{ room: number, reach: number[], colors: PageTheme["colors"], color?: string }} given
+ */
 function writeOver(c, text, x, y, { room, reach: [before, after], colors, color = colors.accent }) {
   c.fillStyle = colors.card;
   c.fillRect(c.textAlign === "right" ? x + 1 - room : x - 1, y - before, room, before + after);
@@ -119,34 +163,48 @@ function writeOver(c, text, x, y, { room, reach: [before, after], colors, color 
 }
 
 // Where labels meet the map, and the middle of one, kept inside the picture.
+/** @param {MapPlan} plan */
 function rowEnd(plan) {
   return plan.gutter - 5;
 }
 
+/** @param {MapPlan} plan @param {number} i */
 function rowMiddle(plan, i) {
   return Math.min(yOf(plan, i + 0.5), plan.gutter + plan.side - 5);
 }
 
+/** @param {MapPlan} plan @param {number} k */
 function columnMiddle(plan, k) {
   return Math.min(xOf(plan, k + 0.5), plan.width - 5);
 }
 
 // Every so many tokens of a range, those whose middle is in the window.
+/** @param {number} at @param {number} size @param {number[]} pair @param {number} step */
 function* inSight(at, size, [from, count], step) {
   const end = Math.min(count, at + size - 0.5);
   for (let i = Math.ceil(Math.max(from, at - 0.5) / step) * step; i < end; i += step) yield i;
 }
 
+/** @param {MapPlan} given @param {number} i @param {number} from */
 function within({ window }, i, from) {
   return i >= from - 0.5 && i < from + window.size;
 }
 
-/** How large the tokens are written, in CSS pixels. */
+/**
+ * How large the tokens are written, in CSS pixels.
+ * @param {MapPlan} plan
+ */
 export function sizeOf(plan) {
   return Math.min(11, Math.floor(plan.cell + 1));
 }
 
-/** A token as far as there is room, and its number. */
+/**
+ * A token as far as there is room, and its number.
+ * @param {MapPlan} plan
+ * @param {Token[]} tokens
+ * @param {number} i
+ * @param {number} [size]
+ */
 export function textOf(plan, tokens, i, size = sizeOf(plan)) {
   const room = Math.floor((plan.gutter - 8) / (size * MONO));
   const index = ` ${i}`;

@@ -2,7 +2,11 @@
 
 const STILL = 5; // CSS pixels a finger may slip and still tap
 
-/** panel: {runs, window, cell(x, y), place(x, y), zoom(factor, point), pan(dx, dy)} */
+/**
+ * panel: {runs, window, cell(x, y), place(x, y), zoom(factor, point), pan(dx, dy)}
+ * @param {HTMLCanvasElement} canvas
+ * @param {MapPanel} panel
+ */
 export function listenToPointer(canvas, panel) {
   const hand = { canvas, panel, fingers: new Map(), slipped: false }; // slipped: it moved the map
   canvas.addEventListener("pointerdown", (event) => {
@@ -10,7 +14,7 @@ export function listenToPointer(canvas, panel) {
     hand.fingers.set(event.pointerId, { ...at(canvas, event), from: at(canvas, event) });
   });
   canvas.addEventListener("pointermove", (event) => move(hand, event));
-  for (const name of ["pointerup", "pointercancel"]) {
+  for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
     canvas.addEventListener(name, (event) => hand.fingers.delete(event.pointerId));
   }
   canvas.addEventListener("pointerleave", (event) => {
@@ -25,11 +29,13 @@ export function listenToPointer(canvas, panel) {
   canvas.addEventListener("wheel", (event) => wheel(hand, event), { passive: false });
 }
 
+/** @param {HTMLCanvasElement} canvas @param {MouseEvent} event */
 function at(canvas, event) {
   const box = canvas.getBoundingClientRect();
   return { x: event.clientX - box.left, y: event.clientY - box.top };
 }
 
+/** @param {Hand} hand @param {PointerEvent} event */
 function move(hand, event) {
   const { canvas, panel, fingers } = hand;
   const finger = fingers.get(event.pointerId);
@@ -48,6 +54,7 @@ function move(hand, event) {
 }
 
 // The wheel scrolls the page unless the map is being worked with: then it zooms.
+/** @param {Hand} given @param {WheelEvent} event */
 function wheel({ canvas, panel }, event) {
   const meant = event.ctrlKey || event.metaKey || document.activeElement === canvas;
   if (!meant || panel.runs.drawable === 0) return;
@@ -56,14 +63,22 @@ function wheel({ canvas, panel }, event) {
   panel.zoom(Math.exp(-event.deltaY / (event.ctrlKey ? 120 : 400)), panel.place(x, y));
 }
 
+/** @param {Point} a @param {Point} b */
 function far(a, b) {
   return Math.hypot(a.x - b.x, a.y - b.y) > STILL;
 }
 
 // Two fingers: their distance zooms, their middle stays where it is in the text.
+/**
+ * @param {MapPanel} panel
+ * @param {Map<number, Finger>} fingers
+ * @param {any} moving
+ * @param {any} to
+ */
 function pinch(panel, fingers, moving, to) {
-  const [, other] = [...fingers].find(([id]) => id !== moving);
+  const [, other] = [...fingers].find(([id]) => id !== moving) ?? [];
   const before = fingers.get(moving);
+  if (!other || !before) return false;
   const factor =
     Math.hypot(to.x - other.x, to.y - other.y) / Math.hypot(before.x - other.x, before.y - other.y);
   if (!Number.isFinite(factor) || factor <= 0) return false;

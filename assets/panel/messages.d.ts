@@ -1,18 +1,14 @@
 // Made from gpt2/ui/messages.py by python -m gpt2.ui.schema; change it there.
 
-type Token = string | SpecialToken | TokenBytes;
+type Token = string | BareToken;
 type MapMode = "head" | "value" | "mean" | "max" | "all_mean" | "all_max" | "rollout";
 type RoleName = "previous" | "self" | "first" | "duplicate" | "induction";
 type ScoreName = "previous" | "self" | "first" | "duplicate" | "induction" | "previous_of_rest" | "effective" | "distance";
 
-/** A marker, an end of text say, which spells nothing. */
-interface SpecialToken {
-  special: string;
-}
-
-/** Bytes that are no text by themselves, two hexadecimal digits each. */
-interface TokenBytes {
-  hex: string;
+/** A token that is no text by itself: a marker (special), or two digits a byte (hex). */
+interface BareToken {
+  special?: string;
+  hex?: string;
 }
 
 /** Which map; plain says that its rows are weights as such and need not sum to 1. */

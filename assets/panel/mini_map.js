@@ -4,7 +4,7 @@ import { indexRow } from "./color.js";
 import { atLeisure, atMostEvery, setHidden, setText } from "./dom.js";
 import { spanOf } from "./geometry.js";
 import { titleOf } from "./map_view.js";
-import { fill } from "./raster.js";
+import { fill, penOf } from "./raster.js";
 import { onThemeChange, readTheme } from "./theme.js";
 import { whole } from "./viewport.js";
 
@@ -12,9 +12,11 @@ const SIDE = 72; // CSS pixels
 const GAP = 100; // ms between two drawings
 
 export class MiniMap {
+  /** @param {Runs} runs @param {() => void} onOpen */
   constructor(runs, onOpen) {
     this.runs = runs;
     this.title = "";
+    /** @type {import("./raster.js").Raster | null} */
     this.raster = null;
     this.shown = "";
     this.button = document.createElement("button");
@@ -29,7 +31,8 @@ export class MiniMap {
       GAP,
       atLeisure(() => this.draw()),
     );
-    runs.subscribe((kind) => kind !== "selection" && this.drawSoon());
+    runs.subscribe((/** @type {string} */ kind) => kind !== "selection" && this.drawSoon());
+    /** @type {PageTheme | null} */
     this.theme = null; // to read it is dear
     onThemeChange(() => {
       this.theme = null;
@@ -37,10 +40,12 @@ export class MiniMap {
     });
   }
 
+  /** @param {string} title */
   name(title) {
     this.title = title;
   }
 
+  /** @param {boolean} open */
   expand(open) {
     this.button.setAttribute("aria-expanded", String(open));
   }
@@ -52,18 +57,19 @@ export class MiniMap {
     if (count === 0 || !button.isConnected) return;
     this.theme ??= readTheme(button);
     const { theme } = this;
-    const looked = `${runs.run.id} ${runs.key} ${runs.splits} ${theme.colors.card}`;
+    const looked = `${runs.run?.id} ${runs.key} ${runs.splits} ${theme.colors.card}`;
     if (looked !== this.shown) this.raster = null;
     this.shown = looked;
     setText(this.words, `Attention, ${titleOf(runs.look).replace("One head: ", "")}`);
     const size = Math.round(SIDE * Math.max(1, devicePixelRatio));
     if (canvas.width !== size) canvas.width = canvas.height = size;
-    const context = canvas.getContext("2d");
+    const context = penOf(canvas);
     const span = spanOf(count, runs.running);
     context.clearRect(0, 0, size, size);
     context.fillStyle = theme.colors.masked;
     context.fillRect(0, 0, (size * count) / span, (size * count) / span);
     const window = whole(span);
+    /** @param {number} i */
     const levelsOf = (i) => {
       const row = runs.shownRow(i);
       return { levels: indexRow(row, runs.scale, new Uint8Array(row.length)), first: 0 };

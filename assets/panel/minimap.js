@@ -1,19 +1,24 @@
 // The whole map, small, with a frame around what is in sight; a press or drag moves that.
 
 import { setHidden } from "./dom.js";
-import { fill } from "./raster.js";
+import { fill, penOf } from "./raster.js";
 import { indexRow } from "./color.js";
 import { whole } from "./viewport.js";
 
 const SIDE = 96; // CSS pixels
 
 export class Minimap {
-  /** @param {(x: number, y: number) => void} onPoint gets a point of the text, in tokens */
+  /**
+   * @param {(x: number, y: number) => void} onPoint gets a point of the text, in tokens
+   * @param {HTMLCanvasElement} canvas
+   */
   constructor(canvas, onPoint) {
     this.canvas = canvas;
+    /** @type {import("./raster.js").Raster | null} */
     this.raster = null;
     this.shown = "";
     this.span = 1;
+    /** @param {PointerEvent} event */
     const point = (event) => {
       if (event.type === "pointermove" && event.buttons === 0) return;
       const box = canvas.getBoundingClientRect();
@@ -27,7 +32,7 @@ export class Minimap {
     });
   }
 
-  /** @param {import("./map.js").View | null} view null hides it @param {number} top below the labels */
+  /** @param {MapView | null} view null hides it @param {number} top below the labels */
   draw(view, top) {
     const { canvas } = this;
     setHidden(canvas, view === null);
@@ -40,6 +45,7 @@ export class Minimap {
     if (now !== this.shown) this.raster = null;
     this.shown = now;
     this.span = span;
+    /** @param {number} i */
     const levelsOf = (i) => {
       const row = view.shownOf(i);
       return { levels: indexRow(row, scale, new Uint8Array(row.length)), first: 0 };
@@ -51,7 +57,7 @@ export class Minimap {
       limit: size,
       levelsOf,
     });
-    const c = canvas.getContext("2d");
+    const c = penOf(canvas);
     c.fillStyle = colors.masked;
     c.fillRect(0, 0, size, size);
     this.raster.drawOn(c, whole(span), 0, 0, size);

@@ -1,11 +1,12 @@
 // Where two texts part: compared byte by byte, since two vocabularies cut one text differently. Pure.
 
-import { bytesOf, labelOf, plainText } from "./token_label.js";
+import { bareOf, bytesOf, labelOf, plainText } from "./token_label.js";
 
 const known = new Map(); // "run run" -> parting that later tokens cannot change
 
 // a, b: {run, tokens, ended} or null. {first, second, same}: the token in each from which they
 // differ (-1: that text ends there), after `same` tokens of b; null while they agree.
+/** @param {any} a @param {any} b */
 export function partingOf(a, b) {
   if (!a || !b) return null;
   const key = `${a.run} ${b.run}`;
@@ -18,6 +19,7 @@ export function partingOf(a, b) {
   return parting;
 }
 
+/** @param {any} a @param {any} b */
 function firstDifference(a, b) {
   const left = spelled(a.tokens);
   const right = spelled(b.tokens);
@@ -29,6 +31,7 @@ function firstDifference(a, b) {
   // One that goes on may still say the same.
   if (!leftOver && !rightOver) return null;
   if ((!leftOver && !a.ended) || (!rightOver && !b.ended)) return null;
+  /** @param {any} text @param {boolean} over */
   const place = (text, over) => (over ? text.owner[at] : -1);
   const second = place(right, rightOver);
   return {
@@ -40,11 +43,14 @@ function firstDifference(a, b) {
 }
 
 // All bytes of the tokens, and to which token each belongs. A marker counts as its name.
+/** @param {Token[]} tokens */
 function spelled(tokens) {
+  /** @type {number[]} */
   const bytes = [];
+  /** @type {number[]} */
   const owner = [];
   tokens.forEach((token, i) => {
-    const own = token?.special === undefined ? bytesOf(token) : bytesOf(token.special);
+    const own = bytesOf(bareOf(token).special ?? token);
     for (const byte of own) {
       bytes.push(byte);
       owner.push(i);
@@ -53,6 +59,7 @@ function spelled(tokens) {
   return { bytes, owner };
 }
 
+/** @param {any} given @param {number} at */
 function wordAt({ tokens }, at) {
   if (at < 0) return null;
   const token = tokens[at];
@@ -60,12 +67,15 @@ function wordAt({ tokens }, at) {
   return text.trim() === "" ? labelOf(token) : text.trim();
 }
 
+/** @param {any} parting @param {any} first */
 export function partingSentence(parting, first) {
   if (!parting) return "";
   const { same, words } = parting;
   const after =
     same === 0 ? "at the first token" : same === 1 ? "after 1 token" : `after ${same} tokens`;
-  const [theirs, own] = words.map((word) => (word === null ? null : `“${word}”`));
+  const [theirs, own] = words.map((/** @type {number} */ word) =>
+    word === null ? null : `“${word}”`,
+  );
   if (own === null) return `Ends ${after}, where ${first.title} continues with ${theirs}.`;
   if (theirs === null) return `Continues ${after} with ${own}, where ${first.title} ends.`;
   return `Diverges from ${first.title} ${after}: ${own} instead of ${theirs}.`;

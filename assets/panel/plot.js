@@ -1,10 +1,12 @@
 // Size against a measured number, as SVG: parameters on a logarithmic scale, every point named.
 
+import { penOf } from "./raster.js";
+
 const NS = "http://www.w3.org/2000/svg";
 const HEIGHT = 270;
 const EDGE = { left: 52, right: 28, top: 64, bottom: 40 };
 const FONT = "system-ui, sans-serif";
-const letters = document.createElement("canvas").getContext("2d");
+const letters = penOf(document.createElement("canvas"));
 
 /**
  * @param {{title: string, hint: string, width: number, style: CSSStyleDeclaration, zero?: boolean,
@@ -12,6 +14,7 @@ const letters = document.createElement("canvas").getContext("2d");
  *   low and high where y is uncertain; zero: whether the scale begins there
  */
 export function drawPlot({ title, hint, points, zero, width, style }) {
+  /** @param {string} name */
   const ink = (name) => style.getPropertyValue(name).trim();
   const colors = {
     ink: ink("--ink"),
@@ -89,10 +92,15 @@ export function drawPlot({ title, hint, points, zero, width, style }) {
 }
 
 // What a number that was measured a few times may as well be.
-/** @param {{point: {low?: number, high?: number}, x: number}} place */
+/**
+ * @param {{point: {low?: number, high?: number}, x: number}} place
+ * @param {any} y
+ * @param {Record<string, string>} colors
+ */
 function rangeOf({ point: { low, high }, x }, y, colors) {
   if (low === undefined || high === undefined) return [];
   const [top, bottom] = [y.at(high), y.at(low)];
+  /** @param {Record<string, any>} attributes */
   const line = (attributes) =>
     node("line", { stroke: colors.ink, "stroke-width": 1.5, class: "range", ...attributes });
   return [
@@ -102,8 +110,14 @@ function rangeOf({ point: { low, high }, x }, y, colors) {
 }
 
 // The name and number of every point, wherever around it less is covered. The size below the axis.
+/**
+ * @param {{ point: PlotPoint, x: number, y: number }[]} places
+ * @param {Record<string, string>} colors
+ * @param {number} width
+ */
 function labelsOf(places, colors, width) {
   const taken = places.map(({ x, y }) => ({ from: x - 7, to: x + 7, top: y - 7, bottom: y + 7 }));
+  /** @type {{ end: number, node: Element }[]} */
   const marks = []; // [end, node] of what stands under the axis
   const labels = places.map(({ point, x, y }) => {
     const text = `${point.name} ${point.label}`;
@@ -117,7 +131,7 @@ function labelsOf(places, colors, width) {
     taken.push(best);
     const mark = short(point.x);
     const half = widthOf(mark) / 2;
-    if (!marks.length || x - half > marks.at(-1).end + 8) {
+    if (x - half > (marks.at(-1)?.end ?? -Infinity) + 8) {
       const style = { fill: colors.quiet, size: 12, anchor: "middle" };
       marks.push({ end: x + half, node: words(mark, x, HEIGHT - EDGE.bottom + 17, style) });
     }
@@ -133,6 +147,7 @@ function labelsOf(places, colors, width) {
 }
 
 // How much of a box is taken already, in square pixels; what leaves the plot counts as taken.
+/** @param {Box} box @param {Box[]} taken */
 function crowd(box, taken) {
   const outside =
     Math.max(0, EDGE.top - 16 - box.top) + Math.max(0, box.bottom - (HEIGHT - EDGE.bottom));
@@ -145,26 +160,31 @@ function crowd(box, taken) {
 }
 
 // How wide a text of 12 pixels is.
+/** @param {string} text @param {number} [weight] */
 function widthOf(text, weight = 400) {
   letters.font = `${weight} 12px ${FONT}`;
   return letters.measureText(text).width;
 }
 
+/** @param {number} count */
 function short(count) {
   return count >= 1e9
     ? `${(count / 1e9).toFixed(1)} B`
     : `${(count / 1e6).toFixed(count < 1e7 ? 1 : 0)} M`;
 }
 
+/** @param {number[]} values @param {number} from @param {number} to */
 export function logScale(values, from, to) {
   const low = Math.log(Math.min(...values));
   const high = Math.log(Math.max(...values));
+  /** @param {number} value */
   const at = (value) =>
     high > low ? from + ((Math.log(value) - low) / (high - low)) * (to - from) : (from + to) / 2;
   return { at };
 }
 
 // From 0, or, where the values lie close together far from it, from a round number below them.
+/** @param {number[]} values @param {number} from @param {number} to */
 export function linearScale(values, from, to) {
   const most = Math.max(...values);
   const least = Math.min(...values);
@@ -178,17 +198,19 @@ export function linearScale(values, from, to) {
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9)); // so that no two marks read alike
   return {
     ticks,
-    format: (tick) => tick.toFixed(digits),
-    at: (value) => from + ((value - low) / (high - low)) * (to - from),
+    format: (/** @type {number} */ tick) => tick.toFixed(digits),
+    at: (/** @type {number} */ value) => from + ((value - low) / (high - low)) * (to - from),
   };
 }
 
+/** @param {number} rough */
 function roundStep(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
-  return power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+  return power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
 }
 
 // All plots below each other in one file, with the colours they have now.
+/** @param {HTMLElement} box */
 export function pictureOf(box) {
   const plots = [...box.querySelectorAll("svg")];
   const width = Math.max(...plots.map((plot) => Number(plot.getAttribute("width"))));
@@ -199,19 +221,21 @@ export function pictureOf(box) {
     viewBox: `0 0 ${width} ${plots.length * HEIGHT}`,
   });
   plots.forEach((plot, at) => {
-    const copy = plot.cloneNode(true);
-    copy.setAttribute("y", at * HEIGHT);
+    const copy = /** @type {Element} */ (plot.cloneNode(true));
+    copy.setAttribute("y", String(at * HEIGHT));
     all.append(copy);
   });
   return new XMLSerializer().serializeToString(all);
 }
 
+/** @param {string} name @param {Record<string, string | number>} attributes */
 function node(name, attributes) {
   const made = document.createElementNS(NS, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
   return made;
 }
 
+/** @param {string} name @param {string} text */
 function named(name, text) {
   const made = node(name, {});
   made.textContent = text;

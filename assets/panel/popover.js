@@ -4,7 +4,9 @@
 const GAP = 8; // CSS pixels
 const EDGE = 12; // that stay free at the edges of the window
 
+/** @type {HTMLElement | null} */
 let box = null;
+/** @type {{ anchor: Element, onClose: () => void, sticky: boolean } | null} */
 let open = null; // {anchor, onClose, sticky}
 
 /**
@@ -34,7 +36,10 @@ export function popoverAnchor() {
   return open?.anchor ?? null;
 }
 
-/** Puts a frame around an element. @returns {() => void} takes it away */
+/**
+ * Puts a frame around an element. @returns {() => void} takes it away
+ * @param {any} element
+ */
 export function pointOut(element) {
   element.classList.add("pointed-out");
   return () => element.classList.remove("pointed-out");
@@ -67,7 +72,7 @@ function made() {
 }
 
 function place() {
-  if (!open) return;
+  if (!open || !box) return;
   const at = open.anchor.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = box;
   const below = at.bottom + GAP + height <= innerHeight - EDGE;

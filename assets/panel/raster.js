@@ -1,8 +1,19 @@
 // One map as pixels: a pixel is the largest weight of a pool x pool block of cells, so that thin
 // stripes survive when there are more tokens than pixels. Cells nobody can see stay transparent.
 
+/** What draws on a canvas. @param {HTMLCanvasElement} canvas */
+export function penOf(canvas) {
+  const pen = canvas.getContext("2d");
+  if (!pen) throw new Error("this browser draws on no canvas");
+  return pen;
+}
+
 export class Raster {
-  /** @param {number} shift columns left out at the start @param {Uint32Array} pixels 256 colours */
+  /**
+   * @param {number} shift columns left out at the start @param {Uint32Array} pixels 256 colours
+   * @param {number} side
+   * @param {number} pool
+   */
   constructor(side, pool, pixels, shift = 0) {
     this.side = side;
     this.pool = pool;
@@ -16,12 +27,19 @@ export class Raster {
     this.stale = new Set();
   }
 
-  /** Does a map of `span` tokens still fit? */
+  /**
+   * Does a map of `span` tokens still fit?
+   * @param {number} span
+   */
   holds(span) {
     return span <= this.side * this.pool;
   }
 
-  /** The next row, as ramp indices; `first` is that of the first token. */
+  /**
+   * The next row, as ramp indices; `first` is that of the first token.
+   * @param {Uint8Array} levels
+   * @param {number} first
+   */
   add(levels, first) {
     const y = Math.floor(this.rows / this.pool);
     const base = y * this.side;
@@ -49,7 +67,14 @@ export class Raster {
     this.stale.clear();
   }
 
-  /** Draw the part {x, y, size} of the text into a square; a pixel of ours becomes a rectangle. */
+  /**
+   * Draw the part {x, y, size} of the text into a square; a pixel of ours becomes a rectangle.
+   * @param {CanvasRenderingContext2D} context
+   * @param {Span} window
+   * @param {number} left
+   * @param {number} top
+   * @param {number} side
+   */
   drawOn(context, window, left, top, side) {
     this.paint();
     const { x, y, size } = window;
@@ -68,6 +93,14 @@ export class Raster {
     );
   }
 
+  /**
+   * @param {CanvasRenderingContext2D} context
+   * @param {Span} window
+   * @param {number} left
+   * @param {number} top
+   * @param {number} width
+   * @param {number} height
+   */
   drawStrip(context, window, left, top, width, height) {
     context.imageSmoothingEnabled = false;
     const { pool, strip } = this;
@@ -85,16 +118,20 @@ export class Raster {
   }
 }
 
+/** @param {number} width @param {number} height */
 function square(width, height) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
-  return canvas.getContext("2d");
+  return penOf(canvas);
 }
 
 /**
  * The raster for `span` tokens of which `window.size` lie on at most `limit` pixels, kept while it
  * fits and filled up. levelsOf(i) gives row i as {levels, first}, ramp indices.
+ * @param {Raster | null} raster
+ * @param {{ span: number, window: Span, limit: number, pixels: Uint32Array, shift: number, count: number, levelsOf: (i: number) => LevelsOfRow }} given
+ * @returns {Raster}
  */
 export function fill(raster, { span, window, limit, pixels, shift, count, levelsOf }) {
   const pool = 2 ** Math.max(0, Math.ceil(Math.log2(window.size / limit)));
@@ -108,6 +145,7 @@ export function fill(raster, { span, window, limit, pixels, shift, count, levels
   return kept;
 }
 
+/** @param {number} side */
 function roundUp(side) {
   return 2 ** Math.ceil(Math.log2(Math.max(side, 32)));
 }

@@ -3,8 +3,14 @@
 import { wholePercent } from "./formats.js";
 import { nameOf } from "./token_label.js";
 
-/** The strongest entries of a row: [{index, weight}], largest first, earlier first on a tie. */
+/**
+ * The strongest entries of a row: [{index, weight}], largest first, earlier first on a tie.
+ * @param {Weights} row
+ * @param {number} limit
+ * @param {number} [from]
+ */
 export function strongest(row, limit, from = 0) {
+  /** @type {Entry[]} */
   const found = [];
   for (let j = from; j < row.length; j++) {
     if (found.length === limit && row[j] <= found[limit - 1].weight) continue;
@@ -16,19 +22,31 @@ export function strongest(row, limit, from = 0) {
   return found;
 }
 
-/** The rows that look at token `key`, strongest first: rowOf(i) gives row i of the map. */
+/**
+ * The rows that look at token `key`, strongest first: rowOf(i) gives row i of the map.
+ * @param {number} key
+ * @param {number} count
+ * @param {RowOf} rowOf
+ * @param {number} limit
+ */
 export function readersOf(key, count, rowOf, limit) {
   const column = new Float32Array(Math.max(0, count - key - 1));
   for (let i = key + 1; i < count; i++) column[i - key - 1] = rowOf(i)?.[key] ?? 0;
   return strongest(column, limit).map(({ index, weight }) => ({ index: index + key + 1, weight }));
 }
 
-/** Which part of a row is not on the first token; row 0 has nothing else and keeps nothing. */
+/**
+ * Which part of a row is not on the first token; row 0 has nothing else and keeps nothing.
+ * @param {Weights} row
+ */
 export function keptOf(row) {
   return 1 - row[0];
 }
 
-/** The row without the first token, scaled to sum to 1: [0, ...]. */
+/**
+ * The row without the first token, scaled to sum to 1: [0, ...].
+ * @param {Weights} row
+ */
 export function restOf(row) {
   const kept = keptOf(row);
   if (kept <= 0) return new Float32Array(row.length);
@@ -41,6 +59,10 @@ export function restOf(row) {
  * One sentence about a selection; row is null where the query has none. With the first token shown
  * separately, `split`, it also tells the share without it, which is what map and list show, where the
  * two differ.
+ * @param {Token[]} tokens
+ * @param {Selected} given
+ * @param {Weights} row
+ * @param {boolean} [split]
  */
 export function sentence(tokens, { query, key }, row, split = false) {
   if (query < 0) return "";
@@ -54,6 +76,7 @@ export function sentence(tokens, { query, key }, row, split = false) {
 }
 
 // The weight, and the share without the first token where that is another number.
+/** @param {Weights} row @param {number} target @param {boolean} split */
 function weightText(row, target, split) {
   const [weight, share] = [row[target], row[target] / Math.max(keptOf(row), 1e-9)].map(
     wholePercent,
@@ -63,7 +86,11 @@ function weightText(row, target, split) {
     : weight;
 }
 
-/** What a row reads most; row 0 can only read itself. */
+/**
+ * What a row reads most; row 0 can only read itself.
+ * @param {Weights} row
+ * @param {boolean} split
+ */
 export function mostRead(row, split) {
   return strongest(row, 1, split && row.length > 1 ? 1 : 0)[0].index;
 }

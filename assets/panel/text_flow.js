@@ -4,6 +4,7 @@
 import { isUnruly, labelOf, piecesOf } from "./token_label.js";
 
 export class TextFlow {
+  /** @param {HTMLElement} box @param {HTMLElement} end */
   constructor(box, end) {
     this.box = box;
     this.end = end; // the caret: everything is put before it
@@ -11,13 +12,17 @@ export class TextFlow {
   }
 
   clear() {
-    for (const node of [...this.box.childNodes]) if (!node.dataset?.part) node.remove();
+    for (const node of [...this.box.childNodes])
+      if (!(node instanceof HTMLElement && node.dataset.part)) node.remove();
+    /** @type {HTMLElement[]} */
     this.spans = []; // token index -> span
+    /** @type {number} */
     this.stable = 0;
   }
 
   // tokens: all there are without a gap; the first `prompt` of them are the reader's. Whether spans
   // that stood there gave way to others, without their marks.
+  /** @param {Token[]} tokens @param {number} prompt */
   show(tokens, prompt) {
     if (this.stable >= tokens.length) return false;
     const open = new Set(this.spans.splice(this.stable));
@@ -30,10 +35,11 @@ export class TextFlow {
     return open.size > 0;
   }
 
+  /** @param {ParentNode} parent @param {Piece} given @param {boolean} isPrompt */
   append(parent, { from, to, kind, text }, isPrompt) {
     const span = document.createElement("span");
     span.className = `token${isPrompt ? " prompt" : ""}`;
-    span.dataset.from = from;
+    span.dataset.from = String(from);
     let shown = text;
     if (kind === "text" && isUnruly(text)) shown = labelOf(text);
     if (kind !== "text" || shown !== text) span.classList.add("chip");
@@ -48,11 +54,13 @@ export class TextFlow {
     for (let i = from; i < to; i++) this.spans[i] = span;
   }
 
+  /** @param {number} i */
   spanOf(i) {
     return this.spans[i];
   }
 
   // Prompt or generated may become known after the token itself.
+  /** @param {number} prompt */
   markPrompt(prompt) {
     this.spans.forEach((span, i) => {
       span.classList.toggle("prompt", i < prompt);

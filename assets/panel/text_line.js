@@ -2,9 +2,10 @@
 
 import { setText } from "./dom.js";
 
+/** @param {HTMLElement} element @param {Props} props @param {Watch} watch */
 export function mount(element, props, watch) {
   const line = element.querySelector("p");
-  const show = () => setText(line, props.value ?? "");
+  const show = () => line && setText(line, props.value ?? "");
   watch("value", show);
   show();
 }

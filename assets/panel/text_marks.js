@@ -6,14 +6,22 @@ const MOST = 16;
 const LEAST = 0.01; // fainter weights are not worth a tint
 
 export class TextMarks {
+  /** @param {TextFlow} flow */
   constructor(flow) {
     this.flow = flow;
     this.marked = new Map(); // span -> strength it shows
   }
 
-  /** selection: {query, key}; row: the query's weights as drawn, or null; rowOf, count: all rows */
+  /**
+   * selection: {query, key}; row: the query's weights as drawn, or null; rowOf, count: all rows
+   * @param {Selected} given
+   * @param {Weights} row
+   * @param {RowOf} rowOf
+   * @param {number} count
+   */
   show({ query, key }, row, rowOf, count) {
     const next = new Map();
+    /** @param {number} i @param {string} name @param {number} weight */
     const note = (i, name, weight) => {
       const span = this.flow.spanOf(i);
       if (!span) return;
@@ -34,22 +42,26 @@ export class TextMarks {
     this.swap(new Map());
   }
 
+  /** @param {any} next */
   swap(next) {
     for (const [span] of this.marked) if (!next.has(span)) this.dress(span, {});
     for (const [span, marks] of next) this.dress(span, marks);
     this.marked = next;
   }
 
+  /** @param {HTMLElement} span @param {any} marks */
   dress(span, marks) {
     for (const name of ["reads", "read-by", "selected", "key"]) {
       span.classList.toggle(name, name in marks);
     }
+    /** @param {number} weight */
     const strength = (weight) => (weight === undefined ? "" : Math.sqrt(weight).toFixed(3));
     span.style.setProperty("--reads", strength(marks.reads));
     span.style.setProperty("--read-by", strength(marks["read-by"]));
   }
 }
 
+/** @param {Entry[]} entries */
 function visible(entries) {
   return entries.filter(({ weight }) => weight >= LEAST);
 }

@@ -17,9 +17,11 @@ export const LEGENDS = {
 };
 
 export class TextShade {
+  /** @param {TextFlow} flow */
   constructor(flow) {
     this.flow = flow;
     this.kind = "attention"; // or surprise or rank: never two at once
+    /** @type {HTMLElement[]} */
     this.shaded = [];
   }
 
@@ -35,17 +37,21 @@ export class TextShade {
     this.shaded = [];
   }
 
-  /** shade: {bits, ranks} of the tokens, or null. */
+  /**
+   * shade: {bits, ranks} of the tokens, or null.
+   * @param {ShadeMessage | null} shade
+   */
   show(shade) {
     this.clear();
     if (!shade || this.kind === "attention") return;
     const spans = new Map(); // a character of many tokens has the bits of all of them
     this.flow.spans.forEach((span, i) => {
       const known = spans.get(span) ?? { bits: 0, rank: 0 };
-      if (shade.bits[i] == null) return;
+      const [bits, rank] = [shade.bits[i], shade.ranks[i]];
+      if (bits === null || bits === undefined) return;
       spans.set(span, {
-        bits: known.bits + shade.bits[i],
-        rank: Math.max(known.rank, shade.ranks[i]),
+        bits: known.bits + bits,
+        rank: Math.max(known.rank, rank ?? 0),
       });
     });
     for (const [span, { bits, rank }] of spans) {

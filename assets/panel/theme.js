@@ -12,8 +12,10 @@ const NAMES = {
   maskedLine: "--masked-line",
 };
 
+/** @param {HTMLElement} element */
 export function readTheme(element) {
   const style = getComputedStyle(element);
+  /** @type {any} */
   const colors = {};
   for (const [name, token] of Object.entries(NAMES))
     colors[name] = style.getPropertyValue(token).trim();
@@ -23,11 +25,13 @@ export function readTheme(element) {
 }
 
 // "#rrggbb" as an opaque pixel of a Uint32Array over ImageData.
+/** @param {string} color */
 function pixelOf(color) {
   const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
   return (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;
 }
 
+/** @param {() => void} callback */
 export function onThemeChange(callback) {
   let theme = themeOf(document.body);
   new MutationObserver(() => {

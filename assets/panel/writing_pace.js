@@ -13,7 +13,8 @@ const PATIENCE = 5000; // ms that a press of Continue may take to be heard
 const GAP = 600; // ms between two tokens of a slow text: as long as it takes to look
 
 let left = 0; // tokens of a slow text that are still to be asked for
-let timer = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
 let ours = false; // Continue is pressed by this module
 let listening = false;
 
@@ -29,7 +30,11 @@ export function choosePace(name, runs = runsOf()) {
   runs.guideTo({ pace: name === "full" ? undefined : name });
 }
 
-/** The fields that Generate or Continue sends. */
+/**
+ * The fields that Generate or Continue sends.
+ * @param {any[]} values
+ * @param {Runs} [runs]
+ */
 export function paced(values, runs = runsOf()) {
   const pace = paceOf(runs);
   runs.request = { temperature: values[TEMPERATURE] };
@@ -45,26 +50,28 @@ export function paced(values, runs = runsOf()) {
 /** Stop was pressed. */
 export function halt(runs = runsOf()) {
   clearTimeout(timer);
-  timer = null;
+  timer = undefined;
   left = 0;
   if (!runs.pacing) return;
   runs.pacing = false;
   runs.tell("status");
 }
 
+/** @param {Runs} runs */
 function listen(runs) {
   if (listening) return;
   listening = true;
-  runs.subscribe((kind) => kind === "status" && heed(runs));
+  runs.subscribe((/** @type {string} */ kind) => kind === "status" && heed(runs));
 }
 
 // One token is written: the next, or the end of the text.
+/** @param {Runs} runs */
 function heed(runs) {
   const { status } = runs.run ?? {};
   if (!runs.pacing || !status || runs.running || timer !== null) return;
   if (status.state !== "done" || status.note || status.full) return halt(runs);
   timer = setTimeout(() => {
-    timer = null;
+    timer = undefined;
     ours = true;
     document.getElementById("continue")?.click();
     setTimeout(() => (ours = false), PATIENCE); // where it was not heard at all

@@ -14,19 +14,14 @@ from typing_extensions import TypedDict
 from gpt2.ui.maps import Mode
 
 
-class SpecialToken(TypedDict):
-    """A marker, an end of text say, which spells nothing."""
+class BareToken(TypedDict, total=False):
+    """A token that is no text by itself: a marker (`special`), or two digits a byte (`hex`)."""
 
     special: str
-
-
-class TokenBytes(TypedDict):
-    """Bytes that are no text by themselves, two hexadecimal digits each."""
-
     hex: str
 
 
-Token = str | SpecialToken | TokenBytes
+Token = str | BareToken
 RoleName = Literal["previous", "self", "first", "duplicate", "induction"]
 ScoreName = Literal[
     "previous",
@@ -192,8 +187,7 @@ class NextOfSize(_Size, total=False):
 
 
 MESSAGES: tuple[type, ...] = (
-    SpecialToken,
-    TokenBytes,
+    BareToken,
     MapMessage,
     RolesMessage,
     Sampling,

@@ -1,6 +1,6 @@
 // "Which heads matter here?": every head switched off once, and what that does to one token.
 
-import { percent } from "./comparison.js";
+import { percent } from "./formats.js";
 import { HeadGrid } from "./head_grid.js";
 import { setHidden, setText } from "./dom.js";
 import { Question, made } from "./question.js";

@@ -1,6 +1,6 @@
 // The whole text, layer by layer: what each layer would have said stands at each place.
 
-import { percent } from "./comparison.js";
+import { percent } from "./formats.js";
 import { setText } from "./dom.js";
 import { GridMap } from "./grid_map.js";
 import { Question, made } from "./question.js";

@@ -1,6 +1,6 @@
 // Move the sink: the map as it would be, had the first token and another swapped their positions.
 
-import { percent } from "./comparison.js";
+import { percent } from "./formats.js";
 import { setText } from "./dom.js";
 import { Question } from "./question.js";
 import { nameOf, quotedOf } from "./token_label.js";

@@ -5,20 +5,28 @@ const PATIENCE = 300; // ms
 let mounted = 0;
 
 // The parts a template names with data-part, as {name: node}.
+/** @param {ParentNode} element @returns {Parts} */
 export function partsOf(element) {
+  /** @type {any} */
   const parts = {};
-  for (const node of element.querySelectorAll("[data-part]")) parts[node.dataset.part] = node;
+  for (const node of element.querySelectorAll("[data-part]")) {
+    parts[node.getAttribute("data-part") ?? ""] = node;
+  }
   return parts;
 }
 
 // Ids that stay unique when a page holds the component twice; links labels to what they name.
+/** @param {HTMLElement} element */
 export function linkLabels(element) {
   mounted += 1;
+  /** @param {string} name */
   const idFor = (name) => `panel-${mounted}-${name}`;
+  /** @param {string} attribute @param {string} target */
   const link = (attribute, target) => {
     for (const node of element.querySelectorAll(`[data-${attribute}]`)) {
-      const name = node.getAttribute(`data-${attribute}`);
+      const name = node.getAttribute(`data-${attribute}`) ?? "";
       const named = element.querySelector(`[data-part="${name}"]`);
+      if (!named) throw new Error(`no part is called ${name}`);
       named.id ||= idFor(name);
       node.setAttribute(target, named.id);
     }
@@ -30,29 +38,34 @@ export function linkLabels(element) {
 
 // Write text only when it changed: live regions stay quiet and nothing is laid out again. Into a text
 // node that is there, since the browser would style a new one.
+/** @param {HTMLElement} node @param {string} text */
 export function setText(node, text) {
   const only = node.firstChild;
   if (node.textContent === text) return;
-  if (text !== "" && only?.nodeType === Node.TEXT_NODE && only === node.lastChild) only.data = text;
+  if (text !== "" && only instanceof Text && only === node.lastChild) only.data = text;
   else node.textContent = text;
 }
 
 // Hide or show only when that is new: the browser would style the node again.
+/** @param {HTMLElement} node @param {boolean} hidden */
 export function setHidden(node, hidden) {
   if (node.hidden !== hidden) node.hidden = hidden;
 }
 
 // Tell how wide an element is, now and whenever that changes: to ask it would lay out the page anew.
+/** @param {HTMLElement} element @param {(width: number) => void} tell */
 export function onWidth(element, tell) {
   new ResizeObserver(([{ contentRect }]) => tell(contentRect.width)).observe(element);
 }
 
 // Once the frame that comes next is laid out and painted.
+/** @param {() => void} work */
 export function afterFrame(work) {
   requestAnimationFrame(() => afterPaint(work));
 }
 
 // The same for the frame that is being made.
+/** @param {() => void} work */
 function afterPaint(work) {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = work;
@@ -60,10 +73,12 @@ function afterPaint(work) {
 }
 
 // Run `work` once per frame, however often it is asked for.
+/** @param {() => void} work */
 export function perFrame(work) {
   return once((go) => requestAnimationFrame(go), work); // found anew each time: see frames.js
 }
 
+/** @param {(go: () => void) => unknown} later @param {() => void} work */
 function once(later, work) {
   let asked = false;
   return () => {
@@ -77,11 +92,13 @@ function once(later, work) {
 }
 
 // Run `work` once after the next frame, however often it is asked for: what need not be in that one.
+/** @param {() => void} work */
 export function afterEachFrame(work) {
   return once(afterFrame, work);
 }
 
 // Run `work` once the browser has time, after the next frame: it is soon wanted, but not first.
+/** @param {() => void} work */
 export function whenIdle(work) {
   const soon = globalThis.requestIdleCallback ?? ((go) => setTimeout(go));
   return once((go) => afterFrame(() => soon(go, { timeout: PATIENCE })), work);
@@ -92,6 +109,7 @@ const MOST_REST = 150; // ms
 
 // Run `work` in a frame of its own, after what is more urgent, and then rest, so that a slow machine
 // has most of its time for what was urgent.
+/** @param {() => void} work */
 export function atLeisure(work) {
   let asked = false;
   let rested = 0;
@@ -112,12 +130,14 @@ export function atLeisure(work) {
 }
 
 // Run `work` now or, when it ran less than `gap` ms ago, as soon as that has passed.
+/** @param {number} gap @param {() => void} work */
 export function atMostEvery(gap, work) {
   let last = -Infinity;
-  let timer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   const go = () => {
     clearTimeout(timer);
-    timer = null;
+    timer = undefined;
     last = performance.now();
     work();
   };
@@ -129,9 +149,10 @@ export function atMostEvery(gap, work) {
 }
 
 // Listen to the store for as long as the element is in the page.
+/** @param {HTMLElement} element @param {Runs} runs @param {(kind: string) => void} listener */
 export function whileMounted(element, runs, listener) {
   let shown = element.isConnected;
-  const stop = runs.subscribe((kind) => {
+  const stop = runs.subscribe((/** @type {string} */ kind) => {
     shown ||= element.isConnected;
     if (shown && !element.isConnected) stop();
     else listener(kind);

@@ -10,6 +10,7 @@ const FEW = 8; // on a phone, until all are asked for
 const READERS = 2;
 
 export class ReadsTable {
+  /** @param {Parts} parts */
   constructor(parts) {
     this.parts = parts;
     this.count = 0; // entries of the row shown
@@ -21,6 +22,7 @@ export class ReadsTable {
     });
   }
 
+  /** @param {boolean} long */
   nameLonger(long) {
     setText(this.parts.longer, long ? `show ${FEW}` : `show all ${this.count}`);
   }
@@ -51,7 +53,10 @@ export class ReadsTable {
     return { line, label, index, bar, value };
   }
 
-  /** view: {tokens, query, row, shown, split, rowOf, count} */
+  /**
+   * view: {tokens, query, row, shown, split, rowOf, count}
+   * @param {any} view
+   */
   show(view) {
     const { tokens, query, row, shown, split } = view;
     setText(this.parts.caption, query < 0 ? "Reads from" : quotedOf(tokens, query));
@@ -71,6 +76,7 @@ export class ReadsTable {
     setText(this.parts.readers, readersText(view));
   }
 
+  /** @param {any} given @param {Entry} entry @param {Entry} first @param {Token[]} tokens */
   fill({ line, label, index, bar, value }, entry, first, tokens) {
     if (line.ariaHidden !== String(!entry)) line.ariaHidden = String(!entry);
     setText(label, entry ? labelOf(tokens[entry.index]) : "");
@@ -82,6 +88,7 @@ export class ReadsTable {
 }
 
 // What is not in the list, where there is any.
+/** @param {Weights} shown @param {Entry[]} entries @param {number} from */
 function othersOf(shown, entries, from) {
   const count = shown.length - from - entries.length;
   if (entries.length < ENTRIES || count <= 0) return "";
@@ -92,6 +99,7 @@ function othersOf(shown, entries, from) {
   return count === 1 ? `1 more has ${share}` : `${count} more share ${share}`;
 }
 
+/** @param {Weights} row */
 function shareOf(row) {
   const kept = keptOf(row);
   return (
@@ -100,6 +108,7 @@ function shareOf(row) {
   );
 }
 
+/** @param {any} given */
 function readersText({ tokens, query, rowOf, count }) {
   if (query < 0) return "";
   const readers = readersOf(query, count, rowOf, READERS).filter(({ weight }) => weight > 0);

@@ -7,17 +7,23 @@ import { BUSY, numbersOf, sentenceOf } from "./status_line.js";
 const UNFOLDS = 1000; // ms
 const ONE_COLUMN = "(max-width: 920px)";
 
+/** @type {HTMLElement | null} */
 let note = null; // the Output panel's own line
+/** @type {Parts | null} */
 let host = null; // {parts} of this view, once it is on the page
 let led = true; // the reader has been taken to the text that was asked for
 
+/** @param {HTMLElement} element */
 export function mount(element) {
   host = partsOf(element);
   host.stop.addEventListener("click", () => document.getElementById("stop")?.click());
   meet();
 }
 
-/** The line that says what is going on; it moves under the buttons as soon as both are there. */
+/**
+ * The line that says what is going on; it moves under the buttons as soon as both are there.
+ * @param {HTMLElement} line
+ */
 export function saidUnderButtons(line) {
   note = line;
   meet();
@@ -32,7 +38,10 @@ export function expectText() {
   led = false;
 }
 
-/** What was last heard of a text; null where the page is new. */
+/**
+ * What was last heard of a text; null where the page is new.
+ * @param {RunMessage} message
+ */
 export function showProgress(message) {
   if (!host) return;
   const busy = BUSY.includes(message?.state);
@@ -46,16 +55,19 @@ export function showProgress(message) {
 
 // A complaint may unfold the field it is about, which moves the line down.
 function keepInView() {
-  const show = () => note.scrollIntoView({ block: "nearest" });
+  const show = () => note?.scrollIntoView({ block: "nearest" });
   const moves = new ResizeObserver(show);
-  moves.observe(document.getElementById("controls"));
+  const controls = document.getElementById("controls");
+  if (controls) moves.observe(controls);
   setTimeout(() => moves.disconnect(), UNFOLDS);
 }
 
+/** @param {RunMessage} given */
 function partOf({ part, stats }) {
   return part ?? (stats?.limit ? stats.new / stats.limit : 0);
 }
 
+/** @param {RunMessage} message */
 function words(message) {
   if (!message.stats) return sentenceOf(message);
   const { made, limit, speed } = numbersOf(message.stats);

@@ -9,6 +9,13 @@ import { Strip } from "./strip.js";
 const PROMPT = "prompt";
 const PASTED = "pasted";
 
+/**
+ * @param {HTMLElement} element
+ * @param {Props} props
+ * @param {Watch} watch
+ * @param {Server} _server
+ * @param {Trigger} trigger
+ */
 export function mount(element, props, watch, _server, trigger) {
   linkLabels(element);
   const view = new SurpriseView(partsOf(element), trigger);
@@ -18,6 +25,7 @@ export function mount(element, props, watch, _server, trigger) {
 }
 
 export class SurpriseView {
+  /** @param {Parts} parts @param {Trigger} trigger */
   constructor(parts, trigger) {
     this.parts = parts;
     this.trigger = trigger;
@@ -30,6 +38,7 @@ export class SurpriseView {
   }
 
   // value: {text, rows, pieces, note}, {note}, {next: [...]} or {next_note}
+  /** @param {any} value */
   take(value) {
     if (!value) return;
     if (value.note !== undefined) setText(this.parts.note, value.note);
@@ -68,16 +77,17 @@ export class SurpriseView {
     });
     score.addEventListener("click", () => {
       setText(this.parts.note, "Scoring.");
+      /** @type {Record<string, string | null>} */
       const texts = { [PROMPT]: null, [PASTED]: pasted.value };
       const text = which.value in texts ? texts[which.value] : textsOf()[Number(which.value)]?.text;
       this.trigger("score", { text });
     });
     strip.addEventListener("click", (event) => {
-      const piece = event.target.closest(".piece");
+      const piece = pieceOf(event);
       if (piece) this.move(Number(piece.dataset.at));
     });
     strip.addEventListener("pointerover", (event) => {
-      const piece = event.target.closest(".piece");
+      const piece = pieceOf(event);
       setText(
         this.parts.readout,
         this.strip.sentence(piece ? Number(piece.dataset.at) : this.cursor),
@@ -86,6 +96,7 @@ export class SurpriseView {
     strip.addEventListener("keydown", (event) => this.key(event));
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const last = this.strip.pieces.length;
@@ -101,6 +112,7 @@ export class SurpriseView {
   }
 
   // The cursor stands before a piece, or at the end: there the sizes are asked what comes next.
+  /** @param {number} at */
   move(at) {
     const { strip, parts } = this;
     if (!strip.sizes.length) return;
@@ -112,4 +124,9 @@ export class SurpriseView {
     setText(parts.place, at === strip.pieces.length ? "at the end of the text" : strip.nameOf(at));
     this.trigger("expect", { text, sizes: strip.sizes });
   }
+}
+
+/** @param {Event} event @returns {HTMLElement | null} */
+function pieceOf(event) {
+  return /** @type {Element} */ (event.target).closest(".piece");
 }

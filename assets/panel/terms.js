@@ -2,6 +2,7 @@
 
 import { closePopover, openPopover, popoverAnchor } from "./popover.js";
 
+/** @type {Record<string, string>} */
 export const TERMS = {
   model:
     "A language model is a program that, given some text, says how likely every possible next token is.",
@@ -32,15 +33,16 @@ export function explainTerms() {
   listening = true;
   document.addEventListener("click", (event) => {
     const term = /** @type {Element} */ (event.target).closest?.("[data-term]");
-    if (term) explain(term);
+    if (term) explain(/** @type {HTMLElement} */ (term));
   });
 }
 
+/** @param {HTMLElement} term */
 function explain(term) {
   if (popoverAnchor() === term) return closePopover();
   term.setAttribute("aria-expanded", "true");
   term.setAttribute("aria-describedby", "popover");
-  openPopover(term, TERMS[term.dataset.term], {
+  openPopover(term, TERMS[term.dataset.term ?? ""], {
     onClose: () => {
       term.setAttribute("aria-expanded", "false");
       term.removeAttribute("aria-describedby");

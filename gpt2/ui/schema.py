@@ -73,7 +73,7 @@ ROLE_WORDS: dict[RoleName, RoleWords] = {
         "name": "Previous token",
         "mark": "P",
         "help": "how much of a row goes to the token just before, on average (HeadVis)",
-        "formula": "mean of A[i, i−1]",  # noqa: RUF001
+        "formula": "mean of A[i, i−1]",  # noqa: RUF001  # a minus sign
     },
     "self": {
         "name": "Itself",
@@ -108,19 +108,19 @@ MEASURE_WORDS: dict[ScoreName, MeasureWords] = {
         "name": "Previous (without first and self)",
         "help": "the token before, as a share of what is neither first token nor self "
         "(TransformerLens)",
-        "formula": "Σ A[i, i−1] / Σ A[i, j], both over 0 < j < i",  # noqa: RUF001
+        "formula": "Σ A[i, i−1] / Σ A[i, j], both over 0 < j < i",  # noqa: RUF001  # a minus sign
     },
     "effective": {
         "name": "Effective tokens",
         "help": "over how many tokens a row is spread: e to the power of its mean entropy "
         "(HeadVis)",
-        "formula": "e^H, H the mean of −Σ A[i, j] ln A[i, j]",  # noqa: RUF001
+        "formula": "e^H, H the mean of −Σ A[i, j] ln A[i, j]",  # noqa: RUF001  # a minus sign
     },
     "distance": {
         "name": "Mean distance",
         "help": "how many tokens back a row looks on average (after Vig & Belinkov 2019, arXiv "
         "1906.04284)",
-        "formula": "mean of Σ A[i, j] (i − j)",  # noqa: RUF001
+        "formula": "mean of Σ A[i, j] (i − j)",  # noqa: RUF001  # a minus sign
     },
 }
 
@@ -161,7 +161,7 @@ def declarations() -> str:
 
 
 def _interface(message: type) -> str:
-    always: frozenset[str] = message.__required_keys__  # type: ignore[attr-defined]
+    always: frozenset[str] = message.__required_keys__  # type: ignore[attr-defined]  # of TypedDict
     lines = [
         f"  {name}{'' if name in always else '?'}: {_type(kind)};"
         for name, kind in typing.get_type_hints(message).items()

@@ -67,13 +67,13 @@ export function onWidth(element, tell) {
 }
 
 // Once the frame that comes next is laid out and painted.
-/** @param {() => void} work */
+/** @param {(...none: any[]) => void} work */
 export function afterFrame(work) {
   requestAnimationFrame(() => afterPaint(work));
 }
 
 // The same for the frame that is being made.
-/** @param {() => void} work */
+/** @param {(...none: any[]) => void} work */
 function afterPaint(work) {
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = work;

@@ -21,6 +21,7 @@ from gpt2.ui.requests import Request
 from gpt2.ui.runner import Runner
 from gpt2.ui.schema import MADE, MEASURE_WORDS, MODE_WORDS, ROLE_WORDS, _type
 from tests.small import small_engine
+from tests.ui.writing import ended
 
 ENGINE = small_engine()
 PLAYGROUND = Playground(Runner(Residency(10**9, lambda *_: ENGINE), 2))
@@ -28,7 +29,7 @@ ASKED = AttentionRequests(PLAYGROUND)
 VISITOR = Visitor()
 REQUEST = Request("The fox was not at home, the fox", "tiny", 12, SamplingOptions(seed=1))
 list(PLAYGROUND.generate(REQUEST, VISITOR))
-RUN = VISITOR.run or pytest.fail("there is no run")
+RUN = ended(VISITOR.log)
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -6,6 +6,8 @@ import { Question } from "./question.js";
 import { nameOf, quotedOf } from "./token_label.js";
 import { decodeBase64, splitRows, weightsOf } from "./wire.js";
 
+const HARDLY = 0.1; // of all attention, below which the first token is no sink
+
 export class Sink {
   // `onMove(stand)` is given the rows to draw instead, or null.
   constructor({ movesink, movename, moved, movelabel }, runs, onMove) {
@@ -72,7 +74,8 @@ export class Sink {
       this.parts.moved,
       `${quotedOf(tokens, 0)} ${percent(first[0])} → ${percent(first[1])}, ` +
         `${quotedOf(tokens, this.at)} ${percent(there[0])} → ${percent(there[1])} ` +
-        "of what later tokens give, mean over all heads.",
+        "of what later tokens give, mean over all heads." +
+        (first[0] < HARDLY ? " There is hardly a sink in this text." : ""),
     );
     this.name();
   }

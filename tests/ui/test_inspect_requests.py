@@ -154,7 +154,7 @@ def swept(want: str, **fields: object) -> dict[str, Any]:
         answers.append(asked(want, **fields))
         return "done" not in answers[-1]
 
-    assert until(told)
+    assert until(told, 60)
     result: dict[str, Any] = answers[-1]["result"]
     return result
 

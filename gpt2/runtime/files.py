@@ -1,4 +1,4 @@
-"""Files that a command is given, told of before the work; files that appear whole or not at all."""
+"""Files that a command is given, checked before the work; files that appear whole or not at all."""
 
 from __future__ import annotations
 

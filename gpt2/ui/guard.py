@@ -116,13 +116,13 @@ class Guard:
             called = _CALL.match(scope["path"])
             if called and self._calls is not None:
                 if scope["method"] in _WITH_BODY:
-                    self._calls.check_name(called[2])
+                    self._calls.check_name(called[1], called[2])
                 if name:
                     self._check_unread(name)
             if scope["method"] in _WITH_BODY:
                 body = await self._body(scope, receive)
-                if called and called[1] == "call/v2" and self._calls is not None:
-                    self._calls.check_values(called[2], body)
+                if called and self._calls is not None:
+                    self._calls.check_body(called[1], called[2], body)
                 receive = _with_first(
                     {"type": "http.request", "body": body, "more_body": False}, receive
                 )

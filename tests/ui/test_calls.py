@@ -7,7 +7,9 @@ import json
 from contextlib import closing
 from urllib.parse import urlsplit
 
+import gradio as gr
 import pytest
+from gradio import queueing, utils
 
 V2 = "/gradio_api/call/v2/"
 
@@ -63,6 +65,41 @@ def test_values_by_name(url: str, call: str, body: object, status: int, sentence
     code, kind, text = ask(url, "POST", V2 + call, sent)
     assert (code, kind) == (status, "application/json")
     assert sentence in json.loads(text)["detail"]
+
+
+FILE = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "status", "sentence"),
+    [
+        ("call/predict", {"data": []}, 404, "There is no such call."),
+        ("run/predict", {"data": []}, 400, "The value is missing: fn_index."),
+        ("run/predict", {"data": [], "fn_index": 10**30}, 404, "There is no such call."),
+        ("run/predict", {"data": [], "fn_index": -1}, 404, "There is no such call."),
+        ("run/predict", {"data": [], "fn_index": "3"}, 404, "There is no such call."),
+        ("api/generate", {"data": [], "fn_index": 999}, 404, "There is no such call."),
+        ("call/generate", {"data": [FILE]}, 415, "Files are not taken."),
+        ("call/generate", {"data": [[{"a": FILE}]]}, 415, "Files are not taken."),
+        ("call/v2/generate", {"prompt": FILE}, 415, "Files are not taken."),
+    ],
+)
+def test_what_cannot_be_called(
+    url: str, route: str, body: object, status: int, sentence: str
+) -> None:
+    code, _, text = ask(url, "POST", f"/gradio_api/{route}", body)
+    assert code == status
+    assert sentence in json.loads(text)["detail"]
+    written = json.dumps(body).replace("File", "\\u0046ile").encode()
+    assert ask(url, "POST", f"/gradio_api/{route}", written)[0] == status
+
+
+def test_a_fault_of_gradio_s_is_a_sentence_too(url: str) -> None:
+    payload = queueing.error_payload(KeyError("a secret"), False)
+    assert payload == {"error": "The call failed on the server, by a fault of its own. Try again."}
+    assert queueing.error_payload is utils.error_payload
+    assert queueing.error_payload(gr.Error("told"), False)["error"] == "told"
+    assert queueing.error_payload(None, False) == {"error": None}
 
 
 def test_values_by_name_that_are_right_write_a_text(url: str) -> None:

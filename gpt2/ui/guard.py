@@ -18,6 +18,7 @@ from contextlib import suppress
 from ipaddress import IPv6Address
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -112,6 +113,8 @@ class Guard:
         try:
             check_address(scope, headers)
             check_request(scope["method"], scope["path"], headers, bool(self._agents))
+            if QueryParams(scope.get("query_string", b"")).get("page"):
+                raise Refused(404, "There is one page here.")
             check_session(name := _read_by(scope) or None)
             called = _CALL.match(scope["path"])
             if called and self._calls is not None:
@@ -184,8 +187,14 @@ class Guard:
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
         """Answers of the session or call `name`."""
-        with self._readers.reading(name):
-            await self._count(scope, receive, send)
+        try:
+            with self._readers.reading(name):
+                await self._count(scope, receive, send)
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, HTTPException):
+                raise
+            # Gradio says in the stream that it knows no such session, and then breaks it off.
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An answer that may be held open: so many at once for one address."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -172,3 +173,21 @@ def test_a_host_that_is_none_is_refused(url: str, path: str, header: str, host: 
 @pytest.mark.parametrize("host", ["[::1]:7860", "my_host.local", "a.example:80, b.example", ""])
 def test_a_host_that_is_one_is_served(url: str, host: str) -> None:
     assert ask(url, "GET", "/config", X_Forwarded_Host=host)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info"])
+def test_there_is_one_page(url: str, path: str) -> None:
+    assert ask(url, "GET", f"{path}?page=")[0] == 200
+    for page in ("nope", "%00", "a&page=b"):
+        code, _, text = ask(url, "GET", f"{path}?page={page}")
+        assert (code, text) == (404, "There is one page here.")
+
+
+def test_a_session_that_nobody_knows_is_told_and_ends(
+    url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
+    code, kind, text = ask(url, "GET", "/gradio_api/queue/data?session_hash=nobody")
+    assert (code, kind) == (200, "text/event-stream")
+    assert '"session_not_found":true' in text
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]

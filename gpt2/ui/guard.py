@@ -110,6 +110,7 @@ class Guard:
         # Gradio compresses what has an ending; its page, the longest text of all, has none.
         zips = "gzip" in headers.get("accept-encoding", "") and "." not in scope["path"]
         answer = _Answer(send, zips)
+        body: bytes | None = None
         try:
             check_address(scope, headers)
             check_request(scope["method"], scope["path"], headers, bool(self._agents))
@@ -124,13 +125,15 @@ class Guard:
                     self._check_unread(name)
             if scope["method"] in _WITH_BODY:
                 body = await self._body(scope, receive)
+                body = checked_body(body)
+                MutableHeaders(scope=scope)["content-length"] = str(len(body))
                 if called and self._calls is not None:
                     self._calls.check_body(called[1], called[2], body)
                 receive = _with_first(
                     {"type": "http.request", "body": body, "more_body": False}, receive
                 )
         except Refused as error:
-            if error.status in _BEFORE_ALL_CAME:
+            if body is None and error.status in _BEFORE_ALL_CAME:
                 await _discard(scope, receive, headers)
             await _refusal(scope, error)(scope, receive, answer)
         except ClientDisconnect:
@@ -158,19 +161,17 @@ class Guard:
             raise Refused(404, "There is no such call, or its answers have been read.")
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """All of it, checked. Raises Refused."""
+        """All of it. Raises Refused."""
         parts: list[bytes] = []
         address = _address(scope)
         try:
             reading = self._read(receive, parts, address)
             await asyncio.wait_for(reading, _SECONDS_TO_SEND)
-            body = checked_body(b"".join(parts))
+            return b"".join(parts)
         except asyncio.TimeoutError:
             raise Refused(408, "The request did not arrive.") from None
         finally:
             _less(self._held, address, sum(map(len, parts)))
-        MutableHeaders(scope=scope)["content-length"] = str(len(body))
-        return body
 
     async def _read(self, receive: Receive, parts: list[bytes], address: str) -> None:
         more = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import time
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -93,6 +94,14 @@ def test_what_cannot_be_called(
     assert sentence in json.loads(text)["detail"]
     written = json.dumps(body).replace("File", "\\u0046ile").encode()
     assert ask(url, "POST", f"/gradio_api/{route}", written)[0] == status
+
+
+def test_a_refusal_waits_for_nothing_more(url: str) -> None:
+    """Of a request that has been read there is no rest to come."""
+    began = time.monotonic()
+    for body in ({}, {"prompt": FILE}):
+        ask(url, "POST", f"{V2}nothing", body)
+    assert time.monotonic() - began < 8  # the rest of another is waited for for 10 seconds
 
 
 def test_a_fault_of_gradio_s_is_a_sentence_too(url: str) -> None:

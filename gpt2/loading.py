@@ -74,7 +74,7 @@ def load(
     # A wrong name is told before anything is fetched.
     choose_precision(precision, GPT2Config(), where)
     folder = fetch(find_source(name), progress, cancelled)
-    stamp = weights_stamp(folder)
+    stamp = _stamp_of(folder)
     tokenizer = read_tokenizer(folder)
     config = read_config(folder)
     chosen = choose_precision(precision, config, where)
@@ -119,7 +119,7 @@ def read_model(folder: Path, device: str = CPU, precision: str = FLOAT32) -> GPT
 
 
 def _by_torch(folder: Path, device: str = CPU, precision: str = FLOAT32, note: str = "") -> Engine:
-    stamp = weights_stamp(folder)
+    stamp = _stamp_of(folder)
     model = read_model(folder, device, precision)
     # Weakly: an engine that has changed over keeps no second copy of the weights.
     kept = weakref.ref(model)
@@ -148,10 +148,18 @@ def _read_again(
     return read_model(folder, device, precision)
 
 
+def _stamp_of(folder: Path) -> Stamp:
+    """Raises CheckpointError for a folder that has been moved away this moment."""
+    try:
+        return weights_stamp(folder)
+    except OSError as error:
+        raise CheckpointError(f"The weights cannot be read: {error.strerror}.") from error
+
+
 def _is_same(folder: Path, stamp: Stamp) -> bool:
     try:
-        return weights_stamp(folder) == stamp
-    except OSError:  # moved away
+        return _stamp_of(folder) == stamp
+    except CheckpointError:
         return False
 
 

@@ -313,8 +313,11 @@ def open_packed(folder: Path, precision: str) -> Packed:
     config = stored.config
     kind = FORMATS[precision]
     name = f"model.{precision}.packed.safetensors"
-    stamp = weights_stamp(folder)
-    digest = source_digest(weights_files(folder))
+    try:
+        stamp = weights_stamp(folder)
+        digest = source_digest(weights_files(folder))
+    except OSError as error:  # a disk that fails, or a folder that is moved at this moment
+        raise CheckpointError(f"The weights cannot be read: {error.strerror}.") from error
     wanted = {
         "version": str(VERSION),
         "precision": precision,
@@ -423,6 +426,8 @@ def _entry(kind: str, shape: tuple[int, ...], start: int, end: int) -> dict[str,
 def _read(path: Path, wanted: dict[str, str], config: GPT2Config, kind: Format) -> Packed | None:
     """What is in the file; None where it is not there, not whole, or made of something else."""
     try:
+        if not path.is_file():  # nor a pipe, of which nobody may write the other end
+            return None
         with path.open("rb", buffering=0) as file:
             before = os.fstat(file.fileno())
             size = int.from_bytes(file.read(8), "little")

@@ -82,6 +82,17 @@ class Connection(H11Protocol):
             self._headers.cancel()
             self._headers = None
 
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP. Who was being answered is gone, for those who answer."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:  # two answers at once are none
+                self.transport.close()
+                return
+        super().send_400_response(msg)
+
     def pause_writing(self) -> None:
         """The other side takes nothing, and enough waits for it."""
         super().pause_writing()

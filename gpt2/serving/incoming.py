@@ -42,12 +42,25 @@ def cleaned(value: Any) -> Any:
     return value
 
 
+def _has_file(value: Any) -> bool:
+    """Whether something in a JSON value is what Gradio would take for one of its files."""
+    if isinstance(value, list):
+        return any(map(_has_file, value))
+    if isinstance(value, dict):
+        meta = value.get("meta")
+        named = isinstance(meta, dict) and meta.get("_type") == "gradio.FileData"
+        return named or any(map(_has_file, value.values()))
+    return False
+
+
 def checked_body(body: bytes) -> bytes:
     """The JSON object in a request's body, fit to be passed on. Raises Refused."""
     try:
         value = json.loads(body.decode())  # of bytes it would also take UTF-16, and half pairs
         if isinstance(value, dict):
             check_session(value.get("session_hash"))
+        if (b"FileData" in body or b"\\u" in body) and _has_file(value):
+            raise Refused(415, "Files are not taken.")
         # Only an escape can make half a pair or a NUL: raw, neither is valid JSON in UTF-8.
         return json.dumps(cleaned(value)).encode() if b"\\u" in body else body
     except (ValueError, RecursionError):

@@ -155,9 +155,12 @@ class Admission:
         return found
 
     def _awaited(self, call: str) -> bool:
-        """A stream for any other would wait for ever: what was read is not kept."""
-        calls = self._queue.pending_event_ids_session.values()
-        return call in self._queue.event_ids_to_events or any(call in each for each in calls)
+        """A stream for any other would wait for ever: what was read is not kept.
+
+        A call is pending until its end has been handed over; that it is being worked on says
+        nothing, since Gradio tidies up after that.
+        """
+        return any(call in each for each in self._queue.pending_event_ids_session.values())
 
     def _is_read(self, session: str, calls: set[str]) -> bool:
         return session in self._readers or any(call in self._readers for call in calls)

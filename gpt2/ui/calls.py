@@ -7,7 +7,7 @@ does not know or misses.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -20,6 +20,7 @@ from gpt2.serving.incoming import Refused
 _TOKEN = "oauth_token"
 _LONGEST = 40  # characters of a stranger's name that are repeated to him
 _NO_SUCH_CALL = "There is no such call."
+_BY_NUMBER = "predict"  # how the page itself calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,23 @@ class Value:
 
 
 class Calls:
-    """`names` are all that may stand behind /call/; `described`, made when first asked for, are
-    those that take values by name.
+    """`names` are all that a script may call, `numbers` what the page itself may, which calls
+    "predict"; `described`, made when first asked for, are those that take values by name.
     """
 
     def __init__(
-        self, names: frozenset[str], describe: Callable[[], Mapping[str, list[Value]]]
+        self,
+        names: Collection[str],
+        numbers: Collection[int],
+        describe: Callable[[], Mapping[str, list[Value]]],
     ) -> None:
         self._names = names
+        self._numbers = numbers
         self._describe = describe
 
     @classmethod
     def of_page(cls, page: gr.Blocks) -> Calls:
-        """Those of a page; "predict" is how the page itself calls, by number."""
+        """Those of a page."""
         named = {fn.api_name for fn in page.fns.values() if isinstance(fn.api_name, str)}
 
         def describe() -> dict[str, list[Value]]:
@@ -56,19 +61,31 @@ class Calls:
                 for name, call in info["named_endpoints"].items()
             }
 
-        return cls(frozenset({"predict", *named}), describe)
+        return cls(named, set(page.fns), describe)
 
-    def check_name(self, name: str) -> None:
-        """Raises Refused."""
-        if name not in self._names:
+    def check_name(self, route: str, name: str) -> None:
+        """Whether `route`, as `call` or `run`, leads to a call of this name. Raises Refused."""
+        by_number = name == _BY_NUMBER and route in ("run", "api")
+        if name not in self._names and not by_number:
             raise Refused(404, _NO_SUCH_CALL)
 
-    def check_values(self, name: str, body: bytes) -> None:
-        """What is sent to /call/v2: the right names, and none missing. Raises Refused."""
+    def check_body(self, route: str, name: str, body: bytes) -> None:
+        """What can be told of the values before the call is made. Raises Refused."""
+        sent = json.loads(body)
+        if route == "call/v2":
+            self._check_values(name, sent)
+        elif route in ("run", "api") and isinstance(sent, dict):
+            number = sent.get("fn_index")
+            if number is None and name == _BY_NUMBER:
+                raise Refused(400, "The value is missing: fn_index.")
+            if not (number is None or (isinstance(number, int) and number in self._numbers)):
+                raise Refused(404, _NO_SUCH_CALL)
+
+    def _check_values(self, name: str, sent: object) -> None:
+        """The right names, and none missing."""
         values = self._described.get(name)
         if values is None:
             raise Refused(404, _NO_SUCH_CALL)
-        sent = json.loads(body)
         if not isinstance(sent, dict):
             raise Refused(400, "The values must be an object: a name and a value each.")
         names = ", ".join(value.name for value in values)

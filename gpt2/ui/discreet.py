@@ -18,13 +18,18 @@ from types import SimpleNamespace
 from typing import Any, TextIO
 
 import gradio as gr
+from gradio.utils import error_payload
 
 # Where Gradio prints what an event raised.
 _PRINTING = ("queueing", "routes", "route_utils")
+# Where it makes an answer of that: of what it does not know, null.
+_TELLING = ("utils", "queueing")
+_SORRY = "The call failed on the server, by a fault of its own. Try again."
 _AGAIN = 60.0  # seconds
 _MOST_TRACES = 100
 _written: dict[str, float] = {}  # when each trace was written
 _record = logging.getLogRecordFactory()
+_payload = error_payload
 
 
 def trace_of(error: BaseException | None) -> str:
@@ -47,6 +52,8 @@ def keep_texts_out_of_logs(page: gr.Blocks) -> None:
     for name in _PRINTING:
         module: Any = importlib.import_module(f"gradio.{name}")
         module.traceback = SimpleNamespace(print_exc=_print_exc, format_exc=_format_exc)
+    for name in _TELLING:
+        vars(importlib.import_module(f"gradio.{name}"))["error_payload"] = _told
 
 
 def keep_texts_out_of_hooks() -> None:
@@ -80,6 +87,14 @@ def discreet_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
     if "mcp" in Path(record.pathname).parts:  # it quotes whatever it cannot read
         record.msg, record.args = f"mcp/{record.filename}:{record.lineno}", ()
     return record
+
+
+def _told(error: BaseException | None, show_error: bool) -> dict[str, Any]:
+    """What is answered: the sentence of ours, or that there is none."""
+    content: dict[str, Any] = _payload(error, show_error)
+    if error is not None and content["error"] is None:
+        content["error"] = _SORRY
+    return content
 
 
 def _format_exc(*_: object) -> str:

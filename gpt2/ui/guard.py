@@ -17,6 +17,7 @@ from contextlib import suppress
 from ipaddress import IPv6Address
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -111,25 +112,30 @@ class Guard:
         # Gradio compresses what has an ending; its page, the longest text of all, has none.
         accepted = "" if "." in scope["path"] else headers.get("accept-encoding", "")
         answer = _Answer(send, accepted, self._components)
+        body: bytes | None = None
         try:
             check_address(scope, headers)
             check_request(scope["method"], scope["path"], headers, bool(self._agents))
+            if QueryParams(scope.get("query_string", b"")).get("page"):
+                raise Refused(404, "There is one page here.")
             check_session(name := _read_by(scope) or None)
             called = _CALL.match(scope["path"])
             if called and self._calls is not None:
                 if scope["method"] in _WITH_BODY:
-                    self._calls.check_name(called[2])
+                    self._calls.check_name(called[1], called[2])
                 if name:
                     self._check_unread(name)
             if scope["method"] in _WITH_BODY:
                 body = await self._body(scope, receive)
-                if called and called[1] == "call/v2" and self._calls is not None:
-                    self._calls.check_values(called[2], body)
+                body = checked_body(body)
+                MutableHeaders(scope=scope)["content-length"] = str(len(body))
+                if called and self._calls is not None:
+                    self._calls.check_body(called[1], called[2], body)
                 receive = _with_first(
                     {"type": "http.request", "body": body, "more_body": False}, receive
                 )
         except Refused as error:
-            if error.status in _BEFORE_ALL_CAME:
+            if body is None and error.status in _BEFORE_ALL_CAME:
                 await _discard(scope, receive, headers)
             await _refusal(scope, error)(scope, receive, answer)
         except ClientDisconnect:
@@ -157,19 +163,17 @@ class Guard:
             raise Refused(404, "There is no such call, or its answers have been read.")
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """All of it, checked. Raises Refused."""
+        """All of it. Raises Refused."""
         parts: list[bytes] = []
         address = _address(scope)
         try:
             reading = self._read(receive, parts, address)
             await asyncio.wait_for(reading, _SECONDS_TO_SEND)
-            body = checked_body(b"".join(parts))
+            return b"".join(parts)
         except asyncio.TimeoutError:
             raise Refused(408, "The request did not arrive.") from None
         finally:
             _less(self._held, address, sum(map(len, parts)))
-        MutableHeaders(scope=scope)["content-length"] = str(len(body))
-        return body
 
     async def _read(self, receive: Receive, parts: list[bytes], address: str) -> None:
         more = True
@@ -186,8 +190,14 @@ class Guard:
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
         """Answers of the session or call `name`."""
-        with self._readers.reading(name):
-            await self._count(scope, receive, send)
+        try:
+            with self._readers.reading(name):
+                await self._count(scope, receive, send)
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, HTTPException):
+                raise
+            # Gradio says in the stream that it knows no such session, and then breaks it off.
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An answer that may be held open: so many at once for one address."""

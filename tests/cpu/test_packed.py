@@ -262,6 +262,26 @@ def test_where_nothing_may_be_written_the_cache_folder_has_it(
     assert [p.name for p in own_cache.glob("*.packed.safetensors")]
 
 
+def test_a_pipe_in_its_place_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "model", readable(ODD))
+    os.mkfifo(file_of(folder, "int8"))
+    assert same(open_packed(folder, "int8"), in_memory(ODD, "int8", state_of(readable(ODD))))
+    assert file_of(folder, "int8").is_file()
+
+
+def test_a_disk_that_fails_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint(tmp_path / "model", readable(ODD))
+
+    def fail(files: Sequence[Path]) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(packed, "source_digest", fail)
+    with pytest.raises(CheckpointError, match=r"^The weights cannot be read: Input/output error"):
+        open_packed(folder, "int8")
+
+
 def test_a_disk_that_fills_leaves_nothing_and_the_model_runs(
     tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

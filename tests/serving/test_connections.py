@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,14 @@ HELLO = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] != "http":
         return
-    await receive()
+    if scope["path"] != "/at-once":
+        await receive()
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"more", "more_body": True})
+            if (await receive())["type"] == "http.disconnect":
+                return
     body = b"hello" if scope["path"] == "/hello" else bytes(50_000_000)
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
@@ -181,3 +189,29 @@ def test_visitors_who_leave_at_once_cost_nothing(tmp_path: Path) -> None:
         with DIRECT.open(app.url + "panel/runs.js", timeout=20) as reply:
             assert reply.status == 200
         assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_what_is_no_http_is_told_once_and_is_no_fault(
+    port: int, when: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the middle of a request, before or while somebody answers it."""
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
+    path = "/at-once" if when == "before" else "/stream"
+    begins = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    said = b""
+    with connect(port) as sock:
+        if when == "before":
+            sock.sendall(begins + b"zz\r\n")
+        else:
+            sock.sendall(begins + b"1\r\na\r\n")
+            said = sock.recv(1000)
+            sock.sendall(b"zz\r\n")
+        with suppress(ConnectionError):
+            while piece := sock.recv(10**6):
+                said += piece
+    assert said.startswith(b"HTTP/1.1 400 " if when == "before" else b"HTTP/1.1 200 ")
+    assert said.count(b"HTTP/1.1") == 1
+    with connect(port) as sock:
+        assert says_hello(sock)
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gpt2.serving.incoming import MOST_BYTES
-from gpt2.ui import admission, build_page, launch
+from gpt2.ui import admission, build_page, launch, page
 from gpt2.ui.admission import Readers
 from gpt2.ui.limits import Limits
 from tests.browser.server import free_port
@@ -42,6 +42,10 @@ class Served:
         self.begun += 1
         self.goes_on.wait(30)
         return []
+
+    @property
+    def readers(self) -> Readers:
+        return page._readers[self.page]
 
     @property
     def queue(self) -> Any:
@@ -202,3 +206,17 @@ def test_readers_are_counted() -> None:
         assert "a" in readers
         assert "b" not in readers
     assert "a" not in readers
+
+
+def test_a_call_is_awaited_until_its_end_is_read(served: Served) -> None:
+    """Also while Gradio has not tidied up: a reader who comes then would wait for ever."""
+    readers = served.readers
+    assert not readers.awaited("nobody's")
+    call = served.post("call/score", ["x", ["tiny"]])[1]["event_id"]
+    event = served.queue.event_ids_to_events[call]
+    assert readers.awaited(call)
+    served.goes_on.set()
+    assert "event: " in served.read(f"call/score/{call}")
+    served.queue.event_ids_to_events[call] = event  # as it may be for a moment
+    assert not readers.awaited(call)
+    del served.queue.event_ids_to_events[call]

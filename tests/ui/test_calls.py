@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
+import time
 from contextlib import closing
 from urllib.parse import urlsplit
 
+import gradio as gr
 import pytest
+from gradio import queueing, utils
 
 V2 = "/gradio_api/call/v2/"
 
@@ -63,6 +67,49 @@ def test_values_by_name(url: str, call: str, body: object, status: int, sentence
     code, kind, text = ask(url, "POST", V2 + call, sent)
     assert (code, kind) == (status, "application/json")
     assert sentence in json.loads(text)["detail"]
+
+
+FILE = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "status", "sentence"),
+    [
+        ("call/predict", {"data": []}, 404, "There is no such call."),
+        ("run/predict", {"data": []}, 400, "The value is missing: fn_index."),
+        ("run/predict", {"data": [], "fn_index": 10**30}, 404, "There is no such call."),
+        ("run/predict", {"data": [], "fn_index": -1}, 404, "There is no such call."),
+        ("run/predict", {"data": [], "fn_index": "3"}, 404, "There is no such call."),
+        ("api/generate", {"data": [], "fn_index": 999}, 404, "There is no such call."),
+        ("call/generate", {"data": [FILE]}, 415, "Files are not taken."),
+        ("call/generate", {"data": [[{"a": FILE}]]}, 415, "Files are not taken."),
+        ("call/v2/generate", {"prompt": FILE}, 415, "Files are not taken."),
+    ],
+)
+def test_what_cannot_be_called(
+    url: str, route: str, body: object, status: int, sentence: str
+) -> None:
+    code, _, text = ask(url, "POST", f"/gradio_api/{route}", body)
+    assert code == status
+    assert sentence in json.loads(text)["detail"]
+    written = json.dumps(body).replace("File", "\\u0046ile").encode()
+    assert ask(url, "POST", f"/gradio_api/{route}", written)[0] == status
+
+
+def test_a_refusal_waits_for_nothing_more(url: str) -> None:
+    """Of a request that has been read there is no rest to come."""
+    began = time.monotonic()
+    for body in ({}, {"prompt": FILE}):
+        ask(url, "POST", f"{V2}nothing", body)
+    assert time.monotonic() - began < 8  # the rest of another is waited for for 10 seconds
+
+
+def test_a_fault_of_gradio_s_is_a_sentence_too(url: str) -> None:
+    payload = queueing.error_payload(KeyError("a secret"), False)
+    assert payload == {"error": "The call failed on the server, by a fault of its own. Try again."}
+    assert queueing.error_payload is utils.error_payload
+    assert queueing.error_payload(gr.Error("told"), False)["error"] == "told"
+    assert queueing.error_payload(None, False) == {"error": None}
 
 
 def test_values_by_name_that_are_right_write_a_text(url: str) -> None:
@@ -135,3 +182,21 @@ def test_a_host_that_is_none_is_refused(url: str, path: str, header: str, host: 
 @pytest.mark.parametrize("host", ["[::1]:7860", "my_host.local", "a.example:80, b.example", ""])
 def test_a_host_that_is_one_is_served(url: str, host: str) -> None:
     assert ask(url, "GET", "/config", X_Forwarded_Host=host)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info"])
+def test_there_is_one_page(url: str, path: str) -> None:
+    assert ask(url, "GET", f"{path}?page=")[0] == 200
+    for page in ("nope", "%00", "a&page=b"):
+        code, _, text = ask(url, "GET", f"{path}?page={page}")
+        assert (code, text) == (404, "There is one page here.")
+
+
+def test_a_session_that_nobody_knows_is_told_and_ends(
+    url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
+    code, kind, text = ask(url, "GET", "/gradio_api/queue/data?session_hash=nobody")
+    assert (code, kind) == (200, "text/event-stream")
+    assert '"session_not_found":true' in text
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]

@@ -84,6 +84,8 @@ def test_nothing_typed_reaches_the_log(app: App) -> None:
         for route in ROUTES[:1] if large else ROUTES:
             for name in CALLS if "{name}" in route else ("",):
                 status, answer = ask(app, "POST", route.format(name=name), body)
+                assert status != 500, (route, name, body)
+                assert '"error": null' not in answer
                 told_no_paths(answer)
                 if status == 200 and '"event_id"' in answer and "/call/" in route:
                     event = json.loads(answer)["event_id"]

@@ -61,14 +61,10 @@ def test_every_text_ends_with_a_word_and_the_process_at_once(
         began = time.monotonic()
         app.process.send_signal(told)
         assert app.process.wait(10) == 0
-        # Two seconds by its own clocks; more only where others keep all cores busy.
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 2
         for reader in readers:
             reader.join(10)
-            # Gradio's own words where others keep all cores busy and ours came too late.
-            words = ("The server is being stopped", "Server stopped unexpectedly.")
-            assert any(word in reader.said.splitlines()[-2] for word in words)
-        assert any(words[0] in reader.said for reader in readers)
+            assert "The server is being stopped" in reader.said.splitlines()[-2]
         log = app.log.read_text()
         assert "terminate called" not in log
         assert "Traceback" not in log

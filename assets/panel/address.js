@@ -2,7 +2,7 @@
 // browser's history; a map or row that is looked at changes the step one is at.
 
 import { forgetText, keepOwn } from "./kept.js";
-import { guideHash, hashOf, linkedGuide, parsedLink } from "./link.js";
+import { guideHash, hashOf, linkedGuide, parsedLink, treeRead } from "./link.js";
 import { BUSY } from "./status_line.js";
 
 const SOON = 250; // ms after the last change
@@ -48,7 +48,7 @@ export function keepAddress(runs) {
   };
   runs.subscribe((kind) => {
     if (runs.running) begun.add(runs.run.id);
-    if (["status", "view", "look", "selection", "rows", "guide"].includes(kind) && !runs.hover)
+    if (["status", "view", "look", "selection", "rows", "off", "guide"].includes(kind) && !runs.hover)
       soon();
   });
   addEventListener("hashchange", () => goTo(runs));
@@ -59,7 +59,18 @@ export function keepAddress(runs) {
   runs.guide = linkedGuide(); // until it is opened it stays in the address (learn_bar.js)
   const arrived = parsedLink();
   if (arrived && !runs.chosen && !runs.run) runs.start(arrived);
+  runs.branches.expected = treeRead;
+  if (arrived?.off) switchOnce(runs, arrived.off);
   if (arrived?.tab) showTab(arrived.tab);
+}
+
+// The heads that a link has switched, once its text is there.
+function switchOnce(runs, off) {
+  const stop = runs.subscribe((kind) => {
+    if (kind !== "off" || !runs.run?.status) return;
+    stop();
+    runs.switchOff(off);
+  });
 }
 
 // Back, forward, or a link pasted where the page is open already.
@@ -75,6 +86,7 @@ function goTo(runs) {
   keepOwn(location.hash);
   showTab(wanted.tab || "write");
   runs.show(wanted);
+  runs.switchOff(wanted.off ?? runs.run?.status?.off ?? []);
 }
 
 function reload() {

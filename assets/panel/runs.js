@@ -37,7 +37,9 @@ export class Runs {
     this.inspected = new Inspected(this);
     this.branches = new Branches();
     this.off = []; // heads that are switched off, [layer, head] in order
-    this.rewrite = null; // asks for another end of a text, where the page can
+    this.rewrite = null; // asks for another end of a text, where the page can (branching.js)
+    this.revisit = null; // for a text that was shown before
+    this.beside = null; // for all of them beside each other
     this.pace = new Pace(() => this.run && this.follow());
     this.healer = new Healer({
       need: () => this.missing(),
@@ -90,19 +92,15 @@ export class Runs {
       off,
       branch,
     };
-    if (first) this.beginBranch(off, branch);
     this.run.tokenCount = Math.max(this.run.tokenCount, n);
     this.run.draft = value.draft ?? null;
     this.run.guesses.put(start, value.guesses ?? []);
-    if (this.run.tokens.put(start, tokens)) this.tell("tokens");
+    const more = this.run.tokens.put(start, tokens);
+    if (this.branches.heed(this.run, Boolean(this.guide.pace))) this.tell("branch");
+    if (first) this.switchOff(off);
+    if (more) this.tell("tokens");
     this.tell("status");
     this.healer.poke();
-  }
-
-  beginBranch(off, branch) {
-    this.branches.enter(this.run.id, { off, branch }, this.run.tokens.items);
-    this.tell("branch");
-    this.switchOff(off);
   }
 
   /** No more of the text will come: the server is gone. */
@@ -199,29 +197,7 @@ export class Runs {
     });
   }
 
-  // --- other ends -----------------------------------------------------------------------------
-
-  /** How other ends are asked for: `asked` tells the page, `trigger` the server. */
-  connectWriting(asked, trigger) {
-    this.rewrite = (wanted, pick = null) => {
-      this.starting = { pick: pick === null ? null : { query: pick, key: null }, window: null };
-      asked();
-      trigger("rewrite", wanted);
-    };
-    this.revisit = (id) => {
-      const { branch } = this.branches.texts.get(this.branches.id) ?? {};
-      const pick =
-        branch?.of === id && branch.token !== null
-          ? branch.at
-          : this.branches.texts.get(id)?.branch?.at;
-      this.seen.delete(id);
-      this.starting = {
-        pick: pick === undefined ? null : { query: pick, key: null },
-        window: null,
-      };
-      trigger("show", { run: id });
-    };
-  }
+  // --- heads that are off ---------------------------------------------------------------------
 
   isOff({ layer, head }) {
     return this.off.some((one) => one[0] === layer && one[1] === head);

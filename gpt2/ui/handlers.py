@@ -13,9 +13,12 @@ from gpt2.checkpoint import CheckpointError
 from gpt2.config import SIZES
 from gpt2.ui.assets import panel_module
 from gpt2.ui.attention_view import AttentionView
+from gpt2.ui.compare.beside import beside_each_other
+from gpt2.ui.compare_view import CompareView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import complaint
 from gpt2.ui.inspect_requests import heads_of
+from gpt2.ui.kept_run import run_of
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
 from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens, whole
@@ -33,11 +36,15 @@ _FIT = "(tokens, most) => [tokens > most ? most : tokens]"
 # A reader who wants one token at a time asks for one.
 _PACED = f"async (...values) => (await {panel_module('writing_pace.js')}).paced(values)"
 
+_COMPARE = f"async () => {{ (await {panel_module('real_controls.js')}).showTab('Compare'); }}"
+
 # Runs wait in a line of our own (`gpt2.ui.line`), each holding one of Gradio's threads; it is also
 # our line that tells whom it cannot take.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": None}
 
 Shown = tuple[Any, Any, Any]
+_MOST_BESIDE = 4  # branches that Compare shows at once
+_GONE = "This text is no longer on the server. Generate it again."
 
 
 class Handlers:
@@ -54,8 +61,9 @@ class Handlers:
         output: OutputView,
         attention: AttentionView,
         status: TextLine,
+        columns: CompareView,
     ) -> None:
-        """Connect every control."""
+        """Connect every control; `columns` are those of Compare."""
         views = [output, attention, status]
         counted = {"inputs": [controls.prompt, controls.size], "outputs": controls.count}
         quiet = _quietly(status)
@@ -74,6 +82,9 @@ class Handlers:
             event.then(self.downloaded, controls.size, after, **quiet)
             event.then(None, js=_said("answered()"), **quiet)
         attention.show(self.show, None, views, queue=False, **quiet)
+        attention.beside(self.beside, None, columns, queue=False, **quiet).then(
+            None, js=_COMPARE, **quiet
+        )
         page.load(self.arrive, controls.size, [controls.size, status], **quiet)
         controls.stop.click(self.stop, queue=False, **quiet)
         self._follow_size(controls, status, quiet)
@@ -168,11 +179,35 @@ class Handlers:
         except TOLD as error:
             return _complaint(error)
 
+    def beside(self, event: gr.EventData) -> Any:
+        """Texts that this page has shown, in the columns of Compare."""
+        try:
+            asked = getattr(event, "texts", None)
+            if not isinstance(asked, list) or not 1 <= len(asked) <= _MOST_BESIDE:
+                raise ValueError(f"From 1 to {_MOST_BESIDE} branches stand beside each other.")
+            named = [(str(one.get("name", "")), self._known(one)) for one in asked]
+        except (TOLD, AttributeError) as error:
+            return {"note": str(error) if isinstance(error, TOLD) else _GONE}
+        return beside_each_other(named)
+
     def _run_of(self, event: gr.EventData) -> Run:
-        run = self._playground.runs.get(getattr(event, "run", None))
-        if run is None or run.example:
-            raise ValueError("This text is no longer on the server. Generate it again.")
-        return run
+        return self._known({name: getattr(event, name, None) for name in ("run", "text")})
+
+    def _known(self, asked: dict[str, Any]) -> Run:
+        """The `run`, if it still is as its `text` says, else a new one of that text.
+
+        It may have been continued since, or the server may be another one by now.
+        """
+        run, text = self._playground.runs.get(asked.get("run")), asked.get("text")
+        text = text if isinstance(text, dict) else {}
+        tokens = text.get("tokens")
+        length = len(tokens) if isinstance(tokens, list) else None
+        if run is not None and not run.example and length in (None, len(run.ids)):
+            return run
+        if (kept := run_of(text)) is None:
+            raise ValueError(_GONE)
+        self._playground.runs.add(kept)
+        return kept
 
     def downloaded(self, size: str) -> tuple[Any, Any]:
         """The list anew, and New tokens up to what a repository turned out to read."""

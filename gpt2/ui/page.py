@@ -91,10 +91,10 @@ def build_page(where: str = "local") -> gr.Blocks:
             with gr.Tab("Write"):
                 controls, output, attention = _write_tab(functions)
             with gr.Tab("Compare"):
-                add_compare(page, playground, functions, RUNS, status)
+                columns = add_compare(page, playground, functions, RUNS, status)
         gr.HTML(about_line(), elem_id="about", apply_default_css=False)
         handlers = Handlers(playground)
-        handlers.wire(page, controls, output, attention, status)
+        handlers.wire(page, controls, output, attention, status, columns)
         wire_restoring(page, handlers, controls, output, attention, asked.example)
         add_call(page, api.generate, "generate", **RUNS)
         add_call(page, api.attention, "attention", concurrency_limit=2)

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 
 from gpt2.checkpoint import CheckpointError
-from gpt2.sampling import SamplingOptions
 from gpt2.serving.incoming import MOST_BYTES, cleaned
 from gpt2.ui.assets import panel_module
 from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import Value, attention_value, whole_text
 from gpt2.ui.handlers import Handlers
-from gpt2.ui.inspect_requests import heads_of
+from gpt2.ui.kept_run import run_of
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.requests import MOST_CHARACTERS, checked
 from gpt2.ui.runs import Run
-from gpt2.ui.sizes import config_of, source_of, tokenizer_of
-from gpt2.ui.wire import token_ids
+from gpt2.ui.sizes import config_of, tokenizer_of
 
 RELOADED = "You reloaded while this was being written. Press Continue to resume."
 _PARTS = ("text", "controls")
@@ -54,7 +51,7 @@ def wire_restoring(
 
     def restore(kept: str, request: gr.Request) -> list[Any]:
         text, values = _parsed(kept)
-        run = handlers.adopt(_run_of(text), request)
+        run = handlers.adopt(run_of(text), request)
         views = _shown(run, text) if run else (gr.skip(), example_for(request))
         return [*_controls_of(values, controls), *views]
 
@@ -86,38 +83,6 @@ def _parsed(kept: object) -> tuple[dict[str, Any], list[Any]]:
         found = {}
     run, values = (found.get(name) if isinstance(found, dict) else None for name in _PARTS)
     return run if isinstance(run, dict) else {}, values if isinstance(values, list) else []
-
-
-def _run_of(text: dict[str, Any]) -> Run | None:
-    """A run with the kept tokens, to be looked at and continued; None when it cannot be one."""
-    try:
-        size, tokens, prompt = source_of(text.get("size")).name, text["tokens"], text["prompt"]
-        config = config_of(size)
-        options = _options_of(text)
-        ids = token_ids(tokenizer_of(size), tokens[: config.max_seq_len])
-        if not (isinstance(prompt, int) and 0 < prompt <= len(ids)):
-            return None
-    except (KeyError, TypeError, ValueError, OverflowError, CheckpointError):
-        return None
-    layers, heads = config.num_blocks, config.num_heads
-    read = len(ids) - 1 if len(ids) > prompt else 0  # the newest token was never fed
-    run = Run(size, options, ids, prompt, layers, heads, layers // 2, read)
-    with suppress(ValueError):
-        run.off = heads_of(text.get("off"), run)
-    return run
-
-
-def _options_of(text: dict[str, Any]) -> SamplingOptions:
-    """What the text was written with; the defaults where an older page has not kept it."""
-    seed, kept = int(text["seed"]), text.get("sampling")
-    if not isinstance(kept, dict):
-        return SamplingOptions(seed=seed)
-    return SamplingOptions(
-        temperature=float(kept["temperature"]),
-        top_k=int(kept["top_k"]),
-        top_p=float(kept["top_p"]),
-        seed=seed,
-    )
 
 
 def _shown(run: Run, text: dict[str, Any]) -> tuple[Value, Value]:

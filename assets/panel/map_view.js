@@ -58,3 +58,14 @@ export function titleOf({ mode, layer, head }) {
       : "";
   return where ? `${MODES[mode]}: ${where}` : MODES[mode];
 }
+
+const MOST_NAMED = 4; // heads; more would be no caption
+
+/** Heads that are off, [layer, head], as a caption says it; layers and heads count from 1. */
+export function offWords(off) {
+  if (!off?.length) return "";
+  const names = off.slice(0, MOST_NAMED).map(([layer, head]) => `${layer + 1}.${head + 1}`);
+  const more = off.length > MOST_NAMED ? ` and ${off.length - MOST_NAMED} more` : "";
+  const heads = off.length === 1 ? "1 head off" : `${off.length} heads off`;
+  return `${heads} (layer.head ${names.join(", ")}${more})`;
+}

@@ -155,15 +155,24 @@ class Playground:
             state = "downloaded on first use"
         return f"{source.title} · {precision_of(size)} · {state}"
 
-    def texts(self, request: Request, visitor: str = "") -> Iterator[str]:
+    def texts(
+        self, request: Request, visitor: str = "", off: tuple[Head, ...] = ()
+    ) -> Iterator[str]:
         """The text so far, again and again, for a script. Raises what `TOLD` lists.
 
         The same text comes again while there is no news: that is how a script that has left is
-        noticed. `visitor` tells callers apart, each of whom may have so many runs at a time.
+        noticed. `visitor` tells callers apart, each of whom may have so many runs at a time. The
+        heads in `off` are switched off.
         """
         text = ""
         stop = threading.Event()
-        news = self.runner.news(request, lambda engine: new_run(engine, request), stop, visitor)
+
+        def start(engine: Engine) -> Run:
+            run = new_run(engine, request)
+            run.off = off
+            return run
+
+        news = self.runner.news(request, start, stop, visitor)
         for batch in news:
             text += "".join(item.text for item in batch if isinstance(item, Event))
             yield text

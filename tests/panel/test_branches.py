@@ -1,4 +1,4 @@
-"""The texts of a page: the way from the original, undo and redo, what a tab or a link keeps of them."""
+"""The texts of a page: the way from the original, undo, redo, what a tab or a link keeps."""
 
 from __future__ import annotations
 
@@ -176,7 +176,8 @@ def test_the_oldest_of_many_is_forgotten_and_what_was_made_of_it_stays(tree: Mod
         for (let i = 0; i < 120; i++) say(`n${i}`, [`text ${i}`]); }"""
     )
     size, newest, kept = tree.evaluate(
-        "() => [branches.texts.size, branches.id, branches.shown.every((key) => branches.texts.has(key))]"
+        """() => [branches.texts.size, branches.id,
+        branches.shown.every((key) => branches.texts.has(key))]"""
     )
     assert (size, newest, kept) == (100, "n119", True)
 
@@ -186,7 +187,9 @@ def test_the_branches_beside_each_other_are_whole_and_few(tree: Modules) -> None
         """async () => {
         globalThis.document = globalThis.document ?? {};
         const { besideEachOther } = await import("/branching.js");
-        say("a", ["one", "two"], {state: "stopped"}); say("a", ["z"], {state: "running"}); say("a", []);
+        say("a", ["one", "two"], {state: "stopped"});
+        say("a", ["z"], {state: "running"});
+        say("a", []);
         const alone = besideEachOther(branches).length;
         for (const id of ["b", "c", "d", "e", "f"]) fork(id, "a", ["one", id], id);
         branches.goTo("c", branches.shown.indexOf("c")); say("c", []);

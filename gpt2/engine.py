@@ -21,7 +21,7 @@ from gpt2.inference.steps import Request, Step, StepSource
 from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.interpret.attribution import Attribution, Changes, attribution
 from gpt2.interpret.effects import Effects, Instead, effects
-from gpt2.interpret.flips import Flip, FlipRange, flip_ranges, flips
+from gpt2.interpret.flips import Flip, FlipRange, drawn_from, flip_ranges, flips
 from gpt2.interpret.lens import Lens, lens
 from gpt2.interpret.patching import Patching, patching
 from gpt2.interpret.probabilities import TextChoices, probabilities
@@ -568,6 +568,16 @@ class Engine:
         Raises ValueError for a start outside the text.
         """
         return flips(self.source, self._ids(ids), start, options, _heads_off(off))
+
+    def drawn_from(
+        self, ids: Sequence[int], start: int, off: Off = ()
+    ) -> Iterator[tuple[int, Weights]]:
+        """Each place of `ids` from `start` on, and the logits (V,) its token was drawn from.
+
+        With `interpret.flips.flips_among` they answer for many options after one reading. `off` is
+        as in `stream`. Raises ValueError for a start outside the text.
+        """
+        return drawn_from(self.source, self._ids(ids), start, _heads_off(off))
 
     def flip_ranges(
         self, ids: Sequence[int], start: int, options: SamplingOptions, off: Off = ()

@@ -87,7 +87,24 @@ export class ChoicesList {
       parts.kept,
       `${cut}${whole(choice.kept)} of ${whole(vocabulary)} tokens kept; each column sums to 100 %.`,
     );
+    setText(parts.stays, this.staysWords(at));
     setText(parts.forkhint, this.able ? "Choose another to rewrite the text from here." : "");
+  }
+
+  // Between which temperatures the same draw gives this token: of what was written, not read.
+  staysWords(at) {
+    const { runs } = this;
+    if (this.before || runs.running || !runs.run.status || at < runs.run.status.prompt) return "";
+    const found = runs.inspected.answerTo({ want: "stays", at });
+    if (!found) return "…";
+    if (!found.drawn) return "It was put here, or drawn with other settings.";
+    const side = (words, { temperature, instead }) =>
+      `${words} temperature ${temperature.toFixed(2)} “${labelOf(instead)}”`;
+    const { below, above } = found;
+    const sides = [below && side("below", below), above && side("above", above)].filter(Boolean);
+    return sides.length
+      ? `The same draw gives ${sides.join(", ")}.`
+      : "The same draw gives it at every temperature.";
   }
 
   /** Whether another token may be chosen: of a finished text of the reader's own. */
@@ -135,7 +152,7 @@ export class ChoicesList {
   blank(words) {
     const { parts } = this;
     setText(parts.likely, words);
-    for (const name of ["surprise", "sampled", "kept", "forkhint"]) setText(parts[name], "");
+    for (const name of ["surprise", "sampled", "kept", "stays", "forkhint"]) setText(parts[name], "");
     for (const line of [...this.lines, this.rest]) setHidden(line.line, true);
   }
 }

@@ -44,6 +44,7 @@ RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": None}
 
 Shown = tuple[Any, Any, Any]
 _MOST_BESIDE = 4  # branches that Compare shows at once
+_MOST_NAME = 200  # characters
 _GONE = "This text is no longer on the server. Generate it again."
 
 
@@ -183,11 +184,12 @@ class Handlers:
         """Texts that this page has shown, in the columns of Compare."""
         try:
             asked = getattr(event, "texts", None)
-            if not isinstance(asked, list) or not 1 <= len(asked) <= _MOST_BESIDE:
+            texts = [one for one in asked if isinstance(one, dict)] if type(asked) is list else []
+            if not 1 <= len(texts) <= _MOST_BESIDE:
                 raise ValueError(f"From 1 to {_MOST_BESIDE} branches stand beside each other.")
-            named = [(str(one.get("name", "")), self._known(one)) for one in asked]
-        except (TOLD, AttributeError) as error:
-            return {"note": str(error) if isinstance(error, TOLD) else _GONE}
+            named = [(str(one.get("name", ""))[:_MOST_NAME], self._known(one)) for one in texts]
+        except TOLD as error:
+            return {"note": str(error)}
         return beside_each_other(named)
 
     def _run_of(self, event: gr.EventData) -> Run:

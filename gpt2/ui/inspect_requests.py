@@ -13,6 +13,7 @@ from gpt2.inference.executor import Head
 from gpt2.interpret.lens import EARLY
 from gpt2.sampling import SamplingOptions, softmax
 from gpt2.tokenizer import Tokenizer
+from gpt2.ui.flip_requests import FlipRequests
 from gpt2.ui.frames import Value, sampling_value
 from gpt2.ui.maps import clamped
 from gpt2.ui.runs import Run
@@ -36,14 +37,20 @@ class InspectRequests:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, bool], _Known] = OrderedDict()
+        self._flips = FlipRequests()
 
     def answer(self, engine: Engine, run: Run, request: dict[str, Any]) -> Value:
-        """By what it `want`s: `choices`, `shade`, `layers` or `off`. Raises ValueError."""
+        """By what it `want`s: `choices`, `shade`, `layers`, `off`, `flips` or `stays`.
+
+        Raises ValueError.
+        """
         wants = {
             "choices": self._choices,
             "shade": self._shade,
             "layers": _layers,
             "off": _off,
+            "flips": self._flips.flips,
+            "stays": self._flips.stays,
         }
         want = request.get("want")
         if not isinstance(want, str) or want not in wants:

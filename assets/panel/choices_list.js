@@ -63,7 +63,10 @@ export class ChoicesList {
     const choice = inspected.choiceAt(at, this.before);
     if (choice === undefined) return this.blank(inspected.failed || "…");
     const { sampling, vocabulary, starts } = inspected.facts;
-    setText(parts.startnote, startNote(starts, this.before));
+    setText(
+      parts.startnote,
+      starts ? `The text begins with ${START}.` : `The text was written without ${START} before it.`,
+    );
     setHidden(parts.startcheck, starts);
     if (choice === null) {
       return this.blank(
@@ -95,7 +98,7 @@ export class ChoicesList {
   staysWords(at) {
     const { runs } = this;
     if (this.before || runs.running || !runs.run.status || at < runs.run.status.prompt) return "";
-    const found = runs.inspected.answerTo({ want: "stays", at });
+    const found = runs.inspected.answerTo({ want: "stays", at, n: runs.run.tokens.ready });
     if (!found) return "…";
     if (!found.drawn) return "It was put here, or drawn with other settings.";
     const side = (words, { temperature, instead }) =>
@@ -162,11 +165,6 @@ function modeOf({ temperature, top_k, top_p }) {
   if (top_k) options.push(`top-k ${top_k}`);
   if (top_p < 1) options.push(`top-p ${short(top_p)}`);
   return `After: ${options.join(", ")}`;
-}
-
-function startNote(starts, before) {
-  if (starts) return `The text begins with ${START}.`;
-  return before ? "The text was written without it." : "";
 }
 
 const short = (number) => String(Number(number.toFixed(3)));

@@ -69,8 +69,8 @@ export class FlipsView {
       setText(parts[`${part}is`], words);
       parts[part].setAttribute("aria-valuetext", words);
     }
-    const { inspected } = this.runs;
-    const found = inspected.answerTo({ want: "flips", ...options });
+    const { inspected, run } = this.runs;
+    const found = inspected.answerTo({ want: "flips", n: run.tokens.ready, ...options });
     if (!found) return inspected.failed && setText(parts.flipwords, inspected.failed);
     this.mark(found);
     setText(parts.flipwords, this.words(found));

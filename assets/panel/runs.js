@@ -96,7 +96,10 @@ export class Runs {
     this.run.draft = value.draft ?? null;
     this.run.guesses.put(start, value.guesses ?? []);
     const more = this.run.tokens.put(start, tokens);
-    if (this.branches.heed(this.run, Boolean(this.guide.pace))) this.tell("branch");
+    if (this.branches.heed(this.run, Boolean(this.guide.pace))) {
+      this.inspected.reset(); // it may go on with other settings
+      this.tell("branch");
+    }
     if (first) this.switchOff(off);
     if (more) this.tell("tokens");
     this.tell("status");

@@ -48,7 +48,10 @@ export function keepAddress(runs) {
   };
   runs.subscribe((kind) => {
     if (runs.running) begun.add(runs.run.id);
-    if (["status", "view", "look", "selection", "rows", "off", "guide"].includes(kind) && !runs.hover)
+    if (
+      ["status", "view", "look", "selection", "rows", "off", "guide"].includes(kind) &&
+      !runs.hover
+    )
       soon();
   });
   addEventListener("hashchange", () => goTo(runs));

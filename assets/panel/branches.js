@@ -201,9 +201,7 @@ export class Branches {
   packed(most = Infinity) {
     const path = this.path();
     const roots = [...this.texts.keys()].filter((key) => this.texts.get(key).of === null);
-    const keys = Number.isFinite(most)
-      ? this.tree()
-      : roots.flatMap((root) => this.tree(root));
+    const keys = Number.isFinite(most) ? this.tree() : roots.flatMap((root) => this.tree(root));
     const places = new Map();
     const texts = [];
     let left = most;

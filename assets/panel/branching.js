@@ -45,7 +45,8 @@ function asAsked(branches, key) {
 // The token in which both differ.
 function pickFor(branches, key) {
   const [now, then] = [branches.texts.get(branches.id), branches.texts.get(key)];
-  const place = now?.of === key && now.token !== null ? now.at : then.token === null ? null : then.at;
+  const place =
+    now?.of === key && now.token !== null ? now.at : then.token === null ? null : then.at;
   return place === null ? null : { query: place, key: null };
 }
 

@@ -36,7 +36,11 @@ export class Breadcrumb {
   key(event) {
     const name = event.key.toLowerCase();
     if (!"zy".includes(name) || !(event.ctrlKey || event.metaKey) || event.altKey) return;
-    if (event.target.closest?.("input:not([type=checkbox], [type=range]), textarea, [contenteditable]"))
+    if (
+      event.target.closest?.(
+        "input:not([type=checkbox], [type=range]), textarea, [contenteditable]",
+      )
+    )
       return;
     if (this.step(name === "y" || event.shiftKey ? 1 : -1)) event.preventDefault();
   }
@@ -56,7 +60,10 @@ export class Breadcrumb {
     parts.path.replaceChildren(...names.map((key) => this.stepOf(key)));
     const ends = besideEachOther(branches);
     setHidden(parts.beside, ends.length < 2);
-    setHidden(parts.every, tree.every((key) => path.includes(key)));
+    setHidden(
+      parts.every,
+      tree.every((key) => path.includes(key)),
+    );
     parts.every.replaceChildren(...tree.map((key) => this.optionOf(key)));
     parts.every.value = branches.id;
   }

@@ -65,7 +65,9 @@ export class ChoicesList {
     const { sampling, vocabulary, starts } = inspected.facts;
     setText(
       parts.startnote,
-      starts ? `The text begins with ${START}.` : `The text was written without ${START} before it.`,
+      starts
+        ? `The text begins with ${START}.`
+        : `The text was written without ${START} before it.`,
     );
     setHidden(parts.startcheck, starts);
     if (choice === null) {
@@ -155,7 +157,8 @@ export class ChoicesList {
   blank(words) {
     const { parts } = this;
     setText(parts.likely, words);
-    for (const name of ["surprise", "sampled", "kept", "stays", "forkhint"]) setText(parts[name], "");
+    for (const name of ["surprise", "sampled", "kept", "stays", "forkhint"])
+      setText(parts[name], "");
     for (const line of [...this.lines, this.rest]) setHidden(line.line, true);
   }
 }

@@ -29,7 +29,10 @@ export class FlipsView {
         this.options = { ...this.options, [name]: Number(parts[part].value) };
         this.show();
       });
-    parts.flips.addEventListener("keydown", ({ key }) => key === "Escape" && parts.flipclose.click());
+    parts.flips.addEventListener(
+      "keydown",
+      ({ key }) => key === "Escape" && parts.flipclose.click(),
+    );
   }
 
   /** Only a text of the reader's own, once it is written. */
@@ -41,8 +44,7 @@ export class FlipsView {
 
   open() {
     this.options = { ...this.runs.run.status.sampling };
-    for (const [name, part] of Object.entries(PARTS))
-      this.parts[part].value = this.options[name];
+    for (const [name, part] of Object.entries(PARTS)) this.parts[part].value = this.options[name];
     this.show();
   }
 

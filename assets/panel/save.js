@@ -55,7 +55,10 @@ export function offerSaving(box, said, runs, theme) {
         const link = await linkTo(runs);
         try {
           await navigator.clipboard.writeText(link);
-          setText(said, "Copied: text, branches, settings, map and selection are in the link itself.");
+          setText(
+            said,
+            "Copied: text, branches, settings, map and selection are in the link itself.",
+          );
         } catch {
           setText(said, "Copy it from the address bar: the link is there.");
         }

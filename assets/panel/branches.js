@@ -12,6 +12,7 @@ import { isIndex } from "./wire.js";
  * @property {any} token what was put there, if anything
  * @property {boolean} continued it is the other one, gone on with from `at`
  * @property {number[][]} off heads that were off, [layer, head]
+ * @property {string|undefined} instead what stood in for them
  * @property {string} size
  * @property {number} prompt its first tokens
  * @property {string} state
@@ -189,9 +190,10 @@ export class Branches {
 
   /** What the server needs to show a text that it may have forgotten; as kept.js keeps one. */
   snapshot(key) {
-    const { size, prompt, state, seed, sampling, off, tokens } = this.texts.get(key);
+    const { tokens, ...text } = this.texts.get(key);
+    const { size, prompt, state, seed, sampling, off, instead } = text;
     const items = tokens.items.slice(0, tokens.ready);
-    return { size, prompt, state, seed, sampling, off, tokens: items };
+    return { size, prompt, state, seed, sampling, off, instead, tokens: items };
   }
 
   /**
@@ -224,8 +226,8 @@ export class Branches {
   }
 }
 
-function madeOf({ state, size, prompt, stats, sampling, off }) {
-  return { state, size, prompt, seed: stats?.seed, sampling, off };
+function madeOf({ state, size, prompt, stats, sampling, off, instead }) {
+  return { state, size, prompt, seed: stats?.seed, sampling, off, instead };
 }
 
 function isSame(text, status) {

@@ -63,12 +63,7 @@ export class ChoicesList {
     const choice = inspected.choiceAt(at, this.before);
     if (choice === undefined) return this.blank(inspected.failed || "…");
     const { sampling, vocabulary, starts } = inspected.facts;
-    setText(
-      parts.startnote,
-      starts
-        ? `The text begins with ${START}.`
-        : `The text was written without ${START} before it.`,
-    );
+    setText(parts.startnote, starts ? `The text begins with ${START}.` : "Written without it.");
     setHidden(parts.startcheck, starts);
     if (choice === null) {
       return this.blank(
@@ -102,14 +97,14 @@ export class ChoicesList {
     if (this.before || runs.running || !runs.run.status || at < runs.run.status.prompt) return "";
     const found = runs.inspected.answerTo({ want: "stays", at, n: runs.run.tokens.ready });
     if (!found) return "…";
-    if (!found.drawn) return "It was put here, or drawn with other settings.";
+    if (!found.drawn) return "Put here, or drawn with other settings.";
     const side = (words, { temperature, instead }) =>
-      `${words} temperature ${temperature.toFixed(2)} “${labelOf(instead)}”`;
+      `“${labelOf(instead)}” ${words} temperature ${temperature.toFixed(2)}`;
     const { below, above } = found;
     const sides = [below && side("below", below), above && side("above", above)].filter(Boolean);
     return sides.length
-      ? `The same draw gives ${sides.join(", ")}.`
-      : "The same draw gives it at every temperature.";
+      ? `Same draw: ${sides.join(", ")}.`
+      : "Same draw: this token at every temperature.";
   }
 
   /** Whether another token may be chosen: of a finished text of the reader's own. */

@@ -80,7 +80,7 @@ export function stored() {
 export function snapshot({ tokens, status }) {
   const { size, prompt, stats } = status;
   const state = status.broken ? "running" : status.state; // as it was when the server was lost
-  const { sampling, off } = status;
+  const { sampling, off, instead } = status;
   return {
     size,
     prompt,
@@ -88,6 +88,7 @@ export function snapshot({ tokens, status }) {
     seed: stats?.seed,
     sampling,
     off,
+    instead,
     tokens: tokens.items.slice(0, tokens.ready),
   };
 }

@@ -35,6 +35,7 @@ export function asJson(runs) {
     seed: run.status?.stats?.seed ?? null,
     sampling: run.status?.sampling ?? null,
     heads_off: countedFrom1(run.status?.off),
+    heads_off_instead: run.status?.instead ?? "zero",
     ...branchesOf(runs.branches),
     prompt_tokens: run.status?.prompt ?? null,
     tokens: run.tokens.items,

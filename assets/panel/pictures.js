@@ -58,7 +58,7 @@ export function captionOf({ run, look }) {
   const text = status
     ? `GPT-2 ${status.size ?? ""}, seed ${status.stats?.seed ?? "–"}`
     : "GPT-2, example";
-  const off = offWords(status?.off);
+  const off = offWords(status);
   return `${titleOf(look)} · ${text} · ${run.rowCount} tokens${off && ` · ${off}`}`;
 }
 

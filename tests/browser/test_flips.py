@@ -81,9 +81,9 @@ def test_a_token_s_own_temperatures_stand_in_its_tab(visit: Visit) -> None:
     found = next(each for each in ranges if each.token_below is not None)
     choose_token(visit, found.place)
     tab(visit, "Next").click()
-    expect(panel(visit)).to_contain_text(f"below temperature {found.below:.2f} “")
+    expect(panel(visit)).to_contain_text(f"” below temperature {found.below:.2f}")
     choose_token(visit, 2)
-    expect(panel(visit)).not_to_contain_text("The same draw")
+    expect(panel(visit)).not_to_contain_text("Same draw")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

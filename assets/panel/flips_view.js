@@ -73,7 +73,11 @@ export class FlipsView {
     }
     const { inspected, run } = this.runs;
     const found = inspected.answerTo({ want: "flips", n: run.tokens.ready, ...options });
-    if (!found) return inspected.failed && setText(parts.flipwords, inspected.failed);
+    if (!found) {
+      const pending = this.shown ? "" : "Reading the text …";
+      if (inspected.failed || pending) setText(parts.flipwords, inspected.failed || pending);
+      return;
+    }
     this.mark(found);
     setText(parts.flipwords, this.words(found));
   }

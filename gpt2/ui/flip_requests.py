@@ -17,7 +17,7 @@ from gpt2.ui.requests import number, whole
 from gpt2.ui.runs import Run
 from gpt2.ui.wire import wire_tokens
 
-_MOST_BYTES = 128_000_000  # of logits that are kept while somebody moves the sliders
+_MOST_BYTES = 64_000_000  # of logits that are kept while somebody moves the sliders
 Drawn = list[tuple[int, Floats]]  # places, and the logits (V,) that each was drawn from
 
 

@@ -123,10 +123,15 @@ def test_the_tree_survives_a_reload_and_travels_in_a_link(
     # What was put back is a text like any other.
     fork(other, at, 1)
     expect(path(other).get_by_role("combobox", name="All branches")).to_be_visible()
+    assert serious(other) == []
+    other.screenshot("branches")
     options = path(other).get_by_role("option").all_text_contents()
     assert [option.strip() for option in options][:2] == ["original", f"“{label}” at {at}"]
     path(other).get_by_role("combobox").select_option(index=1)
     other.until("(text) => plainText(store.run.tokens.items) === text", forked)
+    other.page.set_viewport_size({"width": 390, "height": 844})
+    assert other.page.evaluate("document.documentElement.scrollWidth") <= 390
+    other.screenshot("branches-phone")
 
 
 def test_branches_stand_beside_each_other_in_compare(

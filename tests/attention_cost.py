@@ -7,8 +7,8 @@ turns; medians.
 from __future__ import annotations
 
 import statistics
+import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,40 +16,55 @@ import torch
 
 from gpt2 import Engine, GPT2Config, GPT2Model, load
 from gpt2.checkpoint import save_model
-from gpt2.engine import Event
 from gpt2.fresh_thread import run_in_fresh_thread
 from gpt2.precision import PRECISIONS
 from gpt2.runtime.device import CPU
 from gpt2.runtime.threads import set_threads
 from gpt2.sampling import GREEDY
-from gpt2.ui.background import Background
-from gpt2.ui.frames import Frames
-from gpt2.ui.runner import PAUSE
-from gpt2.ui.runs import Run
+from gpt2.ui.log_route import LogReader
+from gpt2.ui.maps import MapView
+from gpt2.ui.run_log import RunLog
 
 TOKENS, STEPS, ROUNDS = 240, 48, 15
+SECONDS_BETWEEN = 0.02  # two looks of a reader (gpt2.ui.log_route)
 
 
 def step_ms(engine: Engine, watched: bool) -> tuple[float, float]:
-    """Milliseconds a token, and those of the page's own thread: its frames are made as it does."""
+    """Milliseconds a token, and those of the page's own thread: what a reader is sent is made."""
     config = engine.config
-    run = Run("x", GREEDY, list(range(TOKENS)), TOKENS, config.num_blocks, config.num_heads)
-    run.watched = watched
-    frames = Frames(run, engine.tokenizer, "x", config.max_seq_len, STEPS)
+    ids = list(range(TOKENS))
+    log = RunLog(
+        "x",
+        GREEDY,
+        ids,
+        TOKENS,
+        config.num_blocks,
+        config.num_heads,
+        watched=watched,
+        tokenizer=engine.tokenizer,
+        context=config.max_seq_len,
+    )
     times: list[float] = []
+    log.begin(log, GREEDY, STEPS)
 
-    def work(emit: Callable[[Event], None]) -> None:
-        for event in engine.stream(list(run.ids), GREEDY, STEPS, attention=run.wanted):
-            emit(event)
+    def write() -> None:
+        for event in engine.stream(ids, GREEDY, STEPS, attention=log.wanted):
+            log.put(log, event)
             if event.token is not None:
                 times.append(time.perf_counter())
 
-    framing = 0.0
-    for batch in Background(work, patience=60, pause=PAUSE).batches():
+    reader = LogReader(log, 0, 0, MapView() if watched else None, 0, 0 if watched else None)
+    thread = threading.Thread(target=write)
+    thread.start()
+    reading = 0.0
+    while log.running:
+        log.wait(reader.version, 60)
+        time.sleep(SECONDS_BETWEEN)
         began = time.thread_time()
-        frames.frame(batch)
-        framing += (time.thread_time() - began) if batch[0].fed == 1 else 0
-    return 1000 * (times[-1] - times[0]) / (STEPS - 1), 1000 * framing / (STEPS - 1)
+        reader.next_frames()
+        reading += (time.thread_time() - began) if times else 0
+    thread.join()
+    return 1000 * (times[-1] - times[0]) / (STEPS - 1), 1000 * reading / (STEPS - 1)
 
 
 def main() -> None:

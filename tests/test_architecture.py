@@ -27,6 +27,7 @@ LEVELS = {
     "gpt2.scoring": 5,
     "gpt2.together": 5,
     "gpt2.head_probe": 5,
+    "gpt2.trace": 5,
     "gpt2.bench": 6,
     "gpt2.loading": 5,
     "gpt2.cpu": 4,

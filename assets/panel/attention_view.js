@@ -28,12 +28,11 @@ import { ReadsTable } from "./reads_table.js";
 import { runsOf } from "./runs.js";
 import { offerSaving } from "./save.js";
 import { onThemeChange, readTheme } from "./theme.js";
-import { messageOf } from "./wire.js";
 
 const EMPTY = "What each token reads from is drawn here, one row per token.";
 
 /** props.channel tells stores apart; props.compact leaves out all heads and everything below. */
-export function mount(element, props, watch, server, trigger) {
+export function mount(element, props, _watch, server, trigger) {
   const runs = runsOf(props.channel);
   const linked = linkedLook();
   if (linked && !runs.chosen) runs.start(linked);
@@ -44,9 +43,6 @@ export function mount(element, props, watch, server, trigger) {
   const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
   if (props.headed) view.parts.title.hidden = true; // there is a heading over it
   whileMounted(element, runs, (kind) => view.hear(kind));
-  const take = () => runs.takeAttention(messageOf(props.value));
-  watch("value", take);
-  take();
   view.hear("view");
   return view;
 }

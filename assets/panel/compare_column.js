@@ -56,14 +56,14 @@ export class CompareColumn {
     this.runs.seen.clear(); // a branch may be shown again
     this.runs.branches.reset();
     this.runs.pick = this.runs.hover = null;
+    this.runs.reader.poke();
     this.runs.tell("run");
     this.output.status.forget();
     this.markParting(undefined, "");
     this.show({ run: null, state: "loading", note: `Loading ${title}.` });
   }
 
-  take({ output, attention }) {
-    if (attention) this.runs.takeAttention(attention);
+  take({ output }) {
     if (output) this.show(output);
   }
 

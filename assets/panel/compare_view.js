@@ -5,6 +5,7 @@ import { CompareColumn } from "./compare_column.js";
 import { shareColumns } from "./comparison.js";
 import { partsOf, perFrame, setText } from "./dom.js";
 import { partingOf, partingSentence } from "./parting.js";
+import { LogReader } from "./log_reader.js";
 import { enable } from "./run_buttons.js";
 import { runsOf } from "./runs.js";
 
@@ -29,13 +30,15 @@ export class CompareView {
     this.columns = [];
     this.opened = null;
     this.full = runsOf(FULL);
+    this.reader = new LogReader(); // one connection for all columns
+    this.full.readWith(this.reader);
     this.compareSoon = perFrame(() => this.compare());
     this.stopSoon = perFrame(() => enable("compare-stop", false) || this.stopSoon());
     this.stopSoon();
     this.parts.close.addEventListener("click", () => this.open(null));
   }
 
-  // value: {id, branches, columns: [{size, title, memory}], updates: {"0": {output, attention}}}, or {note}
+  // value: {id, branches, columns: [{size, title, memory}], updates: {"0": {output}}}, or {note}
   take(value) {
     setText(this.parts.general, value?.note ?? "");
     if (value?.note) this.compareSoon();
@@ -83,11 +86,12 @@ export class CompareView {
       onMap: () => this.open(this.opened === at ? null : at),
       onParting: () => this.showParting(at),
     });
+    column.runs.readWith(this.reader);
     column.runs.subscribe((kind) => {
+      if (kind === "tokens" || kind === "status") this.compareSoon();
       if (this.opened !== at || kind === "selection") return;
       if (this.full.run !== column.runs.run) this.follow(at);
       else this.full.tell(kind);
-      this.full.healer.poke();
       this.full.roles.poke();
     });
     return column;
@@ -118,9 +122,12 @@ export class CompareView {
     this.opened = at;
     this.columns.forEach((column, k) => {
       column.map.expand(k === at);
-      column.runs.wantAtlas(k === at); // small heads travel only for the map that is open
     });
     parts.panel.hidden = at === null;
+    if (at === null) {
+      this.full.run = null; // its rows are no longer asked for
+      this.reader.poke();
+    }
     if (at === null) return this.columns[before]?.map.button.focus();
     if (!parts.attention.hasChildNodes()) {
       parts.attention.append(this.template("attention").cloneNode(true));
@@ -137,7 +144,7 @@ export class CompareView {
     parts.panel.scrollIntoView({ block: "nearest" });
   }
 
-  // The full map's store shows the column's own run: nothing is sent or kept twice.
+  // The full map's store shows the column's own run: no token is kept twice.
   follow(at) {
     const { run, look } = this.columns[at].runs;
     const { full } = this;
@@ -148,5 +155,6 @@ export class CompareView {
     full.roles.poke();
     full.tell("run");
     full.tell("view");
+    full.lookAgain();
   }
 }

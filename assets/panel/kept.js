@@ -54,7 +54,8 @@ export function forgetText() {
 }
 
 export function keepText(runs) {
-  const write = () => runs.run?.status && !forgotten && store(TEXT, snapshot(runs.run));
+  const write = () =>
+    runs.run?.status && !forgotten && store(TEXT, { ...snapshot(runs.run), run: runs.run.id });
   const writeTree = () => runs.run?.status && !forgotten && store(TREE, runs.branches.packed());
   const soon = atMostEvery(GAP, write);
   runs.subscribe((kind) => {

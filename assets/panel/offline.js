@@ -1,6 +1,7 @@
-// Opens the panels in a file of its own: what a server would answer stands in the page.
+// Opens the panels in a file of its own: what a server answered stands in the page.
 
 import { mount as mountAttention } from "./attention_view.js";
+import { LogReader, Refused } from "./log_reader.js";
 import { keyOf } from "./map_view.js";
 import { mount as mountOutput } from "./output_view.js";
 import { runsOf } from "./runs.js";
@@ -9,29 +10,31 @@ const ABSENT = "This file does not hold that map.";
 
 export function open(page) {
   const data = JSON.parse(page.getElementById("data").textContent);
-  const server = { pull: async (request) => answer(data, request) };
-  const { look, atlas, tokens } = data;
-  const status = data.status ?? { prompt: tokens.length, state: "done", note: "", stats: null };
-  const output = { ...status, run: atlas.run, start: 0, tokens, n: tokens.length };
-  const attention = {
-    ...atlas,
-    view: { ...atlas.view, ...look },
-    start: 0,
-    rows: "",
-    example: data.example,
-  };
+  const { run, look, example } = data;
   const runs = runsOf();
   runs.start({ look, scale: data.scale, apart: data.apart });
+  runs.readWith(new LogReader((wishes) => answers(data, wishes[0])));
   const idle = () => {};
-  mountOutput(page.getElementById("output"), { value: output }, idle, server);
-  mountAttention(page.getElementById("attention"), { value: attention }, idle, server);
+  mountOutput(page.getElementById("output"), { value: { run, example } }, idle);
+  mountAttention(page.getElementById("attention"), { value: null }, idle);
   Object.assign(runs.roles, { text: data.roles, probe: data.probe });
   runs.tell("roles");
 }
 
-function answer({ maps, atlas }, { view, start, atlas: wanted }) {
-  if (wanted) return { ...atlas, view };
-  const piece = maps[keyOf(view)]?.find((one) => one.start === start);
-  if (!piece) return { error: ABSENT };
-  return { ...atlas, ...piece, maps: undefined, view };
+// The same bytes as the server's, so that the same code reads them.
+async function* answers({ text, maps }, { from, view }) {
+  if (from === 0) yield bytesIn(text);
+  if (!view) return; // nobody looks
+  const [mode, layer, head] = view.split(".");
+  const rows = maps[keyOf({ mode, layer: Number(layer), head: Number(head) })];
+  if (!rows) throw new Refused(ABSENT);
+  yield bytesIn(rows);
+}
+
+/** @param {string} text base64 @returns {Uint8Array} */
+function bytesIn(text) {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }

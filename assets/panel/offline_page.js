@@ -1,5 +1,6 @@
 // One HTML file with the two panels, their code and a text's rows: it opens without any server.
 
+import { bytesOf, FrameParser, jsonIn, KIND } from "./log_reader.js";
 import { keyOf } from "./map_view.js";
 import { captionOf } from "./pictures.js";
 
@@ -29,7 +30,8 @@ export async function offlinePage(runs, say) {
   ]);
   const map = { imports: {} };
   for (const [name, source] of modules)
-    map.imports[`panel/${name}`] = `data:text/javascript;base64,${base64(source)}`;
+    map.imports[`panel/${name}`] =
+      `data:text/javascript;base64,${base64(new TextEncoder().encode(source))}`;
   const title = captionOf(runs);
   const path = runs.branches.path().map((key) => runs.branches.nameOf(key));
   const made = path.length > 1 ? `<p>${escaped(path.join(" › "))}</p>` : "";
@@ -82,7 +84,7 @@ async function textOf(name) {
   return answer.text();
 }
 
-/** The text, and as many of its maps as fit, as the server's own answers. */
+/** The text, and as many of its maps as fit: the server's own answers, as its bytes. */
 async function gather(runs, say) {
   const { run, look } = runs;
   const size = (run.rowCount * (run.rowCount + 1)) / 2;
@@ -90,15 +92,19 @@ async function gather(runs, say) {
   const maps = {};
   for (const [i, view] of views.entries()) {
     say(`Fetching map ${i + 1} of ${views.length}.`);
-    maps[keyOf(view)] = await wholeMap(runs, view);
+    maps[keyOf(view)] = await recorded({
+      run: run.id,
+      from: run.tokenCount,
+      view: `${view.mode}.${view.layer}.${view.head}`,
+      rows: 0,
+      heads: null,
+    });
   }
-  const atlas = await asked(runs, { view: look, start: run.rowCount, atlas: true });
   return {
-    status: run.status,
-    tokens: run.tokens.items,
+    run: run.id,
+    text: await recorded({ run: run.id, from: 0, view: "", rows: 0, heads: 0 }),
     look,
     maps,
-    atlas,
     example: run.example,
     scale: runs.scale,
     apart: runs.apart,
@@ -106,6 +112,20 @@ async function gather(runs, say) {
     probe: runs.roles.probe,
     branches: runs.branches.packed(),
   };
+}
+
+/** One answer, whole, as text that stands in a page. @returns {Promise<string>} */
+async function recorded(wish) {
+  const parser = new FrameParser();
+  const parts = [];
+  for await (const bytes of bytesOf([wish], false)) {
+    parts.push(bytes);
+    for (const { kind, payload } of parser.push(bytes)) {
+      const { error } = kind === KIND.end ? jsonIn(payload) : {};
+      if (error) throw new Error(error);
+    }
+  }
+  return base64(new Uint8Array(await new Blob(parts).arrayBuffer()));
 }
 
 // The one looked at first, then its layer's heads, what all make together, and every other head.
@@ -125,32 +145,12 @@ function viewsOf({ layers, heads }, look, most) {
   return [...new Map(all.map((view) => [keyOf(view), view])).values()].slice(0, Math.max(1, most));
 }
 
-async function wholeMap(runs, view) {
-  const pieces = [];
-  let ready = 0;
-  while (ready < runs.run.rowCount) {
-    const answer = await asked(runs, { view, start: ready });
-    let left = atob(answer.rows).length;
-    if (left === 0) throw new Error("no rows");
-    pieces.push({ start: ready, rows: answer.rows });
-    while (left > 0) left -= ++ready;
-  }
-  return pieces;
-}
-
-async function asked(runs, request) {
-  const { run, server } = runs;
-  const answer = await server.pull({ run: run.id, tokens_from: run.tokenCount, ...request });
-  if (answer.error) throw new Error(answer.error);
-  return answer;
-}
-
 function escaped(text) {
   return text.replace(/[&<>"]/g, (c) => `&#${c.codePointAt(0)};`);
 }
 
-function base64(text) {
+function base64(bytes) {
   let binary = "";
-  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
+  for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary);
 }

@@ -45,18 +45,28 @@ export function mount(element, props, watch, server) {
     saidUnderButtons(view.parts.note);
   }
   whileMounted(element, runs, (kind) => view.hear(kind));
-  let last = null; // what was last said of a text
-  const take = () => {
-    // Gradio repeats a run's last message when it notices the end, which may be after a newer one.
-    if (props.value === last) return;
-    const message = messageOf(props.value);
-    if (message?.run) last = props.value;
-    runs.takeOutput(message);
+  let last = null; // the log that was last named
+  const say = (message) => {
     view.status.show(message);
     buttons?.hear(message);
     if (buttons && message?.state === "error") markFault(message.field);
     if (buttons && message) showProgress(message);
   };
+  // What is going on: before there is a log Gradio tells, from then on the log.
+  const take = () => {
+    // Gradio repeats a run's last message when it notices the end, which may be after a newer one.
+    if (props.value === last) return;
+    const message = messageOf(props.value);
+    if (!message?.run) return say(message);
+    last = props.value;
+    runs.follow(message);
+    buttons?.begin(message.run);
+  };
+  runs.subscribe((kind) => {
+    const status = kind === "status" && runs.run?.status;
+    if (status && status !== view.said) say({ ...status, run: runs.run.id });
+    if (status) view.said = status;
+  });
   watch("value", () => {
     take();
     if (buttons) answered();
@@ -78,6 +88,7 @@ export class OutputView {
     this.flips = new FlipsView(parts, runs, this.flow);
     this.status = new StatusLine(parts);
     this.prompt = 0;
+    this.said = null; // the status that was last shown
     this.atEnd = true; // the end of the text is in sight
     this.drawSoon = perFrame(() => this.draw());
     this.markLater = afterEachFrame(() => this.mark());

@@ -57,8 +57,9 @@ export class RunButtons {
   }
 
   show() {
-    const { run, running } = this.runs;
-    const busy = this.asked || running || this.runs.pacing || BUSY.includes(this.state);
+    const { run, running, beginning } = this.runs;
+    const busy =
+      this.asked || running || beginning || this.runs.pacing || BUSY.includes(this.state);
     const more = !busy && Boolean(run?.status) && !run.status.full;
     // Gradio may put its buttons into the page after this panel.
     if (!(enable("stop", busy) && enable("continue", more))) this.showSoon();

@@ -1,12 +1,11 @@
 // The one store both views share: the tokens and rows of the newest run, and what is looked at.
-// Views subscribe and read; only messages of the server and the reader's choices change it.
+// Views subscribe and read; only the log of that run and the reader's choices change it.
 
 import { SCALES } from "./color.js";
 import { Branches } from "./branches.js";
-import { Healer } from "./healer.js";
 import { Inspected } from "./inspected.js";
+import { jsonIn, KIND, LogReader, tokensIn } from "./log_reader.js";
 import { isPlain, keyOf } from "./map_view.js";
-import { AT_FIRST, Pace } from "./pace.js";
 import { restOf } from "./reading.js";
 import { RolesFeed } from "./roles_feed.js";
 import { Text } from "./text.js";
@@ -40,13 +39,13 @@ export class Runs {
     this.rewrite = null; // asks for another end of a text, where the page can (branching.js)
     this.revisit = null; // for a text that was shown before
     this.beside = null; // for all of them beside each other
-    this.pace = new Pace(() => this.run && this.follow());
-    this.healer = new Healer({
-      need: () => this.missing(),
-      pull: (request) => this.server.pull(request),
-      take: (answer) => this.takePulled(answer),
-      onError: (sentence) => this.complain(sentence),
-    });
+    this.readWith(new LogReader());
+  }
+
+  /** Several stores may share a connection. */
+  readWith(reader) {
+    this.reader = reader;
+    reader.add(this);
   }
 
   /** listener(kind): run, tokens, rows, atlas, roles, status, view, look, selection, told, inspected,
@@ -61,84 +60,120 @@ export class Runs {
   }
 
   connect(server) {
-    if (server?.pull) this.server = server;
+    if (server?.roles) this.server = server;
   }
 
-  // --- messages -------------------------------------------------------------------------------
+  // --- the log --------------------------------------------------------------------------------
 
-  takeOutput(value) {
-    if (!this.enter(value?.run)) return;
-    const {
-      tokens = [],
-      start = 0,
-      n = 0,
-      prompt = 0,
-      state,
-      note = "",
-      stats = null,
-      size,
-    } = value;
-    const { sampling = null, off = [], branch = null } = value;
-    const first = !this.run.status;
-    this.run.status = {
-      n,
-      prompt,
-      state,
-      note,
-      stats,
-      size,
-      full: Boolean(value.full),
-      sampling,
-      off,
-      branch,
+  /** Gradio says which log to read: a new one, or one that has begun to grow again. */
+  follow({ run: id, stretch = 0, example = false }) {
+    if (example && this.run && !this.run.example) return; // it came after a text that was put back
+    if (!this.enter(id)) return;
+    this.run.stretch = Math.max(this.run.stretch, stretch);
+    this.run.ended = this.run.refused = false;
+    this.tell("status");
+    this.reader.poke();
+  }
+
+  /** What the reader of logs asks for; null when everything is here and nobody writes. */
+  wish() {
+    const { run } = this;
+    if (run === null || run.refused || (run.ended && this.missing() === null)) return null;
+    const unseen = hidden();
+    const { mode, layer, head } = this.look;
+    // Where the reader has chosen none, the server knows which layer to begin with.
+    const view = run.layers || this.chosen ? `${mode}.${layer}.${head}` : mode;
+    return {
+      run: run.id,
+      from: run.tokens.ready,
+      view: unseen ? "" : view,
+      rows: this.drawable,
+      heads: this.wantsAtlas && !unseen ? (run.atlas?.count ?? 0) : null,
     };
-    this.run.tokenCount = Math.max(this.run.tokenCount, n);
-    this.run.draft = value.draft ?? null;
-    this.run.guesses.put(start, value.guesses ?? []);
-    const more = this.run.tokens.put(start, tokens);
-    if (this.branches.heed(this.run, Boolean(this.guide.pace))) {
+  }
+
+  take({ kind, start, count, payload }, served) {
+    const { run } = this;
+    if (run === null) return;
+    if (kind === KIND.shape) this.takeShape(jsonIn(payload), served);
+    else if (run.id !== served.run)
+      return; // a new text has begun meanwhile
+    else if (kind === KIND.status) this.takeStatus(jsonIn(payload));
+    else if (kind === KIND.tokens) this.takeTokens(start, tokensIn(payload));
+    else if (kind === KIND.rows) this.takeRows(start, payload, served);
+    else if (kind === KIND.heads) run.atlas.push(start, payload);
+    else if (kind === KIND.maps) run.atlas.replace(count, payload);
+    else if (kind === KIND.end) this.takeEnd(jsonIn(payload));
+    if (kind === KIND.heads || kind === KIND.maps) this.tell("atlas");
+  }
+
+  takeShape(value, served) {
+    served.run = value.run;
+    if (value.run !== this.run.id) return;
+    const { view, example, row } = value;
+    this.run.example = Boolean(example);
+    if (example) this.suggested = row ?? null;
+    if (view) Object.assign(served, { key: keyOf(view), plain: isPlain(view.mode) });
+    if (!this.run.shape(value) || !view) return;
+    const { layer, head } = this.look;
+    if (!this.chosen || layer >= this.run.layers || head >= this.run.heads) {
+      this.look = { ...this.look, layer: view.layer, head: view.head };
+    }
+    this.tell("view");
+  }
+
+  takeStatus({ n, read, draft, stretch, ...status }) {
+    const { run } = this;
+    run.tokenCount = n;
+    run.rowCount = read;
+    run.stretch = Math.max(run.stretch, stretch);
+    if (run.example) return;
+    const first = !run.status;
+    run.status = { ...status, n, stretch };
+    run.draft = draft;
+    if (this.branches.heed(run, Boolean(this.guide.pace))) {
       this.inspected.reset(); // it may go on with other settings
       this.tell("branch");
     }
-    if (first) this.switchOff(off);
-    if (more) this.tell("tokens");
+    if (first) this.switchOff(status.off);
     this.tell("status");
-    this.healer.poke();
+  }
+
+  takeTokens(start, records) {
+    const { run } = this;
+    run.guesses.put(
+      start,
+      records.map(({ guess }) => guess),
+    );
+    const tokens = records.map(({ token }) => token);
+    if (run.tokens.put(start, tokens)) this.tell("tokens");
+  }
+
+  takeRows(start, payload, { key, plain }) {
+    if (this.run.putRows(key, plain, start, payload) && key === this.key) this.tell("rows");
+    this.roles.poke();
+  }
+
+  takeEnd({ error = "" }) {
+    const { run } = this;
+    if (error) return this.refuse(error);
+    run.ended = (run.status?.stretch ?? 0) >= run.stretch;
+    this.complain("");
+    this.roles.poke();
+  }
+
+  /** The server says why it cannot be read on; the next choice asks again. */
+  refuse(sentence) {
+    if (this.run) this.run.refused = true;
+    this.complain(sentence);
   }
 
   /** No more of the text will come: the server is gone. */
   breakOff(note) {
     if (!this.running) return;
     this.run.status = { ...this.run.status, state: "stopped", note, broken: true };
+    this.run.refused = true;
     this.tell("status");
-  }
-
-  takeAttention(value) {
-    if (value?.example && this.run?.status) return; // it came after a text that was put back
-    if (!this.enter(value?.run)) return;
-    const { run } = this;
-    this.shape(value);
-    run.example = Boolean(value.example);
-    if (run.example) this.suggested = value.row ?? null;
-    if (value.view) run.pushed = keyOf(value.view);
-    run.rowCount = Math.max(run.rowCount, value.n ?? 0);
-    run.tokenCount = Math.max(run.tokenCount, run.rowCount);
-    this.putRows(value);
-    if (this.running) this.pace.note();
-    this.follow();
-    this.healer.poke();
-    this.roles.poke();
-  }
-
-  takePulled(answer) {
-    const { run } = this;
-    if (run === null || answer.run !== run.id) return;
-    this.shape(answer);
-    run.rowCount = Math.max(run.rowCount, answer.n ?? 0);
-    run.guesses.put(answer.tokens_start ?? 0, answer.guesses ?? []);
-    if (run.tokens.put(answer.tokens_start ?? 0, answer.tokens ?? [])) this.tell("tokens");
-    this.putRows(answer);
-    this.roles.poke();
   }
 
   // A new run id starts a new text; one that was left behind is not looked at again.
@@ -156,48 +191,22 @@ export class Runs {
     return true;
   }
 
-  shape(message) {
-    const { view } = message;
-    if (!view || !this.run.shape(message)) return;
-    const { layer, head } = this.look;
-    if (!this.chosen || layer >= this.run.layers || head >= this.run.heads) {
-      this.look = { ...this.look, layer: view.layer, head: view.head };
-    }
-    this.tell("view");
-  }
-
-  putRows(message) {
-    if (this.run.putRows(message) === this.key) this.tell("rows");
-    if (this.run.putAtlas(message)) this.tell("atlas");
-  }
-
   // --- what is missing ------------------------------------------------------------------------
 
+  /** Null when all that the server has of the text and of the map looked at is here. */
   missing() {
     const { run } = this;
-    if (run === null || this.server === null) return null;
-    const start = this.drawable;
-    const tokens = run.tokens.ready;
-    const request = { run: run.id, view: this.look, start, tokens_from: tokens };
-    if (start < run.rowCount || tokens < run.tokenCount) return request;
+    if (run === null) return null;
     const behind = this.wantsAtlas && run.layers && run.atlas.count < run.rowCount;
-    return behind ? { ...request, atlas: true } : null;
+    const lacks = this.drawable < run.rowCount || run.tokens.ready < run.tokenCount || behind;
+    return lacks ? { run: run.id, view: this.look, start: this.drawable } : null;
   }
 
-  /** Tell the server which map to push when the reader's choice is another one than it sends. */
-  follow() {
-    const { run } = this;
-    const { spare } = this.pace;
-    const asked = `${this.key} ${this.wantsAtlas} ${hidden()} ${spare}`;
-    // What a server sends unasked: the map it names, and the atlas.
-    const usual = run.asked === undefined && spare === AT_FIRST;
-    const unasked = usual && run.pushed === this.key && this.wantsAtlas;
-    if (run.asked === asked || unasked) return;
-    run.asked = asked;
-    const request = { run: run.id, view: this.look, atlas: this.wantsAtlas, on: !hidden(), spare };
-    this.server?.watch?.(request)?.catch?.(() => {
-      run.asked = null; // the next message asks again
-    });
+  /** Something else is looked at than is being read. */
+  lookAgain() {
+    if (!this.run) return;
+    this.run.refused = false;
+    this.reader.poke();
   }
 
   // --- heads that are off ---------------------------------------------------------------------
@@ -231,23 +240,23 @@ export class Runs {
     if (!this.run) return;
     this.look = { ...this.look, ...change };
     this.chosen = true;
-    this.follow();
     this.tell("view");
-    this.healer.poke(0);
+    this.lookAgain();
   }
 
   /** Fetch a map before it is looked at, so that the one shown stays until then. */
   async fetchMap(view, then) {
     const { run, look } = this;
-    const asked = {
+    const { mode, layer, head } = view;
+    const wish = {
       run: run.id,
-      view,
-      start: run.rowsOf(keyOf(view)).ready,
-      tokens_from: run.tokens.ready,
+      from: run.tokens.ready,
+      view: `${mode}.${layer}.${head}`,
+      rows: run.rowsOf(keyOf(view)).ready,
+      heads: null,
     };
-    const answer = await this.server?.pull(asked).catch(() => null);
+    await this.reader.once([{ store: this, wish }], false).catch(() => null);
     if (this.run !== run || this.look !== look || this.running) return;
-    if (answer && !answer.error) this.takePulled(answer);
     then();
   }
 
@@ -255,10 +264,9 @@ export class Runs {
   suggest(change, query = null) {
     this.look = { ...this.look, ...change };
     this.suggested = query;
-    this.follow();
     this.tell("view");
     this.tell("selection");
-    this.healer.poke(0);
+    this.lookAgain();
   }
 
   /** Begin with this map and way of drawing, as a link or a file wants it. */
@@ -273,9 +281,8 @@ export class Runs {
     this.pick = wanted.pick;
     this.window = wanted.window;
     this.starting = null;
-    this.follow();
     for (const kind of ["view", "look", "selection"]) this.tell(kind);
-    this.healer.poke(0);
+    this.lookAgain();
   }
 
   /** What leads the reader: any of {tour, lesson, pace}; undefined leaves it. */
@@ -303,8 +310,7 @@ export class Runs {
 
   wantAtlas(wanted) {
     this.wantsAtlas = wanted;
-    if (this.run) this.follow();
-    this.healer.poke(0);
+    this.lookAgain();
   }
 
   select(pick) {
@@ -324,6 +330,12 @@ export class Runs {
 
   get running() {
     return this.run?.status?.state === "running";
+  }
+
+  /** A press of a button has been answered, and nothing of it has been read yet. */
+  get beginning() {
+    const { run } = this;
+    return Boolean(run) && !run.refused && (run.status?.stretch ?? 0) < run.stretch;
   }
 
   get key() {
@@ -374,7 +386,7 @@ export function runsOf(channel = "") {
   return stores.get(channel);
 }
 
-// A tab nobody sees costs the server nothing; what it missed is pulled when it is seen again.
+// A tab nobody sees asks for no rows; what it missed is read when it is seen again.
 globalThis.document?.addEventListener("visibilitychange", () => {
-  for (const runs of stores.values()) if (runs.run) runs.follow();
+  for (const runs of stores.values()) runs.reader.poke();
 });

@@ -1,4 +1,4 @@
-// Ways to take a map along: picture, drawing, numbers, a standalone page, a link.
+// Ways to take a map along: picture, drawing, numbers, a trace of its text, a standalone page, a link.
 
 import { setText } from "./dom.js";
 import { saveBlob } from "./keep_text.js";
@@ -14,6 +14,7 @@ const WAYS = [
   ["SVG", "svg", (runs, theme) => new Blob([asSvg(runs, theme)], { type: "image/svg+xml" })],
   ["CSV", "csv", (runs) => new Blob([asCsv(runs)], { type: "text/csv;charset=utf-8" })],
   ["JSON", "json", (runs) => new Blob([asJson(runs)], { type: "application/json" })],
+  ["Trace", "trace", (runs) => traceOf(runs)],
   ["Standalone HTML page", "html", (runs, _theme, say) => offlinePage(runs, say)],
 ];
 
@@ -67,6 +68,13 @@ export function offerSaving(box, said, runs, theme) {
     ),
   );
   box.replaceChildren(...buttons);
+}
+
+/** All that is needed to compute the text again: `python -m gpt2 replay FILE`. */
+async function traceOf({ run }) {
+  const answer = await fetch(new URL(`runs/${run.id}/trace`, document.baseURI));
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  return answer.blob();
 }
 
 function embedCode(link) {

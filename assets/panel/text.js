@@ -1,8 +1,7 @@
 // One text as it arrives: its tokens, the rows of the maps looked at, all heads small.
 
 import { AtlasStore } from "./atlas_store.js";
-import { isPlain, keyOf } from "./map_view.js";
-import { Arrivals, decodeBase64, isIndex, splitRows, weightsOf } from "./wire.js";
+import { Arrivals, isIndex, splitRows, weightsOf } from "./wire.js";
 
 const MOST_MAPS = 24; // that a browser keeps; the others are asked for again
 
@@ -18,8 +17,9 @@ export class Text {
     this.heads = 0;
     this.atlas = null;
     this.maps = new Map(); // key of a map -> its rows
-    this.pushed = null; // the map the server sends
-    this.asked = undefined; // what the server was told to send; undefined: nothing yet
+    this.stretch = 0; // which press of a button was last said to write it
+    this.ended = false; // its log was read to the end
+    this.refused = false; // the server has said why it cannot be read on
     this.example = false;
     this.status = null;
   }
@@ -42,31 +42,9 @@ export class Text {
     return maps.get(key);
   }
 
-  /**
-   * Put away the rows a message carries; the key of the map that gained any, or null.
-   * A message that does not decode counts as lost: what it carried is pulled.
-   */
-  putRows({ view, start, rows }) {
-    if (!rows || !view) return null;
-    try {
-      const plain = isPlain(view.mode);
-      const list = splitRows(decodeBase64(rows), start).map((row) => weightsOf(row, plain));
-      return this.rowsOf(keyOf(view)).put(start, list) ? keyOf(view) : null;
-    } catch (error) {
-      console.warn("attention rows dropped:", error.message);
-      return null;
-    }
-  }
-
-  /** The same for all heads: `atlas` holds new rows, `maps` everything. True when there are more. */
-  putAtlas({ start, atlas, maps, maps_n }) {
-    try {
-      if (atlas) this.atlas.push(start, decodeBase64(atlas));
-      if (maps) this.atlas.replace(maps_n, decodeBase64(maps));
-      return Boolean(atlas || maps);
-    } catch (error) {
-      console.warn("atlas rows dropped:", error.message);
-      return false;
-    }
+  /** Put away rows of the map `key`, packed from row `start` on; whether any was new. */
+  putRows(key, plain, start, bytes) {
+    const list = splitRows(bytes, start).map((row) => weightsOf(row, plain));
+    return this.rowsOf(key).put(start, list) > 0;
   }
 }

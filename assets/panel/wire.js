@@ -1,13 +1,5 @@
-// What travels: base64 of packed attention rows in, weights out. Pure, no page, no state.
+// What travels: packed attention rows in, weights out. Pure, no page, no state.
 // A row i holds i + 1 bytes, as gpt2/levels.py makes them.
-
-/** @param {string} text base64 @returns {Uint8Array} */
-export function decodeBase64(text) {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
-}
 
 /** Cut packed bytes into rows start, start + 1, ...; bytes that do not end on a row are an error. */
 export function splitRows(bytes, start) {

@@ -4,6 +4,7 @@ Leaves to others which precision the loaded model runs in and when it is thrown 
 """
 
 from gpt2.checkpoint.config_file import read_config, read_stored, read_tokenizer
+from gpt2.checkpoint.digest import weights_digest
 from gpt2.checkpoint.download import (
     ATTEMPTS,
     cached_config,
@@ -45,6 +46,7 @@ __all__ = [
     "read_stored",
     "read_tokenizer",
     "save_model",
+    "weights_digest",
     "weights_files",
     "weights_size",
     "weights_stamp",

@@ -12,6 +12,7 @@ from gpt2.cli.compare import compare
 from gpt2.cli.heads import add_heads
 from gpt2.cli.inside import add_inside
 from gpt2.cli.publish import add_publish
+from gpt2.cli.replay import add_replay
 from gpt2.config import SIZES
 from gpt2.loading import load
 from gpt2.precision import ALL_PRECISIONS, AUTO
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     add_publish(commands)
     add_heads(commands, _SIZE_HELP)
     add_inside(commands, _SIZE_HELP)
+    add_replay(commands, DownloadBar, _SIZE_HELP)
     add_bench(commands, _SIZE_HELP)
     add_drafting_bench(commands, _SIZE_HELP)
     add_visitors_bench(commands, _SIZE_HELP)

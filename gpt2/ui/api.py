@@ -17,8 +17,9 @@ from gradio.utils import get_function_description
 
 from gpt2.inference.executor import Head
 from gpt2.sampling import USUAL
-from gpt2.ui.playground import TOLD, Playground
+from gpt2.ui.playground import Playground
 from gpt2.ui.requests import OFF, check_text, checked, whole
+from gpt2.ui.runner import TOLD
 from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import address_of
 

@@ -1,21 +1,19 @@
-"""Runs work in a thread of its own and hands over what has piled up since last asked.
+"""Runs work in a thread of its own and hands over what it says.
 
 PyTorch keeps its helper threads per calling thread, and Gradio calls a generator from a different
-one each time; and a browser slower than the model must not slow the model down.
+one each time; and a text goes on being written after the call that began it.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-_SETTLE = 0.004  # seconds for the rest of what came together: it is handed over one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +25,27 @@ class Background(Generic[T]):
     """`batches()` yields lists of items: at least one, or none when `patience` seconds passed.
 
     `work` gets the function that hands an item over, and must watch its own stop signal. What it
-    raises is raised by `batches`.
+    raises is raised by `batches`. `ended` is called when it is over, whoever still listens.
     """
 
     def __init__(
-        self, work: Callable[[Callable[[T], None]], None], patience: float, pause: float
+        self,
+        work: Callable[[Callable[[T], None]], None],
+        patience: float,
+        ended: Callable[[], object] = lambda: None,
     ) -> None:
         self._work = work
         self._patience = patience
-        self._pause = pause
+        self._ended = ended
         self._items: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
         # ZeroGPU asks Gradio's context variables which visitor wants a GPU.
         run = copy_context().run
         self._thread = threading.Thread(target=run, args=(self._run,), daemon=True)
+
+    def start(self) -> Background[T]:
+        """Begin the work."""
         self._thread.start()
+        return self
 
     def join(self, seconds: float) -> None:
         """Wait for the work to end, at most so long."""
@@ -52,10 +57,12 @@ class Background(Generic[T]):
             self._work(self._items.put)
         except BaseException as raised:  # raised again in `batches`, where somebody can act on it
             error = raised
+        finally:
+            self._ended()
         self._items.put(_End(error))
 
     def batches(self) -> Iterator[list[T]]:
-        """Until the work is done. Items closer together than `pause` seconds come as one batch."""
+        """What has come since last asked, until the work is done."""
         while True:
             batch: list[T] = []
             end = self._collect(batch)
@@ -65,13 +72,10 @@ class Background(Generic[T]):
                 if end.error is not None:
                     raise end.error
                 return
-            time.sleep(self._pause)
 
     def _collect(self, batch: list[T]) -> _End | None:
         try:
             item = self._items.get(timeout=self._patience)
-            if not isinstance(item, _End):
-                time.sleep(_SETTLE)
             while not isinstance(item, _End):
                 batch.append(item)
                 item = self._items.get_nowait()

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import gradio as gr
 
+from gpt2.ui.log_route import LogRoute
 from gpt2.ui.runner import Runner
 
 _TO_STOP = 1.2  # seconds for the passes that are being made
@@ -24,7 +25,7 @@ _TO_TIDY = 0.3  # for what others have registered with `atexit`
 _LOOK = 0.01
 
 
-def serve_until_told(page: gr.Blocks, runner: Runner) -> None:
+def serve_until_told(page: gr.Blocks, runner: Runner, logs: LogRoute) -> None:
     """Returns never: ends the process, within two seconds of the signal; a second one at once."""
     told = threading.Event()
 
@@ -38,7 +39,7 @@ def serve_until_told(page: gr.Blocks, runner: Runner) -> None:
     while not told.wait(1):  # in pieces: on Windows a signal does not end a wait
         pass
     print("Stopping: every text that is being written ends with a word.", flush=True)
-    end(page, runner)
+    end(page, runner, logs)
     thread = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
     thread.start()
     thread.join(_TO_TIDY)
@@ -48,12 +49,12 @@ def serve_until_told(page: gr.Blocks, runner: Runner) -> None:
     os._exit(0)
 
 
-def end(page: gr.Blocks, runner: Runner) -> None:
+def end(page: gr.Blocks, runner: Runner, logs: LogRoute) -> None:
     """Stops all runs, waits for their threads and for what is said of it to be sent."""
     ends = time.monotonic() + _TO_TELL
     runner.close(_TO_STOP)
     queue: Any = page._queue
-    while queue.event_ids_to_events and time.monotonic() < ends:
+    while (queue.event_ids_to_events or logs.reading) and time.monotonic() < ends:
         time.sleep(_LOOK)
     queue.close()  # whoever is still connected is told that the server has stopped
     server = cast(Any, page).server

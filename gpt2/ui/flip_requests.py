@@ -14,7 +14,7 @@ from gpt2.sampling import SamplingOptions, choose
 from gpt2.ui.frames import Value
 from gpt2.ui.maps import clamped
 from gpt2.ui.requests import number, whole
-from gpt2.ui.runs import Run
+from gpt2.ui.run_log import RunLog
 from gpt2.ui.wire import wire_tokens
 
 _MOST_BYTES = 64_000_000  # of logits that are kept while somebody moves the sliders
@@ -31,7 +31,7 @@ class FlipRequests:
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, int], Drawn] = OrderedDict()
 
-    def flips(self, engine: Engine, run: Run, request: dict[str, Any]) -> Value:
+    def flips(self, engine: Engine, run: RunLog, request: dict[str, Any]) -> Value:
         """The tokens that the settings in `request` would have changed, and to what.
 
         Places whose token is not what the text's own settings draw are left out and named in
@@ -56,7 +56,7 @@ class FlipRequests:
             ],
         }
 
-    def stays(self, engine: Engine, run: Run, request: dict[str, Any]) -> Value:
+    def stays(self, engine: Engine, run: RunLog, request: dict[str, Any]) -> Value:
         """Between which temperatures the token at `at` stays, and which come beyond.
 
         All are None where it was not drawn with the text's own settings.
@@ -84,7 +84,7 @@ class FlipRequests:
             "above": side(found.above, found.token_above),
         }
 
-    def _drawn(self, engine: Engine, run: Run, ids: list[int]) -> Drawn:
+    def _drawn(self, engine: Engine, run: RunLog, ids: list[int]) -> Drawn:
         key = (run.id, len(ids))
         with self._lock:
             if key in self._known:

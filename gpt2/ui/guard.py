@@ -34,13 +34,14 @@ from gpt2.ui.first_scripts import with_first_scripts
 # to the disk or show other visitors' runs.
 _OPEN = re.compile(
     r"/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt|health|metrics)?/?"
-    r"|/(assets|static|panel|about)/.+"
+    r"|/(assets|static|panel|about)/.+|/runs(/[0-9a-f]{32}(/trace)?)?"
     r"|/gradio_api/(api|app_id|call|cancel|component_server|heartbeat|info|login_check"
     r"|openapi\.json|queue|reset|run|startup-events|theme\.css|token|user)(/.*)?"
 )
 _READS = re.compile(r"/gradio_api/(?:heartbeat|call(?:/v2)?/[^/]+)/([^/]+)/?")
 _CALL = re.compile(r"/gradio_api/(?:call/v2|call|run|api)/([^/]+)")
 _STREAM = re.compile(r"/gradio_api/queue/data/?")
+_LOGS = re.compile(r"/runs(/.*)?")
 _WITH_BODY = ("POST", "PUT", "PATCH", "DELETE")
 _LEVEL = 6  # of gzip: a page takes 4 ms, and 9 would save a hundredth of it
 _SECONDS_TO_SEND = 60.0  # a full request over a slow telephone takes half of it
@@ -122,6 +123,8 @@ class Guard:
             await self._page(scope, receive, send)
         elif scope["path"].startswith("/gradio_api/component_server"):
             await self._ask(scope, receive, send)
+        elif _LOGS.fullmatch(scope["path"]):
+            await self._count(scope, receive, send)
         elif name or is_agents(scope["path"]):
             await self._stream(scope, receive, send, name or scope["path"])
         else:
@@ -156,7 +159,12 @@ class Guard:
             self._held[address] += size
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
-        """Answers of the session or call `name`: so many open at once for one address."""
+        """Answers of the session or call `name`."""
+        with self._readers.reading(name):
+            await self._count(scope, receive, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An answer that may be held open: so many at once for one address."""
         address = _address(scope)
         if self._streams[address] >= _STREAMS_EACH:
             refused = Refused(429, "Your address has as many pages and calls open as it may.")
@@ -164,8 +172,7 @@ class Guard:
             return
         self._streams[address] += 1
         try:
-            with self._readers.reading(name):
-                await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
         finally:
             _less(self._streams, address, 1)
 

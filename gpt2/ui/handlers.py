@@ -18,11 +18,12 @@ from gpt2.ui.compare_view import CompareView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import complaint
 from gpt2.ui.inspect_requests import heads_of
-from gpt2.ui.kept_run import run_of
+from gpt2.ui.kept_log import log_of
 from gpt2.ui.output_view import OutputView
-from gpt2.ui.playground import TOLD, Frame, Playground, Visitor
+from gpt2.ui.playground import Frame, Playground, Visitor
 from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens, whole
-from gpt2.ui.runs import Run
+from gpt2.ui.run_log import RunLog
+from gpt2.ui.runner import TOLD
 from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
 from gpt2.ui.text_line import TextLine
 from gpt2.ui.visitors import Visitors, address_of
@@ -42,7 +43,7 @@ _COMPARE = f"async () => {{ (await {panel_module('real_controls.js')}).showTab('
 # our line that tells whom it cannot take.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": None}
 
-Shown = tuple[Any, Any, Any]
+Shown = tuple[Any, Any]
 _MOST_BESIDE = 4  # branches that Compare shows at once
 _MOST_NAME = 200  # characters
 _GONE = "This text is no longer on the server. Generate it again."
@@ -65,7 +66,7 @@ class Handlers:
         columns: CompareView,
     ) -> None:
         """Connect every control; `columns` are those of Compare."""
-        views = [output, attention, status]
+        views = [output, status]
         counted = {"inputs": [controls.prompt, controls.size], "outputs": controls.count}
         quiet = _quietly(status)
         # "multiple": a click while a text is being written ends that one and starts the next.
@@ -143,31 +144,31 @@ class Handlers:
     ) -> Iterator[Shown]:
         """Go on with the newest text, by the model that began it; its seed stays unless given."""
         visitor = self._visitors.of(request)
-        run = visitor.run
+        log = visitor.log
         try:
-            if run is None:
+            if log is None:
                 raise ValueError("There is no text to continue yet. Generate one first.")
-            same = seed or run.options.seed
+            same = seed or log.options.seed
             # The controls may be set for another size than the one that goes on.
-            draft = draft if draft in drafts_for(run.size) else OFF
-            wish = checked("", run.size, temperature, 1, top_k, top_p, same, draft)
-            wish = replace(wish, new_tokens=at_most(new_tokens, run.size))
+            draft = draft if draft in drafts_for(log.size) else OFF
+            wish = checked("", log.size, temperature, 1, top_k, top_p, same, draft)
+            wish = replace(wish, new_tokens=at_most(new_tokens, log.size))
         except TOLD as error:
             yield _complaint(error)
             return
-        frames = self._playground.go_on(wish, visitor, run, address_of(request))
+        frames = self._playground.go_on(wish, visitor, log, address_of(request))
         yield from map(_shown, frames)
 
     def rewrite(self, request: gr.Request, event: gr.EventData) -> Iterator[Shown]:
         """A text from a place on, otherwise: what the event says (`Playground.rewrite`)."""
         try:
-            run = self._run_of(event)
+            log = self._log_of(event)
             at = whole("Place must be a whole number", getattr(event, "at", None))
             token = getattr(event, "token", None)
             token = token if token is None else whole("Token must be a whole number", token)
-            off = heads_of(getattr(event, "off", None), run)
+            off = heads_of(getattr(event, "off", None), log)
             visitor, address = self._visitors.of(request), address_of(request)
-            frames = self._playground.rewrite(visitor, run, at, token, off, address)
+            frames = self._playground.rewrite(visitor, log, at, token, off, address)
         except TOLD as error:
             yield _complaint(error)
             return
@@ -176,7 +177,7 @@ class Handlers:
     def show(self, request: gr.Request, event: gr.EventData) -> Shown:
         """A text that this page has shown before."""
         try:
-            return _shown(self._playground.show(self._visitors.of(request), self._run_of(event)))
+            return _shown(self._playground.show(self._visitors.of(request), self._log_of(event)))
         except TOLD as error:
             return _complaint(error)
 
@@ -192,23 +193,23 @@ class Handlers:
             return {"note": str(error)}
         return beside_each_other(named)
 
-    def _run_of(self, event: gr.EventData) -> Run:
+    def _log_of(self, event: gr.EventData) -> RunLog:
         return self._known({name: getattr(event, name, None) for name in ("run", "text")})
 
-    def _known(self, asked: dict[str, Any]) -> Run:
-        """The `run`, if it still is as its `text` says, else a new one of that text.
+    def _known(self, asked: dict[str, Any]) -> RunLog:
+        """The `run`'s log, if it still is as its `text` says, else a new one of that text.
 
         It may have been continued since, or the server may be another one by now.
         """
-        run, text = self._playground.runs.get(asked.get("run")), asked.get("text")
+        log, text = self._playground.logs.get(asked.get("run")), asked.get("text")
         text = text if isinstance(text, dict) else {}
         tokens = text.get("tokens")
         length = len(tokens) if isinstance(tokens, list) else None
-        if run is not None and not run.example and length in (None, len(run.ids)):
-            return run
-        if (kept := run_of(text)) is None:
+        if log is not None and not log.example and length in (None, len(log.ids)):
+            return log
+        if (kept := log_of(text)) is None:
             raise ValueError(_GONE)
-        self._playground.runs.add(kept)
+        self._playground.logs.add(kept)
         return kept
 
     def downloaded(self, size: str) -> tuple[Any, Any]:
@@ -238,22 +239,28 @@ class Handlers:
         self._visitors.of(request).stop.set()
 
     def forget(self, request: gr.Request) -> None:
-        """The tab is closed, or its connection broke: end its run, but keep it to be continued."""
-        self._visitors.of(request).stop.set()
+        """The tab is closed, loaded again, or its connection broke.
+
+        What has not begun is given up; a text goes on for a little while, in case the page is back.
+        """
+        self._visitors.of(request).leave()
 
     def has_text(self, request: gr.Request) -> bool:
         """Whether this visitor has begun a text, or has been given a kept one back."""
-        return self._visitors.of(request).run is not None
+        return self._visitors.of(request).log is not None
 
-    def adopt(self, run: Run | None, request: gr.Request) -> Run | None:
+    def adopt(self, log: RunLog | None, request: gr.Request) -> RunLog | None:
         """Make a kept text this visitor's own, unless there is one already."""
         visitor = self._visitors.of(request)
-        with visitor.lock:
-            if run is None or visitor.run is not None:
-                return None
-            visitor.run = run
-        self._playground.runs.add(run)
-        return run
+        if log is None or not visitor.adopt(log):
+            return None
+        self._playground.logs.add(log)
+        return log
+
+    def kept(self, run_id: object) -> RunLog | None:
+        """The log of a text that a tab has kept, where this server still has it."""
+        log = self._playground.logs.get(run_id)
+        return None if log is None or log.example else log
 
 
 def _quietly(status: TextLine) -> dict[str, Any]:
@@ -281,10 +288,10 @@ def _said(what: str) -> str:
 
 
 def _shown(frame: Frame) -> Shown:
-    output, attention, status = frame
-    return output or gr.skip(), attention or gr.skip(), status
+    output, status = frame
+    return output or gr.skip(), status
 
 
 def _complaint(error: Exception) -> Shown:
     """The text stays as it is; the sentence stands under the buttons, its field is marked."""
-    return complaint(str(error)), gr.skip(), gr.skip()
+    return complaint(str(error)), gr.skip()

@@ -15,8 +15,9 @@ from gpt2.interpret.effects import Instead
 from gpt2.interpret.reading import Stopped
 from gpt2.sampling import SamplingOptions
 from gpt2.ui.api import NO_HEADS, heads_off, shown_as, told
-from gpt2.ui.playground import TOLD, Playground
+from gpt2.ui.playground import Playground
 from gpt2.ui.requests import check_text, number, whole
+from gpt2.ui.runner import TOLD
 from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import address_of
 

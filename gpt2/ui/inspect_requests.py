@@ -16,7 +16,7 @@ from gpt2.tokenizer import Tokenizer
 from gpt2.ui.flip_requests import FlipRequests
 from gpt2.ui.frames import Value, sampling_value
 from gpt2.ui.maps import clamped
-from gpt2.ui.runs import Run
+from gpt2.ui.run_log import RunLog
 from gpt2.ui.wire import wire_tokens
 
 _MOST_PLACES = 64  # in one answer
@@ -39,7 +39,7 @@ class InspectRequests:
         self._known: OrderedDict[tuple[str, bool], _Known] = OrderedDict()
         self._flips = FlipRequests()
 
-    def answer(self, engine: Engine, run: Run, request: dict[str, Any]) -> Value:
+    def answer(self, engine: Engine, run: RunLog, request: dict[str, Any]) -> Value:
         """By what it `want`s: `choices`, `shade`, `layers`, `off`, `flips` or `stays`.
 
         Raises ValueError.
@@ -57,7 +57,7 @@ class InspectRequests:
             raise ValueError("The page asks for what this server does not know. Reload it.")
         return {"run": run.id, "want": want} | wants[want](engine, run, request)
 
-    def _choices(self, engine: Engine, run: Run, request: dict[str, Any]) -> Value:
+    def _choices(self, engine: Engine, run: RunLog, request: dict[str, Any]) -> Value:
         """How likely the tokens from `start` on were, and what else could have come."""
         ids, before = list(run.ids), request.get("before") is True
         start = clamped(request, "start", len(ids) - 1)
@@ -74,7 +74,7 @@ class InspectRequests:
             "starts": ids[0] == engine.tokenizer.end_of_text,
         }
 
-    def _shade(self, engine: Engine, run: Run, request: dict[str, Any]) -> Value:
+    def _shade(self, engine: Engine, run: RunLog, request: dict[str, Any]) -> Value:
         """Surprisal in bits and rank of every token; null where nothing stood before it."""
         found = self._of(engine, run, list(run.ids), False)
         return {
@@ -82,7 +82,7 @@ class InspectRequests:
             "ranks": [None if each is None else each.rank for each in found],
         }
 
-    def _of(self, engine: Engine, run: Run, ids: list[int], before: bool) -> list[Choice | None]:
+    def _of(self, engine: Engine, run: RunLog, ids: list[int], before: bool) -> list[Choice | None]:
         """A `Choice` for each of `ids`, with `<|endoftext|>` before them or not."""
         key = (run.id, before)
         with self._lock:
@@ -106,7 +106,7 @@ class InspectRequests:
         return list(found)
 
 
-def _layers(engine: Engine, run: Run, request: dict[str, Any]) -> Value:
+def _layers(engine: Engine, run: RunLog, request: dict[str, Any]) -> Value:
     """What each layer would have said stands at `at`: the logit lens."""
     at = clamped(request, "at", len(run.ids) - 1)
     if at == 0:
@@ -123,7 +123,7 @@ def _layers(engine: Engine, run: Run, request: dict[str, Any]) -> Value:
     }
 
 
-def _off(engine: Engine, run: Run, request: dict[str, Any]) -> Value:
+def _off(engine: Engine, run: RunLog, request: dict[str, Any]) -> Value:
     """How likely the token at `at` is with the heads in `off`, and without them."""
     at = clamped(request, "at", len(run.ids) - 1)
     if at == 0:
@@ -144,7 +144,7 @@ def _off(engine: Engine, run: Run, request: dict[str, Any]) -> Value:
     }
 
 
-def heads_of(value: object, run: Run) -> tuple[Head, ...]:
+def heads_of(value: object, run: RunLog) -> tuple[Head, ...]:
     """Heads as (layer, head), counted from 0, in order and once each. Raises ValueError."""
     found: set[Head] = set()
     for pair in value if isinstance(value, list) else []:

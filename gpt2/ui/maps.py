@@ -26,17 +26,6 @@ class MapView:
     head: int = 0
     mode: Mode = "head"
 
-    @classmethod
-    def of(cls, asked: Any, layers: int, heads: int) -> MapView:
-        """The view somebody asked for, clamped to what there is."""
-        asked = asked if isinstance(asked, dict) else {}
-        mode = asked.get("mode")
-        return cls(
-            layer=clamped(asked, "layer", layers - 1),
-            head=clamped(asked, "head", heads - 1),
-            mode=mode if isinstance(mode, str) and mode in MODES else "head",
-        )
-
     @property
     def plain(self) -> bool:
         """Whether its bytes are weights as such: a maximum's rows do not sum to 1."""
@@ -45,6 +34,21 @@ class MapView:
     def as_value(self) -> dict[str, Any]:
         """What travels to the browser."""
         return {"mode": self.mode, "layer": self.layer, "head": self.head, "plain": self.plain}
+
+
+def parsed_view(text: str, usual: MapView, layers: int, heads: int) -> MapView:
+    """The view somebody asks for as mode.layer.head; `usual` says what is not there."""
+    mode, layer, head = [*text.split("."), "", "", ""][:3]
+    return MapView(
+        layer=_index(layer, layers, usual.layer),
+        head=_index(head, heads, usual.head),
+        mode=next((each for each in MODES if each == mode), usual.mode),
+    )
+
+
+def _index(text: str, count: int, usual: int) -> int:
+    index = int(text) if text.isdecimal() and len(text) < 10 else count
+    return index if index < count else usual
 
 
 def clamped(asked: dict[str, Any], field: str, most: int) -> int:

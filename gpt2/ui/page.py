@@ -35,6 +35,7 @@ from gpt2.ui.handlers import RUNS, Handlers
 from gpt2.ui.inspect_api import InspectApi
 from gpt2.ui.learn_bar import LearnBar
 from gpt2.ui.limits import MOST_VISITORS, Limits
+from gpt2.ui.log_route import LogRoute
 from gpt2.ui.operations import operations
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.panel_bundle import panel_routes
@@ -69,6 +70,7 @@ _SPARE_THREADS = 40
 _routes: WeakKeyDictionary[gr.Blocks, list[BaseRoute]] = WeakKeyDictionary()
 _runners: WeakKeyDictionary[gr.Blocks, Runner] = WeakKeyDictionary()
 _readers: WeakKeyDictionary[gr.Blocks, Readers] = WeakKeyDictionary()
+_logs: WeakKeyDictionary[gr.Blocks, LogRoute] = WeakKeyDictionary()
 
 
 def build_page(where: str = "local") -> gr.Blocks:
@@ -95,7 +97,7 @@ def build_page(where: str = "local") -> gr.Blocks:
         gr.HTML(about_line(), elem_id="about", apply_default_css=False)
         handlers = Handlers(playground)
         handlers.wire(page, controls, output, attention, status, columns)
-        wire_restoring(page, handlers, controls, output, attention, asked.example)
+        wire_restoring(page, handlers, controls, output, asked.example)
         add_call(page, api.generate, "generate", **RUNS)
         add_call(page, api.attention, "attention", concurrency_limit=2)
         add_call(page, inspect_api.tokens, "tokens", **RUNS)
@@ -103,7 +105,8 @@ def build_page(where: str = "local") -> gr.Blocks:
         add_call(page, inspect_api.effects, "effects", **RUNS)
     # On a Space Gradio would put a header over our own, with fonts and pictures from other hosts.
     page.space_id = None
-    _routes[page] = [*panel_routes(), *about_routes(), *operations(runner)]
+    logs = _logs[page] = LogRoute(asked, playground.logs)
+    _routes[page] = [*panel_routes(), *about_routes(), *logs.routes(), *operations(runner)]
     # The first visitor should find the built-in model loaded.
     asked.warm_up()
     # Closed: routes that bypass the queue, where nobody counts who calls.
@@ -163,7 +166,7 @@ def launch(
         ) from None
     if not prevent_thread_lock:
         keep_texts_out_of_hooks()
-        serve_until_told(page, _runners[page])
+        serve_until_told(page, _runners[page], _logs[page])
     return served
 
 
@@ -196,8 +199,11 @@ def _calls_of(page: gr.Blocks) -> frozenset[str]:
 
 
 def _bound_connections() -> None:
-    """Gradio starts uvicorn, and gives it neither limits nor others a way to."""
+    """Gradio starts uvicorn, and gives it neither limits nor others a way to.
+
+    No log of requests, whatever uvicorn is told: ids of texts stand in their addresses.
+    """
     Connection.most = most_connections()
     cast(Any, http_server).uvicorn = SimpleNamespace(
-        Config=partial(uvicorn.Config, http=Connection, backlog=BACKLOG)
+        Config=partial(uvicorn.Config, http=Connection, backlog=BACKLOG, access_log=False)
     )

@@ -1,50 +1,30 @@
-"""Generate and Continue: from a request to the frames that the page shows."""
+"""Generate and Continue: from a request to the log that the page reads."""
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gpt2.checkpoint import Cancelled, CheckpointError, Progress, is_cached
-from gpt2.engine import Engine, Event
+from gpt2.checkpoint import Cancelled, Progress, is_cached
+from gpt2.engine import Engine
 from gpt2.inference.executor import Head
-from gpt2.inference.steps import NotFinite
-from gpt2.residency import OutOfMemory
-from gpt2.serving.remote import Lost
-from gpt2.ui.frames import (
-    Frames,
-    Value,
-    attention_value,
-    complaint,
-    loading_sentence,
-    note,
-    whole_text,
-)
-from gpt2.ui.line import FullHouse, in_words, pages_at
+from gpt2.ui.frames import Value, complaint, loading_sentence, note
+from gpt2.ui.line import in_words, pages_at
 from gpt2.ui.requests import Request
-from gpt2.ui.runner import News, Runner, Started, Stopping, Waiting
-from gpt2.ui.runs import Branch, Run, RunStore
-from gpt2.ui.sizes import config_of, precision_of, problem_of, source_of, tokenizer_of
+from gpt2.ui.run_log import Branch, RunLog, RunLogs
+from gpt2.ui.runner import News, Runner, Start, Started, Waiting, told
+from gpt2.ui.sizes import precision_of, problem_of, source_of
 
-# Errors whose message is a sentence for visitors.
-TOLD = (ValueError, CheckpointError, OutOfMemory, FullHouse, NotFinite, Lost, Stopping)
-SORRY = "Something went wrong on the server. Nothing is lost; try again."
-
-Frame = tuple[Value | None, Value | None, str]  # Output, Attention, status line
-
-_log = logging.getLogger(__name__)
+Frame = tuple[Value | None, str]  # Output, status line
+_LOOK = 0.25  # seconds between two looks at a log that does not grow
 
 
 @dataclass(slots=True)
 class Visitor:
-    """One open page: its newest run, and the signal that ends it.
+    """One open page: its newest text, and the signal that ends it, which is also its writer."""
 
-    Whoever adds to a run holds `lock` and first looks whether `stop` is still his own.
-    """
-
-    run: Run | None = None
+    log: RunLog | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -55,64 +35,77 @@ class Visitor:
             self.stop = threading.Event()
             return self.stop
 
+    def leave(self) -> None:
+        """The page is closed, or loaded again."""
+        with self.lock:
+            if self.log is not None and self.log.writes(self.stop):
+                self.log.leave()
+            else:
+                self.stop.set()
+
+    def adopt(self, log: RunLog) -> bool:
+        """Make it this page's own, also to be stopped, unless there is one already."""
+        with self.lock:
+            if self.log is not None:
+                return False
+            self.log = log
+            if isinstance(writer := log.writer, threading.Event):
+                self.stop = writer
+            return True
+
 
 class Playground:
     """Texts for visitors, over the models and the line that all of them share."""
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
-        self.runs = RunStore()
+        self.logs = RunLogs()
 
     def generate(self, request: Request, visitor: Visitor, address: str = "") -> Iterator[Frame]:
         """A new text from the prompt; `address` is where the page is open."""
 
-        def start(engine: Engine) -> Run:
-            run = new_run(engine, request)
-            before = visitor.run
-            if before and (before.layers, before.heads) == (run.layers, run.heads):
-                run.look_as(before)
-            self.runs.add(run)
-            return run
+        def start(engine: Engine) -> RunLog:
+            log = new_log(engine, request)
+            self.logs.add(log)
+            return log
 
         return self._frames(request, visitor, start, address)
 
     def go_on(
-        self, request: Request, visitor: Visitor, run: Run, address: str = ""
+        self, request: Request, visitor: Visitor, log: RunLog, address: str = ""
     ) -> Iterator[Frame]:
         """More of the same text, by the same model."""
 
-        def start(engine: Engine) -> Run:
+        def start(engine: Engine) -> RunLog:
             config = engine.config
-            same = (config.num_blocks, config.num_heads) == (run.layers, run.heads)
-            if not same or max(run.ids, default=0) >= config.vocab_size:
+            same = (config.num_blocks, config.num_heads) == (log.layers, log.heads)
+            if not same or max(log.ids, default=0) >= config.vocab_size:
                 raise ValueError("The model's files have changed since. Generate a new text.")
-            run.options, run.speed_up = request.options, None
-            run.most = len(run.ids) + request.new_tokens
-            run.draft = _title_of(request.draft) or run.draft
-            return run
+            self.logs.add(log)
+            return log
 
         return self._frames(request, visitor, start, address)
 
     def rewrite(
         self,
         visitor: Visitor,
-        run: Run,
+        log: RunLog,
         at: int,
         token: int | None,
         off: tuple[Head, ...],
         address: str = "",
     ) -> Iterator[Frame]:
-        """`run` from place `at` on once more, `token` put there if it is one, without `off`.
+        """`log` from place `at` on once more, `token` put there if it is one, without `off`.
 
         Settings and seed stay, and noise belongs to its place: what differs comes from the change.
         The ids before are kept as they are. Raises ValueError for what cannot be put there.
         """
-        if not 1 <= at <= len(run.ids):
+        if not 1 <= at <= len(log.ids):
             raise ValueError("Nothing stands before that token, so it cannot be chosen anew.")
-        ids = run.ids[:at] + ([] if token is None else [token])
-        left = max(1, max(run.most, len(run.ids)) - len(ids))
+        ids = log.ids[:at] + ([] if token is None else [token])
+        left = max(1, max(log.most, len(log.ids)) - len(ids))
 
-        def start(engine: Engine) -> Run:
+        def start(engine: Engine) -> RunLog:
             tokenizer = engine.tokenizer
             if token is not None and not 0 <= token < tokenizer.vocab_size:
                 raise ValueError("The page names a token that this model does not have. Reload it.")
@@ -120,25 +113,29 @@ class Playground:
                 raise ValueError("That token ends the text: nothing follows it.")
             if len(ids) >= engine.config.max_seq_len:
                 raise ValueError("The context is full: nothing fits after that token.")
-            made = Run(
-                run.size, run.options, ids, min(run.prompt, at), run.layers, run.heads, off=off
+            made = RunLog(
+                log.size,
+                log.options,
+                ids,
+                min(log.prompt, at),
+                log.layers,
+                log.heads,
+                off=off,
+                branch=Branch(log.id, at, token),
+                tokenizer=tokenizer,
+                context=engine.config.max_seq_len,
             )
-            made.branch, made.most = Branch(run.id, at, token), len(ids) + left
-            made.look_as(run)
-            self.runs.add(made)
+            self.logs.add(made)
             return made
 
-        return self._frames(Request("", run.size, left, run.options), visitor, start, address)
+        return self._frames(Request("", log.size, left, log.options), visitor, start, address)
 
-    def show(self, visitor: Visitor, run: Run) -> Frame:
+    def show(self, visitor: Visitor, log: RunLog) -> Frame:
         """A text that was left behind; it is the visitor's again, to be continued."""
         visitor.begin()
         with visitor.lock:
-            visitor.run = run
-        tokenizer, context = tokenizer_of(run.size), config_of(run.size).max_seq_len
-        ended = run.ids[-1] in tokenizer.ends or len(run.ids) >= (run.most or context)
-        output = whole_text(run, tokenizer, context, ended, "")
-        return output, attention_value(run, run.view, 0, b""), self.status(run.size)
+            visitor.log = log
+        return log.pointer, self.status(log.size)
 
     def status(self, size: str) -> str:
         """The words at the top right of the page while nothing runs."""
@@ -164,92 +161,90 @@ class Playground:
         noticed. `visitor` tells callers apart, each of whom may have so many runs at a time. The
         heads in `off` are switched off.
         """
-        text = ""
         stop = threading.Event()
 
-        def start(engine: Engine) -> Run:
-            run = new_run(engine, request)
-            run.off = off
-            return run
+        def start(engine: Engine) -> RunLog:
+            log = new_log(engine, request)
+            log.watched, log.off = False, off
+            return log
 
-        news = self.runner.news(request, start, stop, visitor)
-        for batch in news:
-            text += "".join(item.text for item in batch if isinstance(item, Event))
-            yield text
+        try:
+            log: RunLog | None = None
+            for batch in self.runner.begin(request, start, stop, visitor):
+                log = next((item.log for item in batch if isinstance(item, Started)), None)
+                yield ""
+            if log is not None:
+                yield from _texts_of(log)
+        finally:
+            stop.set()
 
     def _frames(
-        self, request: Request, visitor: Visitor, start: Callable[[Engine], Run], address: str
+        self, request: Request, visitor: Visitor, start: Start, address: str
     ) -> Iterator[Frame]:
+        """Until the text begins, and which log to read from then on."""
         title = source_of(request.size).title
         stop = visitor.begin()
-        frames: Frames | None = None
-        precision = ""
-        last: Frame | None = None
         newest: News | None = None
+        last: Frame | None = None
         try:
-            for batch in self.runner.news(request, start, stop, pages_at(address)):
-                events = [item for item in batch if isinstance(item, Event)]
-                frame: Frame | None = None
-                with visitor.lock:
-                    if visitor.stop is not stop:
-                        return  # what began since goes on from what is shown: add no more to it
-                    for item in batch:
-                        if isinstance(item, Started):
-                            visitor.run = item.run
-                            frames = _frames_for(item, title, request.new_tokens)
-                            precision = item.engine.precision
-                    newest = batch[-1] if batch else newest
-                    if frames is None:
-                        frame = _before_start(title, newest)
-                    elif events:
-                        badge = f"{title} · {precision} · {_state(events)}"
-                        frame = *frames.frame(events), badge
-                if frame:
-                    yield frame
-                    stop.wait(frames.spare if frames else 0)
+            for batch in self.runner.begin(request, start, stop, pages_at(address)):
+                newest = batch[-1] if batch else newest
+                if isinstance(newest, Started):
+                    with visitor.lock:
+                        if visitor.stop is not stop:
+                            return  # something else was asked for since
+                        visitor.log = newest.log
+                    precision = newest.engine.precision
+                    last = newest.log.pointer, f"{title} · {precision} · ready"
+                else:
+                    yield _before_start(title, newest)
         except Cancelled:
-            last = note("stopped", "Stopped before the first token."), None, f"{title} · stopped"
-        except TOLD as error:
-            last = _failure(frames, str(error)), None, f"{title} · not running"
-        except Exception:
-            _log.exception("a run failed")
-            last = _failure(frames, SORRY), None, f"{title} · not running"
+            last = note("stopped", "Stopped before the first token."), f"{title} · stopped"
+        except Exception as error:
+            last = complaint(told(error)), f"{title} · not running"
         if last and visitor.stop is stop:
             yield last
 
 
-def new_run(engine: Engine, request: Request) -> Run:
-    """A run over the prompt's ids, looking at a layer in the middle."""
-    ids = engine.encode(request.prompt)
-    layers, heads = engine.config.num_blocks, engine.config.num_heads
-    run = Run(request.size, request.options, ids, len(ids), layers, heads, layers // 2)
-    run.draft = _title_of(request.draft)
-    run.most = len(ids) + request.new_tokens
-    return run
+def _texts_of(log: RunLog) -> Iterator[str]:
+    """The text so far, again while there is no news. Raises ValueError where it broke."""
+    text, at, version, running = "", 0, -1, True
+    with log.reading():
+        while running:
+            version = log.wait(version, _LOOK)
+            running = log.running  # before the entries: none comes after the end
+            fresh = log.entries[at:]
+            at += len(fresh)
+            text += "".join(entry.text for entry in fresh)
+            yield text
+    if log.state == "error":
+        raise ValueError(log.note)
 
 
-def _title_of(draft: str | None) -> str:
-    return source_of(draft).title if draft else ""
-
-
-def _frames_for(started: Started, title: str, limit: int) -> Frames:
-    engine = started.engine
-    return Frames(started.run, engine.tokenizer, title, engine.config.max_seq_len, limit)
-
-
-def _state(events: list[Event]) -> str:
-    return "ready" if events[-1].finish else "writing"
+def new_log(engine: Engine, request: Request) -> RunLog:
+    """A log over the prompt's ids. Raises ValueError for one that is too long."""
+    ids, config = engine.encode(request.prompt), engine.config
+    return RunLog(
+        request.size,
+        request.options,
+        ids,
+        len(ids),
+        config.num_blocks,
+        config.num_heads,
+        tokenizer=engine.tokenizer,
+        context=config.max_seq_len,
+    )
 
 
 def _before_start(title: str, newest: News | None) -> Frame:
     if isinstance(newest, Waiting):
         sentence = waiting_sentence(newest.ahead, newest.seconds)
-        return note("waiting", sentence), None, f"{title} · waiting in line"
+        return note("waiting", sentence), f"{title} · waiting in line"
     value = note("loading", f"Loading {title}.")
     if isinstance(newest, Progress):
         part = newest.done / newest.total if newest.total else 0
         value = note("loading", loading_sentence(title, newest)) | {"part": part}
-    return value, None, f"{title} · loading"
+    return value, f"{title} · loading"
 
 
 def waiting_sentence(ahead: int, seconds: float | None) -> str:
@@ -257,9 +252,3 @@ def waiting_sentence(ahead: int, seconds: float | None) -> str:
     runs = "one run is" if ahead == 1 else f"{ahead} runs are"
     when = f" Your turn in {in_words(seconds)}." if seconds else ""
     return f"Waiting in line: {runs} ahead of yours.{when}"
-
-
-def _failure(frames: Frames | None, sentence: str) -> Value:
-    if frames:
-        return frames.failed(sentence)
-    return complaint(sentence)

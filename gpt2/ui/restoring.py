@@ -15,17 +15,14 @@ import gradio as gr
 from gpt2.checkpoint import CheckpointError
 from gpt2.serving.incoming import MOST_BYTES, cleaned
 from gpt2.ui.assets import panel_module
-from gpt2.ui.attention_view import AttentionView
 from gpt2.ui.controls import Controls, draft_update
-from gpt2.ui.frames import Value, attention_value, whole_text
 from gpt2.ui.handlers import Handlers
-from gpt2.ui.kept_run import run_of
+from gpt2.ui.kept_log import RELOADED, log_of
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.requests import MOST_CHARACTERS, checked
-from gpt2.ui.runs import Run
-from gpt2.ui.sizes import config_of, tokenizer_of
+from gpt2.ui.run_log import RunLog
+from gpt2.ui.sizes import config_of
 
-RELOADED = "You reloaded while this was being written. Press Continue to resume."
 _PARTS = ("text", "controls")
 
 _KEEP = f"""(...values) => {{
@@ -40,23 +37,20 @@ def wire_restoring(
     handlers: Handlers,
     controls: Controls,
     output: OutputView,
-    attention: AttentionView,
-    example: Callable[[], Value],
+    example: Callable[[], RunLog],
 ) -> None:
     """Keep the controls in the browser as they change; put them and the text back on load.
 
-    A page without a text shows `example`: in the same answer, which saves a trip, and because of
-    two values for one view a page that is still loading sees the last alone.
+    A page without a text shows `example`. A log that this server still has is read again; of any
+    other the browser has kept the tokens, and a new log is made of them.
     """
 
     def restore(kept: str, request: gr.Request) -> list[Any]:
         text, values = _parsed(kept)
-        run = handlers.adopt(run_of(text), request)
-        views = _shown(run, text) if run else (gr.skip(), example_for(request))
-        return [*_controls_of(values, controls), *views]
-
-    def example_for(request: gr.Request) -> Any:
-        return gr.skip() if handlers.has_text(request) else example()
+        log = handlers.adopt(_kept(handlers, text) or log_of(text), request)
+        if log is None and not handlers.has_text(request):
+            log = example()
+        return [*_controls_of(values, controls), log.pointer if log else gr.skip()]
 
     kept = gr.Textbox(visible=False)
     fields: list[Any] = [*controls.request]  # Gradio adds `change` to them where no checker sees it
@@ -66,7 +60,7 @@ def wire_restoring(
     page.load(
         restore,
         kept,
-        [*controls.request, output, attention],
+        [*controls.request, output],
         js=_READ,
         show_progress="hidden",
         show_progress_on=controls.prompt,
@@ -85,12 +79,12 @@ def _parsed(kept: object) -> tuple[dict[str, Any], list[Any]]:
     return run if isinstance(run, dict) else {}, values if isinstance(values, list) else []
 
 
-def _shown(run: Run, text: dict[str, Any]) -> tuple[Value, Value]:
-    """The Output and Attention values that show the whole run; its rows are pulled."""
-    tokenizer, context = tokenizer_of(run.size), config_of(run.size).max_seq_len
-    sentence = RELOADED if text.get("state") == "running" else ""
-    output = whole_text(run, tokenizer, context, text.get("state") == "done", sentence)
-    return output, attention_value(run, run.view, 0, b"")
+def _kept(handlers: Handlers, text: dict[str, Any]) -> RunLog | None:
+    """The log that this server still has; it may still be written."""
+    log = handlers.kept(text.get("run"))
+    if log and log.state == "stopped" and text.get("state") == "running":
+        log.note = RELOADED  # the page was away for too long
+    return log
 
 
 def _controls_of(values: list[Any], controls: Controls) -> list[Any]:

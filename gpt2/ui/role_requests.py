@@ -15,7 +15,7 @@ from gpt2.head_probe import probe
 from gpt2.head_roles import RoleMeter, Roles, strongest
 from gpt2.levels import to_weights
 from gpt2.ui.capture import Capture
-from gpt2.ui.runs import Run
+from gpt2.ui.run_log import RunLog
 
 _SEEDS = 2  # somebody waits for the page's probe; `python -m gpt2 heads` takes more
 
@@ -31,27 +31,27 @@ class _Measured:
 class RoleRequests:
     """`rebuild(run, read)` brings rows back that are not kept."""
 
-    def __init__(self, rebuild: Callable[[Run, int], None]) -> None:
+    def __init__(self, rebuild: Callable[[RunLog, int], None]) -> None:
         self._rebuild = rebuild
         self._texts: WeakKeyDictionary[Capture, _Measured] = WeakKeyDictionary()
         self._probes: WeakKeyDictionary[Engine, dict[str, Any]] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def on_text(self, run: Run) -> dict[str, Any]:
+    def on_text(self, run: RunLog) -> dict[str, Any]:
         """On the rows there are so far; only new ones are measured."""
         read = run.read
         with self._lock:
             seen = self._texts.setdefault(run.capture, _Measured(run.capture))
-            rows = run.capture.rows(seen.rows, read)
+            rows = run.rows(seen.rows, read)
             if rows is None:
                 self._rebuild(run, read)
-                rows = run.capture.rows(seen.rows, read) or []
+                rows = run.rows(seen.rows, read) or []
             for row in rows:
                 seen.meter.add(to_weights(row), run.ids[: row.shape[-1]])
             seen.rows += len(rows)
             return {"run": run.id, "n": seen.rows, "probe": False, **_value(seen.meter.roles())}
 
-    def on_probe(self, engine: Engine, run: Run) -> dict[str, Any]:
+    def on_probe(self, engine: Engine, run: RunLog) -> dict[str, Any]:
         """On random tokens read twice; the answer is kept as long as the model is in memory."""
         if engine not in self._probes:
             self._probes[engine] = _value(probe(engine, seeds=_SEEDS))

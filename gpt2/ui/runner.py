@@ -1,8 +1,9 @@
-"""Runs a request in a thread of its own: download, load, wait in line, write."""
+"""Runs a request in a thread of its own: download, load, wait in line, write its log."""
 
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,25 +11,26 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from gpt2.checkpoint import Cancelled, Progress, fetch, is_cached
+from gpt2.checkpoint import Cancelled, CheckpointError, Progress, fetch, is_cached
 from gpt2.engine import Engine, Event
+from gpt2.inference.steps import NotFinite
 from gpt2.residency import OutOfMemory, Residency, cache_bytes
 from gpt2.runtime.malloc import trim
 from gpt2.serving.journal import Entry, Journal
+from gpt2.serving.remote import Lost
 from gpt2.ui.background import Background
 from gpt2.ui.limits import Limits
-from gpt2.ui.line import Line, Place
+from gpt2.ui.line import FullHouse, Line, Place
 from gpt2.ui.requests import Request
-from gpt2.ui.runs import Run
+from gpt2.ui.run_log import RunLog
 from gpt2.ui.sizes import config_of, offered, source_of, stamp_of, weights_bytes
 
-_PATIENCE = 0.25  # seconds without news before the page is told so
+_PATIENCE = 0.25  # seconds between two looks at the line, and without news that are said
 _GRACE = 5.0  # seconds for all runs to notice that the program ends
 _ENDING = (
     "The server is being stopped, so the text ends here. What is written stays; "
     "Continue goes on when it is back."
 )
-PAUSE = 0.02  # seconds between two frames: nobody sees more than 50 a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The model is loaded, and it is this run's turn."""
+    """The model is loaded, and it is this run's turn: from now on its log grows."""
 
     engine: Engine
-    run: Run
+    log: RunLog
 
 
 class Stopping(Exception):
@@ -52,7 +54,21 @@ class Stopping(Exception):
 
 
 T = TypeVar("T")
-News = Progress | Waiting | Started | Event
+News = Progress | Waiting | Started
+Start = Callable[[Engine], RunLog]
+# Errors whose message is a sentence for visitors.
+TOLD = (ValueError, CheckpointError, OutOfMemory, FullHouse, NotFinite, Lost, Stopping)
+SORRY = "Something went wrong on the server. Nothing is lost; try again."
+
+_log = logging.getLogger(__name__)
+
+
+def told(error: BaseException) -> str:
+    """The sentence for visitors; what is no sentence for them goes to the log."""
+    if isinstance(error, TOLD):
+        return str(error)
+    _log.error("a run failed", exc_info=error)
+    return SORRY
 
 
 class Runner:
@@ -123,10 +139,7 @@ class Runner:
         Closing this early, as Gradio does for a closed tab, sets `stop`, which `work` must watch.
         Raises what `work` raised, and Stopping.
         """
-        if self.closing:
-            raise Stopping(_ENDING)
-        running: Background[T] = Background(work, _PATIENCE, PAUSE)
-        self._running[stop] = running
+        running = self._run(work, stop)
         try:
             yield from running.batches()
             if self.closing:
@@ -135,7 +148,15 @@ class Runner:
             raise (Stopping(_ENDING) if self.closing else Cancelled) from None
         finally:
             stop.set()
-            del self._running[stop]
+
+    def _run(
+        self, work: Callable[[Callable[[T], None]], None], stop: threading.Event
+    ) -> Background[T]:
+        if self.closing:
+            raise Stopping(_ENDING)
+        running = Background(work, _PATIENCE, lambda: self._running.pop(stop, None))
+        self._running[stop] = running
+        return running.start()
 
     @contextmanager
     def turn(
@@ -161,25 +182,34 @@ class Runner:
             if not self._line.leave(place):
                 trim()  # what a crowd leaves behind is scattered over many pages
 
-    def news(
-        self,
-        request: Request,
-        start: Callable[[Engine], Run],
-        stop: threading.Event,
-        visitor: str = "",
+    def begin(
+        self, request: Request, start: Start, stop: threading.Event, visitor: str = ""
     ) -> Iterator[list[News]]:
-        """What happened since last asked; `start` makes the run when its turn has come."""
+        """What happens until the text begins; the last item is Started.
+
+        Then it is written in a thread of its own, into the log that `start` makes when its turn has
+        come, until it ends, `stop` is set, or nobody has read it for a while. Closing this before
+        Started, as Gradio does for a closed tab, sets `stop`. Raises what `TOLD` lists, Cancelled.
+        """
 
         def work(emit: Callable[[News], None]) -> None:
             self._work(request, start, stop, emit, visitor)
 
-        with self.journal.entry(request.size) as entry:
-            for batch in self.background(work, stop):
-                for item in batch:
-                    self.note(entry, item)
+        running = self._run(work, stop)
+        begun = False
+        try:
+            for batch in running.batches():
+                begun = any(isinstance(item, Started) for item in batch)
                 yield batch
+                if begun:
+                    return
+        except Cancelled:
+            raise (Stopping(_ENDING) if self.closing else Cancelled) from None
+        finally:
+            if not begun:
+                stop.set()
 
-    def note(self, entry: Entry, item: News) -> None:
+    def note(self, entry: Entry, item: News | Event) -> None:
         """Keep account of what happened in a run."""
         if isinstance(item, Progress):
             self.journal.downloading(entry)
@@ -195,22 +225,35 @@ class Runner:
     def _work(
         self,
         request: Request,
-        start: Callable[[Engine], Run],
+        start: Start,
         stop: threading.Event,
         emit: Callable[[News], None],
         visitor: str,
     ) -> None:
         sizes = [request.size, *([request.draft] if request.draft else [])]
-        # Before the line, so that a download keeps nobody waiting.
-        for size in sizes:
-            self.download(size, emit, stop)
-        with ExitStack() as held:
+        with self.journal.entry(request.size) as entry, ExitStack() as held:
+
+            def say(item: News) -> None:
+                self.note(entry, item)
+                emit(item)
+
+            # Before the line, so that a download keeps nobody waiting.
+            for size in sizes:
+                self.download(size, say, stop)
             engines = [held.enter_context(self.engine(size, stop.is_set)) for size in sizes]
-            turn = self.turn(emit, stop, visitor, request.new_tokens)
+            turn = self.turn(say, stop, visitor, request.new_tokens)
             place = held.enter_context(turn)
-            held.enter_context(self._room(sizes, emit, stop))
+            held.enter_context(self._room(sizes, say, stop))
+            log = start(engines[0])
             draft = engines[1] if request.draft else None
-            self._write(engines[0], draft, request, start(engines[0]), stop, emit, place)
+            title = source_of(request.draft).title if request.draft else ""
+            ids = log.begin(stop, request.options, request.new_tokens, title, engines[0].precision)
+            say(Started(engines[0], log))
+            try:
+                self._write(engines[0], draft, request, log, ids, stop, entry, place)
+            except Exception as error:  # the page hears of it by way of the log
+                entry.ended = type(error).__name__
+                log.fail(stop, told(error))
 
     @contextmanager
     def _room(
@@ -244,23 +287,29 @@ class Runner:
         engine: Engine,
         draft: Engine | None,
         request: Request,
-        run: Run,
+        log: RunLog,
+        ids: list[int],
         stop: threading.Event,
-        emit: Callable[[News], None],
+        entry: Entry,
         place: Place,
     ) -> None:
-        emit(Started(engine, run))
         end = time.monotonic() + self.limits.seconds
         for event in engine.stream(
-            list(run.ids),
+            ids,
             request.options,
             request.new_tokens,
-            attention=run.wanted,
-            stopped=lambda: stop.is_set() or time.monotonic() > end,
+            attention=log.wanted,
+            stopped=lambda: stop.is_set() or log.unread or time.monotonic() > end,
             draft=draft,
-            off=run.off,
+            off=log.off,
         ):
             place.written += event.token is not None
-            if event.finish == "stopped" and not stop.is_set():
+            if event.finish == "stopped" and self.closing:
+                raise Stopping(_ENDING)
+            left = event.finish == "stopped" and log.unread
+            if event.finish == "stopped" and not (left or stop.is_set()):
                 event = replace(event, finish="time")
-            emit(event)
+            self.note(entry, event)
+            entry.ended = "left" if left else entry.ended
+            if not log.put(stop, event):
+                return

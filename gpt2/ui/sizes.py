@@ -25,6 +25,7 @@ from gpt2.checkpoint import (
     learn,
     read_config,
     read_tokenizer,
+    weights_digest,
     weights_stamp,
 )
 from gpt2.config import SIZES, GPT2Config
@@ -173,6 +174,20 @@ def stamp_of(name: str) -> object:
         return weights_stamp(source.folder)
     except OSError as error:
         raise CheckpointError(f"{source.title} cannot be read: {error.strerror}.") from error
+
+
+def weights_of(name: str) -> str:
+    """The sha256 of its weights, which are here. Raises CheckpointError."""
+    source = source_of(name)
+    try:
+        return _digest_of(fetch(source), stamp_of(name))
+    except OSError as error:
+        raise CheckpointError(f"{source.title} cannot be read: {error.strerror}.") from error
+
+
+@cache
+def _digest_of(folder: Path, stamp: object) -> str:
+    return weights_digest(folder)
 
 
 def drafts_for(name: str) -> list[str]:

@@ -30,20 +30,74 @@ const load = async (name, styles, server) => {
   return (value) => { props.value = JSON.stringify(value); changed(); };
 };
 window.calls = [];
-window.pull = async () => ({ error: "No rows." });
 window.roles = async () => ({ error: "No roles." });
-const server = {
-  pull: (request) => { calls.push(["pull", request]); return window.pull(request); },
-  roles: (request) => window.roles(request),
-  watch: async (request) => { calls.push(["watch", request]); },
-};
-window.output = await load("output_view", ["output_view.css", "output_shade.css"], server);
-window.attention = await load(
+const server = { roles: (request) => window.roles(request) };
+window.runs = (await import("/runs.js")).runsOf();
+const { KIND } = await import("/log_reader.js");
+// Instead of a connection: what the store lacks is noted, and `serve` may bring it.
+window.serve = () => {};
+runs.readWith({
+  add() {},
+  poke() {
+    const wish = runs.wish();
+    if (!wish) return;
+    calls.push(wish);
+    queueMicrotask(() => window.serve(wish));
+  },
+  async once([{ wish }]) {
+    calls.push(wish);
+    window.serve(wish);
+  },
+});
+const follow = await load("output_view", ["output_view.css", "output_shade.css"], server);
+await load(
   "attention_view",
   ["attention_view.css", "attention_map.css", "attention_side.css", "inspector.css",
    "attention_atlas.css"], server);
-window.runs = (await import("/runs.js")).runsOf();
-window.runs.pace.note = () => {};  // how quick this machine is must change no test
+const bytesIn = (text) => Uint8Array.from(atob(text ?? ""), (c) => c.charCodeAt(0));
+const json = (value) => new TextEncoder().encode(JSON.stringify(value));
+// A token as it travels: 12 bytes and its own.
+const packed = (token) => {
+  const special = token.special !== undefined;
+  const own = token.hex !== undefined
+    ? Uint8Array.from(token.hex.match(/../g), (byte) => parseInt(byte, 16))
+    : new TextEncoder().encode(special ? token.special : token);
+  const bytes = new Uint8Array(12 + own.length);
+  bytes[8] = special ? 1 : 0;
+  new DataView(bytes.buffer).setUint16(10, own.length, true);
+  bytes.set(own, 12);
+  return [...bytes];
+};
+const said = {};
+const read = {};
+const frame = (run, kind, payload, start = 0, count = 0) =>
+  runs.take({ kind: KIND[kind], index: 0, start, count, payload }, (said[run] ??= {}));
+const status = (run) => frame(run, "status", json({ ...said[run].status, read: read[run] ?? 0 }));
+const begin = (value) => {
+  if (runs.run?.id !== value.run) follow({ run: value.run, example: value.example ?? false });
+  said[value.run] ??= { run: value.run };
+};
+// What a server says of a text and of its rows, as frames of its log; a note as Gradio brings it.
+window.output = (value) => {
+  if (!value.run) return follow(value);
+  begin(value);
+  const { tokens, start, guesses = [], run, ...rest } = value;
+  said[run].status = { draft: null, stretch: 0, off: [], branch: null, sampling: null, ...rest };
+  status(run);
+  const bytes = Uint8Array.from(tokens.flatMap(packed));
+  frame(run, "tokens", bytes, start, tokens.length);
+  if (runs.run.id === run) runs.run.guesses.put(start, guesses);
+};
+window.attention = (value) => {
+  begin(value);
+  const { run, rows, atlas, start, n, tokens, ...shape } = value;
+  frame(run, "shape", json({ run, row: null, ...shape }));
+  read[run] = Math.max(read[run] ?? 0, n);
+  said[run].status ??= { n: n + 1, stretch: 0, off: [], branch: null, draft: null };
+  if (said[run].status.state || value.example) status(run);
+  if (rows) frame(run, "rows", bytesIn(rows), start);
+  if (atlas) frame(run, "heads", bytesIn(atlas), start);
+};
 window.ready = true;
 </script></body></html>"""
 

@@ -1,37 +1,13 @@
-"""The store: lost, repeated and late messages, runs that follow each other, one call at a time."""
+"""The store: repeated and late frames, runs that follow each other, what it says it lacks."""
 
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from .samples import attention, output, pack, words
+from .samples import attention, output, words
 
 pytestmark = pytest.mark.browser
-
-SERVE = r"""([run, layers, heads, rows, tokens]) => {
-  window.inFlight = 0;
-  window.most = 0;
-  window.pull = async ({ view, start, tokens_from, atlas }) => {
-    inFlight += 1;
-    most = Math.max(most, inFlight);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    inFlight -= 1;
-    const n = rows[view.layer].length;
-    const packed = rows[view.layer].slice(start, start + 6).map(atob).join("");
-    const side = Math.ceil(n / 2 ** Math.max(0, Math.ceil(Math.log2(n / 32))));
-    const maps = btoa("\0".repeat(Math.ceil((layers * heads * side * (side + 1)) / 2)));
-    return { run, layers, heads, view, start, n, rows: btoa(packed), example: false,
-             tokens: tokens.slice(tokens_from), tokens_start: tokens_from,
-             ...(atlas ? { maps, maps_n: n } : {}) };
-  };
-}"""
-
-
-def serve(panel: Page, n: int, *, run: str = "a", layers: int = 3, heads: int = 2) -> None:
-    """Let `pull` answer for a run of n rows, at most six rows a call."""
-    rows = [[pack(i, i + 1, 0, layer) for i in range(n)] for layer in range(layers)]
-    panel.evaluate(SERVE, [run, layers, heads, rows, words(n + 1)])
 
 
 def send(panel: Page, *messages: dict[str, Any]) -> None:
@@ -46,33 +22,45 @@ def settled(panel: Page, rows: int, tokens: int) -> None:
     )
 
 
-def pulls(panel: Page) -> list[dict[str, Any]]:
-    return [call for name, call in panel.evaluate("calls") if name == "pull"]
+def asked(panel: Page) -> list[dict[str, Any]]:
+    """What the store has said it lacks."""
+    found: list[dict[str, Any]] = panel.evaluate("calls")
+    return found
 
 
-def test_messages_in_order_need_no_call(panel: Page) -> None:
+def test_a_text_grows_without_a_question(panel: Page) -> None:
     send(panel, output(words(4)), attention(0, 3))
     for n in range(4, 30):
         send(panel, output([f" w{n}"], start=n), attention(n - 1, n))
     settled(panel, 29, 30)
-    panel.wait_for_timeout(200)
-    assert panel.evaluate("calls") == []
+    assert panel.evaluate("runs.run.atlas.count") == 29
+    assert panel.evaluate("runs.missing()") is None
+    assert len(asked(panel)) == 1, "once, when it began"
 
 
-@pytest.mark.parametrize("lost", [{4}, {4, 5, 6, 15}, set(range(5, 25))])
-def test_lost_messages_are_pulled(panel: Page, lost: set[int]) -> None:
-    serve(panel, 29)
+def test_a_new_text_is_asked_for_from_its_beginning(panel: Page) -> None:
     send(panel, output(words(4)), attention(0, 3))
-    for n in range(4, 30):
-        if n not in lost:
-            send(panel, output([f" w{n}"], start=n), attention(n - 1, n))
-    settled(panel, 29, 30)
-    assert panel.evaluate("most") == 1
-    first = pulls(panel)[0]
-    assert (first["run"], first["start"], first["tokens_from"]) == ("a", min(lost) - 1, min(lost))
-    assert first["view"] == {"mode": "head", "layer": 1, "head": 0}
-    panel.wait_for_function("runs.run.atlas.count === 29")
-    expect(panel.locator(".token[data-from]")).to_have_count(30)
+    assert asked(panel)[0] == {"run": "a", "from": 0, "view": "head", "rows": 0, "heads": 0}
+
+
+def test_whatever_is_missing_is_asked_for_from_where_it_is(panel: Page) -> None:
+    """After a reload, a lost connection or a hidden tab alike: the log only grows."""
+    send(panel, output(words(10)), attention(0, 6))
+    panel.evaluate("runs.run.rowCount = 9")
+    wish = {"run": "a", "from": 10, "view": "head.1.0", "rows": 6, "heads": 6}
+    assert panel.evaluate("runs.wish()") == wish
+    panel.evaluate("Object.defineProperty(document, 'hidden', { value: true })")
+    unseen = wish | {"view": "", "heads": None}
+    assert panel.evaluate("runs.wish()") == unseen
+
+
+def test_a_text_that_is_whole_is_asked_for_no_more(panel: Page) -> None:
+    send(panel, output(words(6), state="done"), attention(0, 5))
+    panel.evaluate("runs.takeEnd({})")
+    assert panel.evaluate("runs.wish()") is None
+    panel.evaluate("runs.follow({ run: 'a', stretch: 1 })")
+    assert panel.evaluate("runs.wish().from") == 6
+    assert panel.evaluate("runs.beginning")
 
 
 def test_repeated_and_late_messages_change_nothing(panel: Page) -> None:
@@ -84,14 +72,6 @@ def test_repeated_and_late_messages_change_nothing(panel: Page) -> None:
     rows = panel.evaluate("Array.from({length: 5}, (_, i) => [...runs.row(i)])")
     assert [len(row) for row in rows] == [1, 2, 3, 4, 5]
     expect(panel.locator(".token[data-from]")).to_have_text([f"w{i}" for i in range(6)])
-
-
-def test_rows_that_do_not_decode_are_pulled(panel: Page) -> None:
-    serve(panel, 5)
-    send(panel, output(words(6)), attention(0, 3))
-    send(panel, {**attention(3, 5), "rows": "AAAA"})
-    settled(panel, 5, 6)
-    assert pulls(panel)[0]["start"] == 3
 
 
 def test_an_old_run_is_ignored_and_an_unknown_one_starts_anew(panel: Page) -> None:
@@ -117,28 +97,24 @@ def test_continuing_keeps_the_run(panel: Page) -> None:
     settled(panel, 6, 7)
 
 
-def test_another_layer_is_pulled_and_watched(panel: Page) -> None:
-    serve(panel, 20)
+def test_another_layer_is_asked_for(panel: Page) -> None:
+    rows = attention(0, 20, layer=2)
+    panel.evaluate(
+        "(m) => { window.serve = ({ view }) => view === 'head.2.0' && attention(m); }", rows
+    )
     send(panel, output(words(21)), attention(0, 20))
     panel.get_by_label("Layer", exact=True).select_option(label="3 of 3")
     settled(panel, 20, 21)
-    look = {"mode": "head", "layer": 2, "head": 0}
-    wish = {"run": "a", "view": look, "atlas": True, "on": True, "spare": 100}
-    assert panel.evaluate("calls")[0] == ["watch", wish]
-    assert [call["start"] for call in pulls(panel)] == [0, 6, 12, 18]
-    assert panel.evaluate("most") == 1
+    assert asked(panel)[-1] == {"run": "a", "from": 21, "view": "head.2.0", "rows": 0, "heads": 20}
 
 
 def test_the_chosen_layer_holds_for_the_next_run(panel: Page) -> None:
-    serve(panel, 4, run="b")
     send(panel, output(words(6)), attention(0, 5))
     panel.get_by_label("Layer", exact=True).select_option(label="3 of 3")
-    send(panel, output(words(5), run="b"), attention(0, 4, run="b"))
+    send(panel, output(words(5), run="b"), attention(0, 4, run="b", layer=2))
     settled(panel, 4, 5)
     assert panel.evaluate("runs.look.layer") == 2
-    look = {"mode": "head", "layer": 2, "head": 0}
-    wish = {"run": "b", "view": look, "atlas": True, "on": True, "spare": 100}
-    assert ["watch", wish] in panel.evaluate("calls")
+    assert asked(panel)[-1]["view"] == "head.2.0"
 
 
 def test_a_smaller_model_takes_the_choice_back(panel: Page) -> None:
@@ -150,17 +126,24 @@ def test_a_smaller_model_takes_the_choice_back(panel: Page) -> None:
     assert panel.evaluate("[runs.look.layer, runs.look.head]") == [1, 0]
 
 
-def test_the_worked_example_fetches_its_words(panel: Page) -> None:
-    serve(panel, 12, run="example")
+def test_the_worked_example_shows_its_words(panel: Page) -> None:
     send(panel, {**attention(0, 12, run="example"), "example": True})
+    panel.evaluate("(tokens) => output(tokens)", output(words(13), run="example"))
     settled(panel, 12, 13)
     expect(panel.get_by_text("Example", exact=True).first).to_be_visible()
     expect(panel.locator(".token[data-from]")).to_have_count(13)
 
 
+def test_an_example_that_comes_late_replaces_no_text(panel: Page) -> None:
+    send(panel, output(words(6), state="done"), attention(0, 5))
+    panel.evaluate("runs.follow({ run: 'example', example: true })")
+    assert panel.evaluate("runs.run.id") == "a"
+
+
 def test_a_refusal_is_shown_and_not_asked_for_ever(panel: Page) -> None:
-    panel.evaluate("window.pull = async () => ({ error: 'These rows are no longer kept.' })")
-    send(panel, output(words(6)), attention(3, 5))
+    send(panel, output(words(6)), attention(0, 5))
+    panel.evaluate("runs.takeEnd({ error: 'These rows are no longer kept.' })")
     panel.get_by_text("These rows are no longer kept.").wait_for()
-    panel.wait_for_timeout(900)
-    assert 1 <= len(pulls(panel)) <= 3
+    assert panel.evaluate("runs.wish()") is None
+    panel.get_by_label("Layer", exact=True).select_option(label="3 of 3")
+    assert panel.evaluate("runs.wish().view") == "head.2.0", "the next choice asks again"

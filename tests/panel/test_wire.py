@@ -18,7 +18,8 @@ def split(modules: Modules, rows: str, start: int) -> Any:
         """async ([rows, start]) => {
           const wire = await import("/wire.js");
           try {
-            return wire.splitRows(wire.decodeBase64(rows), start).map((r) => [...r]);
+            const bytes = Uint8Array.from(atob(rows), (c) => c.charCodeAt(0));
+            return wire.splitRows(bytes, start).map((r) => [...r]);
           } catch (error) { return error.message; }
         }""",
         [rows, start],
@@ -50,7 +51,7 @@ DECODE = """async ({ rows, atlas, heads, bins, count }) => {
   const wire = await import("/wire.js");
   const { AtlasStore } = await import("/atlas_store.js");
   const store = new AtlasStore(heads, bins);
-  store.push(0, wire.decodeBase64(atlas));
+  store.push(0, Uint8Array.from(atob(atlas), (c) => c.charCodeAt(0)));
   store.settle();
   return {
     weights: rows.map((row) => [...wire.weightsOf(Uint8Array.from(row))]),

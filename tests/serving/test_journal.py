@@ -14,10 +14,12 @@ from gpt2.residency import OutOfMemory, Residency
 from gpt2.serving.journal import Journal
 from gpt2.serving.log import JsonLines, log_as_json
 from gpt2.serving.metrics import Metrics
+from gpt2.ui import run_log
 from gpt2.ui.playground import Playground, Visitor
 from gpt2.ui.requests import Request
 from gpt2.ui.runner import Runner
-from tests.small import Passes, small_engine
+from tests.small import Passes, small_engine, until
+from tests.ui.writing import ended, outputs, until_writing
 
 SECRET = "My password is fox"
 WISH = Request(SECRET, "tiny", 12, SamplingOptions(seed=4))
@@ -34,8 +36,9 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 def test_a_run_is_counted_and_logged_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "gpt2")
     place = playground()
-    list(place.generate(WISH, Visitor()))
+    outputs(place, place.generate(WISH, Visitor()))
     journal = place.runner.journal
+    assert until(lambda: not journal.entries)
     assert journal.runs == {("tiny", "tokens"): 1}
     assert journal.tokens["tiny"] == 12
     assert journal.seconds["tiny"] > 0
@@ -48,16 +51,16 @@ def test_a_run_is_counted_and_logged_without_its_text(caplog: pytest.LogCaptureF
     assert "fox" not in json.dumps(line)
 
 
-def test_who_leaves_is_counted_as_left() -> None:
+def test_who_leaves_is_counted_as_left(monkeypatch: pytest.MonkeyPatch) -> None:
     place = playground()
     frames = place.generate(Request(SECRET, "tiny", 250, SamplingOptions()), Visitor())
-    for frame in frames:
-        if frame[0] and frame[0].get("stats", {}).get("new"):
-            break
+    log = until_writing(frames, place)
     assert place.runner.journal.phases() == {
         "preparing": 0, "downloading": 0, "waiting": 0, "running": 1,
     }  # fmt: skip
-    frames.close()
+    monkeypatch.setattr(run_log, "UNREAD", 0.0)
+    ended(log)
+    assert until(lambda: not place.runner.journal.entries)
     assert place.runner.journal.runs == {("tiny", "left"): 1}
     assert place.runner.journal.phases()["running"] == 0
 
@@ -71,7 +74,8 @@ def test_an_error_is_counted_by_its_name_and_its_trace_is_logged(
     engine = small_engine()
     Passes(engine, break_down)
     place = Playground(Runner(Residency(10**9, lambda *_: engine), 2))
-    list(place.generate(WISH, Visitor()))
+    outputs(place, place.generate(WISH, Visitor()))
+    assert until(lambda: not place.runner.journal.entries)
     assert place.runner.journal.runs == {("tiny", "RuntimeError"): 1}
     [line] = [line for line in lines(caplog) if line["level"] == "error"]
     assert "the model is broken" in line["trace"]
@@ -91,7 +95,9 @@ def test_a_line_is_written_for_every_run_when_that_is_asked_for(
     for name in ("handlers", "level", "propagate"):
         monkeypatch.setattr(logger, name, getattr(logger, name))  # put back afterwards
     log_as_json()
-    list(playground().generate(WISH, Visitor()))
+    place = playground()
+    outputs(place, place.generate(WISH, Visitor()))
+    assert until(lambda: not place.runner.journal.entries)
     line = json.loads(capsys.readouterr().err)
     assert (line["level"], line["event"], line["tokens"]) == ("info", "run", 12)
 

@@ -15,7 +15,7 @@ def test_every_item_comes_once_and_in_order() -> None:
         for number in range(200):
             emit(number)
 
-    batches = list(Background(work, patience=5, pause=0.001).batches())
+    batches = list(Background(work, patience=5).start().batches())
     assert [item for batch in batches for item in batch] == list(range(200))
     assert all(batches)
 
@@ -28,32 +28,15 @@ def test_what_piles_up_comes_at_once() -> None:
         emit(2)
         piled.set()
 
-    background = Background(work, patience=5, pause=0)
+    background = Background(work, patience=5).start()
     assert piled.wait(5)
     assert list(background.batches()) == [[1, 2]]
 
 
-@pytest.mark.parametrize("before", [1, 2])
-def test_what_comes_together_is_one_batch(monkeypatch: pytest.MonkeyPatch, before: int) -> None:
-    """Attention rows are worked out for several tokens at a time, and handed over one by one."""
-    begun, taken, told = threading.Event(), threading.Event(), threading.Event()
-
-    def settle(seconds: float) -> None:
-        taken.set()
-        told.wait(5)
-
-    def work(emit) -> None:
-        for item in range(before):
-            emit(item)
-        begun.set()
-        taken.wait(5)
-        emit("rest")
-        told.set()
-
-    monkeypatch.setattr(time, "sleep", settle)
-    background = Background(work, patience=5, pause=0.001)
-    assert begun.wait(5)
-    assert list(background.batches()) == [[*range(before), "rest"]]
+def test_its_end_is_told_whoever_still_listens() -> None:
+    ended = threading.Event()
+    Background(lambda emit: emit(1), patience=5, ended=ended.set).start()
+    assert ended.wait(5)
 
 
 def test_a_reader_of_slow_work_is_told_that_nothing_came() -> None:
@@ -63,7 +46,7 @@ def test_a_reader_of_slow_work_is_told_that_nothing_came() -> None:
         gate.wait(5)
         emit("late")
 
-    batches = Background(work, patience=0.01, pause=0).batches()
+    batches = Background(work, patience=0.01).start().batches()
     assert [next(batches), next(batches)] == [[], []]
     gate.set()
     assert [batch for batch in batches if batch] == [["late"]]
@@ -74,14 +57,14 @@ def test_an_error_comes_after_the_items_before_it() -> None:
         emit(1)
         raise KeyError("broken")
 
-    batches = Background(work, patience=5, pause=0.01).batches()
+    batches = Background(work, patience=5).start().batches()
     assert next(batches) == [1]
     with pytest.raises(KeyError, match="broken"):
         next(batches)
 
 
 def test_work_that_says_nothing_ends() -> None:
-    assert list(Background(lambda emit: None, patience=5, pause=0).batches()) == []
+    assert list(Background(lambda emit: None, patience=5).start().batches()) == []
 
 
 def test_the_work_runs_in_one_thread_that_is_not_the_reader_s() -> None:
@@ -92,7 +75,7 @@ def test_the_work_runs_in_one_thread_that_is_not_the_reader_s() -> None:
             threads.add(threading.get_ident())
             emit(number)
 
-    list(Background(work, patience=5, pause=0).batches())
+    list(Background(work, patience=5).start().batches())
     assert len(threads) == 1
     assert threading.get_ident() not in threads
 
@@ -106,7 +89,7 @@ def test_a_reader_that_leaves_early_does_not_hang() -> None:
             time.sleep(0.001)
         ended.set()
 
-    batches = Background(work, patience=5, pause=0).batches()
+    batches = Background(work, patience=5).start().batches()
     next(batches)
     batches.close()
     assert ended.wait(10)

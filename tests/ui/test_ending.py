@@ -21,6 +21,7 @@ from tests.browser.conftest import DEEP, SLOWLY
 from tests.browser.server import serve
 from tests.hub_standin import write_gpt2_folder
 from tests.small import small_engine, until
+from tests.ui.writing import until_writing
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 CALLS = {
@@ -78,16 +79,13 @@ def test_the_page_is_told_and_keeps_what_was_written() -> None:
     runner = Runner(Residency(10**9, lambda *_: engine), 1, Limits())
     playground = Playground(runner)
     wish = Request("one", "tiny", 300, GREEDY)
-    frames = playground.generate(wish, Visitor())
-    shown = next(output for output, _, _ in frames if output and output.get("n", 0) > 2)
+    log = until_writing(playground.generate(wish, Visitor()), playground)
+    written = list(log.ids)
+    assert log.running
     runner.close()
-    assert shown["state"] == "running"
-    *_, (output, _, status) = frames
-    assert output
-    assert output["note"].startswith("The server is being stopped, so the text ends here.")
-    assert output["run"] == shown["run"]
-    assert output["n"] >= shown["n"]
-    assert status.endswith("not running")
+    assert log.state == "error"
+    assert log.note.startswith("The server is being stopped, so the text ends here.")
+    assert log.ids[: len(written)] == written
 
 
 def test_nothing_begins_any_more() -> None:

@@ -19,6 +19,7 @@ from gpt2.ui.playground import Playground, Visitor
 from gpt2.ui.requests import OFF, Request
 from gpt2.ui.runner import Runner
 from tests.small import Passes, small_engine, until
+from tests.ui.writing import outputs
 
 PROMPT = "It was late, and the fox was not at home."
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -37,14 +38,15 @@ def test_numbers_that_are_none_end_the_text_with_a_sentence_and_keep_it() -> Non
     playground = Playground(Runner(Residency(10**9, lambda *_: engine), 2))
     visitor = Visitor()
     wish = Request(PROMPT, "tiny", 30, SamplingOptions(seed=4))
-    last = [output for output, _, _ in playground.generate(wish, visitor) if output][-1]
+    last = outputs(playground, playground.generate(wish, visitor))[-1]
     assert last["state"] == "error"
     assert last["note"].startswith("The model computed something that is no number")
     assert last["n"] == len(engine.encode(PROMPT)) + 8
+    assert until(lambda: not playground.runner.journal.entries)
     assert playground.runner.journal.runs == {("tiny", "NotFinite"): 1}
-    assert visitor.run
-    again = list(playground.go_on(wish, visitor, visitor.run))
-    assert again[-1][0] and again[-1][0]["state"] == "done"
+    assert visitor.log
+    again = outputs(playground, playground.go_on(wish, visitor, visitor.log))
+    assert again[-1]["state"] == "done"
 
 
 def test_a_run_ends_when_its_time_is_up_and_keeps_its_text() -> None:
@@ -53,13 +55,15 @@ def test_a_run_ends_when_its_time_is_up_and_keeps_its_text() -> None:
     runner = Runner(Residency(10**9, lambda *_: engine), 2, Limits(seconds=1))
     visitor = Visitor()
     wish = Request(PROMPT, "tiny", 300, SamplingOptions(seed=4))
-    last = [output for output, _, _ in Playground(runner).generate(wish, visitor) if output][-1]
+    playground = Playground(runner)
+    last = outputs(playground, playground.generate(wish, visitor))[-1]
     assert last["state"] == "stopped"
     assert last["note"].startswith("The time limit for one text is reached.")
-    assert visitor.run
-    written = visitor.run.ids[visitor.run.prompt :]
+    assert visitor.log
+    written = visitor.log.ids[visitor.log.prompt :]
     assert 5 < len(written) <= 21
     assert written == engine.generate_ids(engine.encode(PROMPT), len(written), wish.options)
+    assert until(lambda: not runner.journal.entries)
     assert runner.journal.runs == {("tiny", "time"): 1}
 
 
@@ -73,14 +77,13 @@ def test_the_built_in_model_answers_while_another_is_still_loading() -> None:
     playground = Playground(Runner(Residency(10**9, slow_but_for_tiny), 1))
     options = SamplingOptions(seed=4)
     big = playground.generate(Request(PROMPT, "mini", 5, options), Visitor())
-    _, _, status = next(big)
+    _, status = next(big)
     assert status == "Mini · loading"
-    small = list(playground.generate(Request(PROMPT, "tiny", 5, options), Visitor()))
-    assert small[-1][0] and small[-1][0]["state"] == "done"
-    assert next(big)[2] == "Mini · loading"
+    small = playground.generate(Request(PROMPT, "tiny", 5, options), Visitor())
+    assert outputs(playground, small)[-1]["state"] == "done"
+    assert next(big)[1] == "Mini · loading"
     gate.set()
-    end = list(big)[-1][0]
-    assert end and end["state"] == "done"
+    assert outputs(playground, big)[-1]["state"] == "done"
 
 
 def requests_going_on(url: str) -> int:

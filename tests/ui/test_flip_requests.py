@@ -11,7 +11,7 @@ from gpt2 import SamplingOptions
 from gpt2.sampling import choose
 from gpt2.ui.flip_requests import FlipRequests
 from gpt2.ui.frames import Value
-from gpt2.ui.runs import Run
+from gpt2.ui.run_log import RunLog
 from gpt2.ui.wire import wire_tokens
 from tests.small import small_engine
 
@@ -21,13 +21,23 @@ PROMPT = [1, 2, 3]
 SETTINGS = {"temperature": 0.85, "top_k": 0, "top_p": 0.9}
 
 
-def a_run(off: tuple[tuple[int, int], ...] = ()) -> Run:
+def a_run(off: tuple[tuple[int, int], ...] = ()) -> RunLog:
     ids = [*PROMPT, *ENGINE.generate_ids(PROMPT, 25, OPTIONS, off=off)]
     config = ENGINE.config
-    return Run("tiny", OPTIONS, ids, 3, config.num_blocks, config.num_heads, off=off)
+    return RunLog(
+        "tiny",
+        OPTIONS,
+        ids,
+        3,
+        config.num_blocks,
+        config.num_heads,
+        off=off,
+        tokenizer=ENGINE.tokenizer,
+        context=config.max_seq_len,
+    )
 
 
-def flips(run: Run, **changed: object) -> Value:
+def flips(run: RunLog, **changed: object) -> Value:
     return FlipRequests().flips(ENGINE, run, {**SETTINGS, **changed})
 
 
@@ -54,7 +64,8 @@ def test_a_token_that_was_put_there_is_left_out() -> None:
     run = a_run()
     ids = [*run.ids[:10], (run.ids[10] + 1) % 50, *run.ids[11:12]]
     ids += ENGINE.generate_ids(ids, 10, OPTIONS)
-    forked = replace(run, ids=ids)
+    forked = a_run()
+    forked.ids = ids
     found = flips(forked)
     assert 10 in found["fixed"]
     assert found["flips"] == []

@@ -13,8 +13,8 @@ from gpt2.sampling import SamplingOptions
 from gpt2.ui.frames import Value
 from gpt2.ui.handlers import Handlers
 from gpt2.ui.playground import Playground
+from gpt2.ui.run_log import RunLog
 from gpt2.ui.runner import Runner
-from gpt2.ui.runs import Run
 from gpt2.ui.wire import wire_tokens
 
 NOBODY: Any = SimpleNamespace(session_hash="nobody")
@@ -27,15 +27,23 @@ def handlers() -> Handlers:
     return Handlers(Playground(Runner(Residency(10**9, lambda name, _: ENGINE), 2)))
 
 
-def a_text(handlers: Handlers) -> Run:
+def a_text(handlers: Handlers) -> RunLog:
     """A text that this visitor has written."""
     list(handlers.generate("The fox", "tiny", 0.7, 8, 5, 1.0, "1", "off", NOBODY))
-    run = handlers._visitors.of(NOBODY).run
-    assert run
-    return run
+    return now(handlers)
 
 
-def kept(run: Run, tokens: int | None = None) -> dict[str, Any]:
+def now(handlers: Handlers) -> RunLog:
+    """The text that this visitor sees, once it is written."""
+    log = handlers._visitors.of(NOBODY).log
+    assert log
+    version = -1
+    while log.running:
+        version = log.wait(version, 10)
+    return log
+
+
+def kept(run: RunLog, tokens: int | None = None) -> dict[str, Any]:
     """What a browser sends along (assets/panel/branches.js)."""
     return {
         "size": "tiny",
@@ -60,29 +68,25 @@ def test_continue_without_a_text_says_what_to_do(handlers: Handlers) -> None:
 def test_a_text_is_shown_again_as_it_is_or_as_it_was(handlers: Handlers) -> None:
     run = a_text(handlers)
     same, *_ = handlers.show(NOBODY, event(run=run.id, text=kept(run)))
-    assert (same["run"], same["n"]) == (run.id, len(run.ids))
+    assert same["run"] == run.id
     shorter, *_ = handlers.show(NOBODY, event(run=run.id, text=kept(run, 6)))
     assert shorter["run"] != run.id
-    assert shorter["tokens"] == same["tokens"][:6]
     assert len(run.ids) > 6  # the longer one stays
-    now = handlers._visitors.of(NOBODY).run
-    assert now
-    assert (now.ids, now.options) == (run.ids[:6], OPTIONS)
+    assert (now(handlers).id, now(handlers).ids) == (shorter["run"], run.ids[:6])
+    assert now(handlers).options == OPTIONS
 
 
 def test_a_server_that_has_forgotten_a_text_takes_it_back(handlers: Handlers) -> None:
     run = a_text(handlers)
-    shown, *_ = handlers.show(NOBODY, event(run="0" * 32, text=kept(run)))
-    assert shown["n"] == len(run.ids)
+    handlers.show(NOBODY, event(run="0" * 32, text=kept(run)))
+    assert now(handlers) is not run
+    assert now(handlers).ids == run.ids
     at = run.prompt + 2
     asked = event(run="0" * 32, text=kept(run), at=at, token=run.ids[at], off=[])
-    *_, (last, *_) = handlers.rewrite(NOBODY, asked)
+    list(handlers.rewrite(NOBODY, asked))
     # The token that stood there: the original, to the bit.
-    again = handlers._visitors.of(NOBODY).run
-    assert again
-    assert again is not run
-    assert again.ids == run.ids
-    assert last["n"] == len(run.ids)
+    assert now(handlers).branch
+    assert now(handlers).ids == run.ids
 
 
 @pytest.mark.parametrize("text", [None, 7, {}, {"tokens": "x"}, {"size": "tiny", "tokens": [3]}])
@@ -104,9 +108,9 @@ def test_branches_stand_beside_each_other(handlers: Handlers) -> None:
     )
     assert [column["title"] for column in value["columns"]] == ["original", "“a” at 5"]
     assert {column["from"] for column in value["columns"]} == {run.prompt}
-    outputs = [value["updates"][at]["output"] for at in "01"]
-    assert [output["n"] for output in outputs] == [len(run.ids), 6]
-    assert outputs[0]["run"] == run.id
+    logs = [handlers.kept(value["updates"][at]["output"]["run"]) for at in "01"]
+    assert [log.ids for log in logs if log] == [run.ids, run.ids[:6]]
+    assert logs[0] is run
 
 
 @pytest.mark.parametrize("texts", [None, "x", [], [{}] * 5, ["x"], [None]])

@@ -16,11 +16,12 @@ from gpt2.ui.frames import Value
 from gpt2.ui.inspect_requests import InspectRequests, heads_of
 from gpt2.ui.playground import Playground, Visitor
 from gpt2.ui.requests import Request
+from gpt2.ui.run_log import RunLog
 from gpt2.ui.runner import Runner
-from gpt2.ui.runs import Run
 from gpt2.ui.wire import wire_tokens
 from tests.examples import examples
 from tests.small import CONFIG, Passes, small_engine
+from tests.ui.writing import ended
 
 OPTIONS = SamplingOptions(temperature=0.7, top_k=5, seed=1)
 ENGINE = small_engine()
@@ -28,7 +29,7 @@ PLAYGROUND = Playground(Runner(Residency(10**9, lambda *_: ENGINE), 2))
 ASKED = AttentionRequests(PLAYGROUND)
 VISITOR = Visitor()
 list(PLAYGROUND.generate(Request("The fox was not at home.", "tiny", 12, OPTIONS), VISITOR))
-RUN = VISITOR.run or pytest.fail("there is no run")
+RUN = ended(VISITOR.log)
 
 
 def asked(want: str, **fields: object) -> Value:
@@ -93,7 +94,7 @@ def test_no_more_texts_are_kept_than_fit(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(inspect_requests, "_MOST_TEXTS", 2)
     requests = InspectRequests()
     for _ in range(4):
-        run = Run("tiny", OPTIONS, RUN.ids, RUN.prompt, RUN.layers, RUN.heads)
+        run = RunLog("tiny", OPTIONS, RUN.ids, RUN.prompt, RUN.layers, RUN.heads)
         requests.answer(ENGINE, run, {"want": "shade"})
     assert len(requests._known) == 2
 

@@ -1,4 +1,4 @@
-"""The line visitors wait in, and the store that forgets the oldest text."""
+"""The line visitors wait in."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2.residency import Residency
-from gpt2.sampling import GREEDY
 from gpt2.ui.limits import Limits
 from gpt2.ui.line import FullHouse, Line, in_words, pages_at
 from gpt2.ui.runner import Runner
-from gpt2.ui.runs import Run, RunStore
 
 
 def test_first_come_first_served() -> None:
@@ -126,29 +124,3 @@ def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv("GPT2_RUNNING", wrong)
         with pytest.raises(ValueError, match="GPT2_RUNNING must be a whole number from 1 to 8"):
             Limits.from_environment()
-
-
-def run() -> Run:
-    return Run("tiny", GREEDY, [1], 1, layers=2, heads=3)
-
-
-def test_runs_have_ids_nobody_guesses() -> None:
-    assert len({run().id for _ in range(100)}) == 100
-    assert len(run().id) == 32
-
-
-def test_the_least_recently_used_run_is_forgotten() -> None:
-    store = RunStore()
-    runs = [run() for _ in range(501)]
-    for one in runs[:500]:
-        store.add(one)
-    assert store.get(runs[0].id) is runs[0]
-    store.add(runs[500])
-    assert store.get(runs[1].id) is None
-    assert store.get(runs[0].id) is runs[0]
-    assert store.get(runs[500].id) is runs[500]
-
-
-@pytest.mark.parametrize("key", [None, 3, "", "x" * 1000, [], {}])
-def test_a_key_that_is_none_finds_nothing(key: object) -> None:
-    assert RunStore().get(key) is None

@@ -15,7 +15,7 @@ from gpt2.sampling import GREEDY
 from gpt2.ui.atlas import bins_for, pack_nibbles, packed_rows, pool_for, pooled_map, pooled_rows
 from gpt2.ui.capture import Capture
 from gpt2.ui.capture_budget import CaptureBudget
-from gpt2.ui.maps import MODES, MapView, map_rows
+from gpt2.ui.maps import MODES, MapView, map_rows, parsed_view
 from tests.examples import examples
 from tests.small import CONFIG, small_engine
 
@@ -148,12 +148,18 @@ def test_memory_stays_within_the_budget_and_the_newest_survive() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [None, 7, {"mode": "x", "layer": -4, "head": 10**9}, {"mode": []}]
+    ("asked", "found"),
+    [
+        ("mean.1.2", MapView(1, 2, "mean")),
+        ("mean", MapView(1, 0, "mean")),
+        ("", MapView(1)),
+        ("x.-4.1000000000", MapView(1)),
+        ("head.\u0660.0.7", MapView(0, 0)),
+        ("head.9.9", MapView(1)),
+    ],
 )
-def test_a_view_is_clamped_whatever_is_asked(asked) -> None:
-    view = MapView.of(asked, LAYERS, HEADS)
-    assert view.mode == "head"
-    assert (view.layer, view.head) in ((0, 0), (0, HEADS - 1))
+def test_a_view_is_one_there_is_whatever_is_asked(asked: str, found: MapView) -> None:
+    assert parsed_view(asked, MapView(1), LAYERS, HEADS) == found
 
 
 @examples(60)

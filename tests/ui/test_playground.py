@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice, pairwise
 
 import numpy as np
@@ -14,12 +14,14 @@ from gpt2 import Engine, SamplingOptions
 from gpt2.checkpoint import Cancelled, CheckpointError, Progress
 from gpt2.levels import to_levels
 from gpt2.residency import OutOfMemory, Residency
-from gpt2.ui import runner
+from gpt2.ui import run_log, runner
 from gpt2.ui.capture import Capture
-from gpt2.ui.playground import SORRY, Frame, Playground, Visitor
+from gpt2.ui.playground import Playground, Visitor
 from gpt2.ui.requests import Request
-from gpt2.ui.runner import Runner
+from gpt2.ui.runner import SORRY, Runner
 from tests.small import CONFIG, Passes, saying, small_engine, until
+
+from .writing import ended, outputs, until_writing
 
 PROMPT = "It was late, and the fox was not at home."
 WARM = SamplingOptions(seed=4)
@@ -39,91 +41,67 @@ def slow_engine(seconds: float = 0.01) -> tuple[Engine, Passes]:
     return engine, Passes(engine, lambda number: time.sleep(seconds))
 
 
-def outputs(frames: list[Frame]) -> list[dict]:
-    return [output for output, _, _ in frames if output]
-
-
-def tokens_of(frames: list[Frame]) -> list[object]:
-    tokens: dict[int, object] = {}
-    for output in outputs(frames):
-        tokens |= dict(enumerate(output.get("tokens", []), output.get("start", 0)))
-    return [tokens[place] for place in sorted(tokens)]
-
-
-def until_writing(frames: Iterator[Frame]) -> list[Frame]:
-    """Frames up to the first with a new token."""
-    seen = []
-    for frame in frames:
-        seen.append(frame)
-        if frame[0] and frame[0].get("stats", {}).get("new"):
-            return seen
-    pytest.fail("no token came")
-
-
 def test_a_run_from_the_prompt_to_its_last_token() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
     frames = list(playground.generate(wish(), visitor))
-    expected = engine.generate_ids(engine.encode(PROMPT), 12, WARM)
-    assert visitor.run
-    assert visitor.run.ids == engine.encode(PROMPT) + expected
-    assert playground.runs.get(visitor.run.id) is visitor.run
-    last = outputs(frames)[-1]
-    assert (last["state"], last["n"], last["stats"]["seed"]) == ("done", len(visitor.run.ids), "4")
-    assert len(tokens_of(frames)) == last["n"]
-    assert frames[-1][2] == "Tiny · float32 · ready"
-    assert visitor.run.read == last["n"] - 1
-
-
-def test_the_layer_looked_at_last_is_looked_at_again() -> None:
-    visitor, playground = Visitor(), playground_of(small_engine())
-    list(playground.generate(wish(), visitor))
-    assert visitor.run
-    assert visitor.run.layer == CONFIG.num_blocks // 2
-    visitor.run.layer = 0
-    frames = list(playground.generate(wish(), visitor))
-    assert {attention["view"]["layer"] for _, attention, _ in frames if attention} == {0}
+    log = ended(visitor.log)
+    assert frames[-1] == (log.pointer, "Tiny · float32 · ready")
+    assert playground.logs.get(log.id) is log
+    assert log.ids == engine.encode(PROMPT) + engine.generate_ids(engine.encode(PROMPT), 12, WARM)
+    _, status = log.snapshot()
+    assert (status["state"], status["n"], status["stats"]["seed"]) == ("done", len(log.ids), "4")
+    assert log.read == status["n"] - 1
+    assert log.rows(0, log.read) is not None
 
 
 def test_going_on_is_one_longer_run() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
     list(playground.generate(wish(7), visitor))
-    run = visitor.run
-    assert run
-    frames = list(playground.go_on(wish(9, ""), visitor, run))
-    assert run.ids[run.prompt :] == engine.generate_ids(engine.encode(PROMPT), 16, WARM)
-    assert outputs(frames)[-1]["stats"]["new"] == 9
-    assert visitor.run is run
+    log = ended(visitor.log)
+    last = outputs(playground, playground.go_on(wish(9, ""), visitor, log))[-1]
+    assert log.ids[log.prompt :] == engine.generate_ids(engine.encode(PROMPT), 16, WARM)
+    assert (last["stats"]["new"], last["stretch"]) == (9, 2)
+    assert visitor.log is log
 
 
 def test_going_on_while_the_text_is_written_doubles_nothing() -> None:
     engine, _ = slow_engine(0.002)
     visitor, playground = Visitor(), playground_of(engine)
-    first = playground.generate(wish(200), visitor)
-    until_writing(first)
-    run = visitor.run
-    assert run
-    time.sleep(0.1)  # tokens pile up that the first run has not shown yet
-    second = playground.go_on(wish(30, ""), visitor, run)
-    started = [next(second)]
-    list(first)
-    list(second)
-    assert started
-    new = run.ids[run.prompt :]
-    assert new == engine.generate_ids(run.ids[: run.prompt], len(new), WARM)
+    log = until_writing(playground.generate(wish(200), visitor), playground)
+    list(playground.go_on(wish(30, ""), visitor, log))
+    new = ended(log).ids[log.prompt :]
+    assert new == engine.generate_ids(log.ids[: log.prompt], len(new), WARM)
     assert len(new) >= 30
+
+
+def test_two_tabs_that_go_on_with_one_text_double_nothing() -> None:
+    """A tab that is duplicated keeps the id of its text."""
+    engine, _ = slow_engine(0.002)
+    visitor, other, playground = Visitor(), Visitor(), playground_of(engine)
+    log = until_writing(playground.generate(wish(200), visitor), playground)
+    list(playground.go_on(wish(40, ""), other, log))
+    new = ended(log).ids[log.prompt :]
+    assert new == engine.generate_ids(log.ids[: log.prompt], len(new), WARM)
+
+
+def test_a_text_that_nobody_reads_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, passes = slow_engine()
+    visitor, playground = Visitor(), playground_of(engine)
+    log = until_writing(playground.generate(wish(250), visitor), playground)
+    monkeypatch.setattr(run_log, "UNREAD", 0.0)
+    assert ended(log).state == "stopped"
+    assert passes.count < 200
 
 
 def test_a_new_text_ends_the_one_before() -> None:
     engine, passes = slow_engine()
     visitor, playground = Visitor(), playground_of(engine)
-    first = playground.generate(wish(200), visitor)
-    until_writing(first)
-    old = visitor.run
+    old = until_writing(playground.generate(wish(200), visitor), playground)
     list(playground.generate(wish(3, "Once"), visitor))
-    assert visitor.run is not old
-    assert list(first) == []
+    assert ended(visitor.log) is not old
+    assert ended(old).state == "stopped"
     count = passes.count
     time.sleep(0.1)
     assert passes.count == count
@@ -132,40 +110,39 @@ def test_a_new_text_ends_the_one_before() -> None:
 def test_who_waits_is_told_how_many_are_ahead() -> None:
     engine, _ = slow_engine()
     playground = playground_of(engine, most_running=1)
-    runs = [playground.generate(wish(100), Visitor()) for _ in range(3)]
-    until_writing(runs[0])
+    visitors = [Visitor() for _ in range(3)]
+    runs = [playground.generate(wish(100), visitor) for visitor in visitors]
+    visitors[0].log = until_writing(runs[0], playground)
     notes = [next(run) for run in runs[1:]]
     # An estimate follows as soon as the one who writes has shown its speed.
-    assert [output["note"].split(" Your turn in about ")[0] for output, _, _ in notes] == [
+    assert [output["note"].split(" Your turn in about ")[0] for output, _ in notes] == [
         "Waiting in line: one run is ahead of yours.",
         "Waiting in line: 2 runs are ahead of yours.",
     ]
-    assert {status for _, _, status in notes} == {"Tiny · waiting in line"}
+    assert {status for _, status in notes} == {"Tiny · waiting in line"}
     runs[1].close()
     waiting = "Waiting in line: one run is ahead of yours."
-    assert any(output["note"].startswith(waiting) for output, _, _ in islice(runs[2], 40))
-    runs[0].close()
-    assert outputs(list(runs[2]))[-1]["state"] == "done"
+    assert any(output["note"].startswith(waiting) for output, _ in islice(runs[2], 40) if output)
+    visitors[0].stop.set()
+    assert outputs(playground, runs[2])[-1]["state"] == "done"
 
 
 def test_a_stop_in_line_gives_the_place_up() -> None:
     engine, _ = slow_engine()
     playground = playground_of(engine, most_running=1)
-    first = playground.generate(wish(100), Visitor())
-    until_writing(first)
-    visitor = Visitor()
+    first, visitor = Visitor(), Visitor()
+    until_writing(playground.generate(wish(100), first), playground)
     waiting = playground.generate(wish(), visitor)
     next(waiting)
     visitor.stop.set()
     assert list(waiting) == [
         (
             {"run": None, "state": "stopped", "note": "Stopped before the first token."},
-            None,
             "Tiny · stopped",
         )
     ]
-    first.close()
-    assert outputs(list(playground.generate(wish(), Visitor())))[-1]["state"] == "done"
+    first.stop.set()
+    assert outputs(playground, playground.generate(wish(), Visitor()))[-1]["state"] == "done"
 
 
 @pytest.fixture
@@ -188,16 +165,16 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 def test_a_download_shows_how_far_it_is_and_a_stop_ends_it(hold: threading.Event) -> None:
     visitor, playground = Visitor(), playground_of(small_engine(), most_running=1)
     frames = playground.generate(wish(size="tiny"), visitor)
-    output, attention, status = next(frames)
+    output, status = next(frames)
     assert output == {
         "run": None, "state": "loading", "note": "Tiny: 5 of 10 MB, 1.0 MB/s, 5 s left",
         "part": 0.5,
     }  # fmt: skip
-    assert (attention, status) == (None, "Tiny · loading")
+    assert status == "Tiny · loading"
     visitor.stop.set()
-    assert outputs(list(frames))[-1]["note"] == "Stopped before the first token."
+    assert outputs(playground, frames)[-1]["note"] == "Stopped before the first token."
     hold.set()
-    assert outputs(list(playground.generate(wish(), visitor)))[-1]["state"] == "done"
+    assert outputs(playground, playground.generate(wish(), visitor))[-1]["state"] == "done"
 
 
 def test_who_waits_for_somebody_else_s_download_sees_it_and_may_stop(hold: threading.Event) -> None:
@@ -208,45 +185,41 @@ def test_who_waits_for_somebody_else_s_download_sees_it_and_may_stop(hold: threa
     second = playground.generate(wish(), visitor)
     assert next(second)[0]["note"] == "Tiny: 5 of 10 MB, 1.0 MB/s, 5 s left"
     visitor.stop.set()
-    assert outputs(list(second))[-1]["state"] == "stopped"
+    assert outputs(playground, second)[-1]["state"] == "stopped"
     hold.set()
-    assert outputs(list(first))[-1]["state"] == "done"
+    assert outputs(playground, first)[-1]["state"] == "done"
 
 
 def test_a_stop_takes_effect_within_one_token_and_keeps_the_text() -> None:
     engine, passes = slow_engine(0.03)
     visitor, playground = Visitor(), playground_of(engine)
-    frames = playground.generate(wish(250), visitor)
-    seen = until_writing(frames)
+    log = until_writing(playground.generate(wish(250), visitor), playground)
     visitor.stop.set()
     count = passes.count
-    seen += list(frames)
+    assert (ended(log).state, log.note) == ("stopped", "")
     assert passes.count <= count + 1
-    last = outputs(seen)[-1]
-    assert (last["state"], last["note"]) == ("stopped", "")
-    assert visitor.run
-    assert last["n"] == len(visitor.run.ids) == len(tokens_of(seen)) > visitor.run.prompt
+    assert log.snapshot()[1]["n"] == len(log.ids) > log.prompt
 
 
 def test_a_stop_while_a_long_prompt_is_read() -> None:
     engine, passes = slow_engine(0.05)
     visitor, playground = Visitor(), playground_of(engine)
-    frames = playground.generate(wish(prompt=PROMPT * 6), visitor)
-    while visitor.run is None:
-        next(frames)
+    list(playground.generate(wish(prompt=PROMPT * 6), visitor))
     visitor.stop.set()
-    assert outputs(list(frames))[-1]["state"] == "stopped"
+    assert ended(visitor.log).state == "stopped"
     assert passes.count <= 2
 
 
-def test_closing_the_tab_stops_the_run_and_frees_the_place() -> None:
+def test_closing_the_tab_before_the_text_begins_frees_the_place() -> None:
     engine, passes = slow_engine(0.02)
-    playground = playground_of(engine, most_running=1)
-    frames = playground.generate(wish(250), Visitor())
-    until_writing(frames)
-    frames.close()
+    playground, first = playground_of(engine, most_running=1), Visitor()
+    until_writing(playground.generate(wish(250), first), playground)
+    waiting = playground.generate(wish(250), Visitor())
+    next(waiting)
+    waiting.close()
+    first.stop.set()
     count = passes.count
-    assert outputs(list(playground.generate(wish(1), Visitor())))[-1]["state"] == "done"
+    assert outputs(playground, playground.generate(wish(1), Visitor()))[-1]["state"] == "done"
     assert passes.count <= count + 3
 
 
@@ -281,10 +254,8 @@ def test_a_load_that_fails_says_so_and_the_next_try_works(
 
     visitor, playground = Visitor(), Playground(Runner(Residency(BUDGET, load), 1))
     (frame,) = list(playground.generate(wish(), visitor))
-    assert frame == (
-        {"run": None, "state": "error", "note": sentence}, None, "Tiny · not running",
-    )  # fmt: skip
-    assert outputs(list(playground.generate(wish(), visitor)))[-1]["state"] == "done"
+    assert frame == ({"run": None, "state": "error", "note": sentence}, "Tiny · not running")
+    assert outputs(playground, playground.generate(wish(), visitor))[-1]["state"] == "done"
 
 
 def test_a_run_that_breaks_keeps_its_text_and_shows_no_trace(
@@ -298,14 +269,15 @@ def test_a_run_that_breaks_keeps_its_text_and_shows_no_trace(
 
     Passes(engine, breaking)
     visitor, playground = Visitor(), playground_of(engine, most_running=1)
-    frames = list(playground.generate(wish(), visitor))
-    last = outputs(frames)[-1]
-    assert (last["state"], last["note"]) == ("error", SORRY)
-    assert last["n"] == len(engine.encode(PROMPT)) + 4 == len(tokens_of(frames))
-    assert "secret" not in repr(frames)
+    said = outputs(playground, playground.generate(wish(), visitor))
+    assert (said[-1]["state"], said[-1]["note"]) == ("error", SORRY)
+    assert said[-1]["n"] == len(engine.encode(PROMPT)) + 4
+    assert "secret" not in repr(said)
     assert "secret" in caplog.text
-    assert visitor.run
-    assert outputs(list(playground.go_on(wish(2), visitor, visitor.run)))[-1]["state"] == "done"
+    assert visitor.log
+    assert (
+        outputs(playground, playground.go_on(wish(2), visitor, visitor.log))[-1]["state"] == "done"
+    )
 
 
 def test_a_prompt_that_is_too_long_is_refused_with_the_numbers() -> None:
@@ -322,13 +294,12 @@ def test_a_prompt_that_is_too_long_is_refused_with_the_numbers() -> None:
 def test_a_full_context_says_so_and_keeps_the_text() -> None:
     engine = saying(65)
     visitor, playground = Visitor(), playground_of(engine)
-    frames = list(playground.generate(wish(500, "\x00" * 300), visitor))
-    last = outputs(frames)[-1]
+    last = outputs(playground, playground.generate(wish(500, "\x00" * 300), visitor))[-1]
     assert (last["state"], last["n"]) == ("done", CONFIG.max_seq_len)
     assert last["full"]
     assert last["note"].startswith("The context is full: Tiny reads 320 tokens at most.")
-    assert visitor.run
-    again = outputs(list(playground.go_on(wish(5), visitor, visitor.run)))[-1]
+    assert visitor.log
+    again = outputs(playground, playground.go_on(wish(5), visitor, visitor.log))[-1]
     assert (again["n"], again["note"]) == (last["n"], last["note"])
 
 
@@ -352,6 +323,7 @@ def test_many_visitors_each_get_their_own_text() -> None:
 
     def run(number: int) -> None:
         list(playground.generate(wish(30, seed=number), visitors[number]))
+        ended(visitors[number].log)
 
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(6)]
     for thread in threads:
@@ -359,9 +331,9 @@ def test_many_visitors_each_get_their_own_text() -> None:
     for thread in threads:
         thread.join(30)
     for number, visitor in enumerate(visitors):
-        assert visitor.run
+        assert visitor.log
         alone = engine.generate_ids(engine.encode(PROMPT), 30, SamplingOptions(seed=number))
-        written = visitor.run.ids[visitor.run.prompt :]
+        written = visitor.log.ids[visitor.log.prompt :]
         assert written == alone[: len(written)]
 
 
@@ -391,10 +363,10 @@ def test_the_original_token_gives_the_original_text_again() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
     list(playground.generate(wish(20), visitor))
-    original = visitor.run or pytest.fail("there is no run")
+    original = ended(visitor.log)
     at = original.prompt + 5
     list(playground.rewrite(visitor, original, at, original.ids[at], ()))
-    again = visitor.run or pytest.fail("there is no run")
+    again = ended(visitor.log)
     assert again is not original
     assert (again.ids, again.prompt) == (original.ids, original.prompt)
 
@@ -403,35 +375,36 @@ def test_another_token_rewrites_what_follows_it_and_nothing_before() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
     list(playground.generate(wish(20), visitor))
-    original = visitor.run or pytest.fail("there is no run")
+    original = ended(visitor.log)
     ids, at = list(original.ids), original.prompt + 5
     other = (ids[at] + 1) % (CONFIG.vocab_size - 1)
-    frames = list(playground.rewrite(visitor, original, at, other, ()))
-    made = visitor.run or pytest.fail("there is no run")
+    said = outputs(playground, playground.rewrite(visitor, original, at, other, ()))
+    made = ended(visitor.log)
     assert original.ids == ids  # kept as it was
     assert made.ids[: at + 1] == [*ids[:at], other]
     assert made.ids[at + 1 :] == engine.generate_ids([*ids[:at], other], len(ids) - at - 1, WARM)
-    branch = outputs(frames)[-1]["branch"]
+    branch = said[-1]["branch"]
     assert (branch["of"], branch["at"]) == (original.id, at)
-    [(*_, status)] = [playground.show(visitor, original)]
+    shown, status = playground.show(visitor, original)
+    assert shown == original.pointer
     assert status.startswith("Tiny")
-    assert visitor.run is original
+    assert visitor.log is original
 
 
 def test_a_text_is_rewritten_and_continued_with_its_heads_off() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
     list(playground.generate(wish(12), visitor))
-    original = visitor.run or pytest.fail("there is no run")
+    original = ended(visitor.log)
     off = ((0, 1), (1, 2))
-    frames = list(playground.rewrite(visitor, original, original.prompt, None, off))
-    made = visitor.run or pytest.fail("there is no run")
+    said = outputs(playground, playground.rewrite(visitor, original, original.prompt, None, off))
+    made = ended(visitor.log)
     prompt = original.ids[: original.prompt]
     assert made.ids == prompt + engine.generate_ids(prompt, 12, WARM, off=off)
     assert made.ids != original.ids
-    assert outputs(frames)[-1]["off"] == [[0, 1], [1, 2]]
+    assert said[-1]["off"] == [[0, 1], [1, 2]]
     list(playground.go_on(wish(4), visitor, made))
-    assert made.ids == prompt + engine.generate_ids(prompt, 16, WARM, off=off)
+    assert ended(made).ids == prompt + engine.generate_ids(prompt, 16, WARM, off=off)
     # What is shown of it is what it was written with.
     made.capture = Capture(made.layers, made.heads)
     made.capture.rebuild(engine, made.ids, made.off)
@@ -447,11 +420,42 @@ def test_a_text_is_rewritten_and_continued_with_its_heads_off() -> None:
 def test_what_cannot_be_put_there_is_refused(at: int, token: int, words: str) -> None:
     visitor, playground = Visitor(), playground_of(small_engine())
     list(playground.generate(wish(5), visitor))
-    original = visitor.run or pytest.fail("there is no run")
+    original = ended(visitor.log)
     said = ""
     try:
-        said = outputs(list(playground.rewrite(visitor, original, at, token, ())))[-1]["note"]
+        said = outputs(playground, playground.rewrite(visitor, original, at, token, ()))[-1]["note"]
     except ValueError as error:
         said = str(error)
     assert words in said
-    assert visitor.run is original
+    assert visitor.log is original
+
+
+def test_a_page_that_is_loaded_again_finds_its_text_being_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, _ = slow_engine(0.005)
+    before, after, playground = Visitor(), Visitor(), playground_of(engine)
+    log = until_writing(playground.generate(wish(250), before), playground)
+    monkeypatch.setattr(run_log, "LEFT", 60.0)
+    before.leave()
+    with log.reading():
+        assert after.adopt(log)
+        count = len(log.ids)
+        assert until(lambda: len(log.ids) > count + 5)
+        after.stop.set()
+        assert ended(log).state == "stopped"
+    assert not after.adopt(log), "there is one already"
+
+
+def test_a_page_that_is_closed_ends_its_text_and_gives_up_what_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, passes = slow_engine(0.005)
+    visitor, playground = Visitor(), playground_of(engine)
+    log = until_writing(playground.generate(wish(250), visitor), playground)
+    monkeypatch.setattr(run_log, "LEFT", 0.0)
+    visitor.leave()
+    assert ended(log).state == "stopped"
+    assert passes.count < 200
+    visitor.leave()
+    assert visitor.stop.is_set()

@@ -267,3 +267,25 @@ def test_what_cannot_be_encoded_is_replaced_on_every_field(text: str) -> None:
         with pytest.raises(ValueError) as refused:
             checked(*values)
         str(refused.value).encode()
+
+
+DRAFTED = ("Once", "xl", 0.8, 10, 0, 1.0, 1)
+
+
+@pytest.mark.parametrize("off", [None, "", "off"])
+def test_drafting_is_off_unless_asked_for(off: str | None) -> None:
+    assert checked(*DRAFTED, off).draft is None
+    assert checked(*DRAFTED).draft is None
+
+
+def test_every_smaller_size_of_the_vocabulary_may_draft() -> None:
+    for size in ("distil", "small", "medium", "large"):
+        assert checked(*DRAFTED, size).draft == size
+
+
+@pytest.mark.parametrize("wrong", ["xl", "tiny", "gpt3", 7, ["small"]])
+def test_another_draft_is_refused_with_those_there_are(wrong: object) -> None:
+    with pytest.raises(ValueError, match="off, distil, small, medium, large for xl"):
+        checked(*DRAFTED, wrong)
+    with pytest.raises(ValueError, match="must be off for tiny: no smaller size"):
+        checked("Once", "tiny", *DRAFTED[2:], wrong)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gpt2.sampling import SamplingOptions
 from gpt2.tokenizer import END_OF_TEXT, Tokenizer
-from gpt2.ui.kept_run import run_of
-from gpt2.ui.restoring import RELOADED, _parsed, _shown
+from gpt2.ui.kept_log import RELOADED, log_of
+from gpt2.ui.restoring import _parsed
 from gpt2.ui.wire import token_ids, wire_tokens
 
 TINY = Tokenizer(8192)
@@ -45,32 +45,32 @@ def test_what_is_no_token_is_refused(token: Any) -> None:
 
 def test_a_text_comes_back_to_be_read_and_continued() -> None:
     text, controls = _parsed(json.dumps({"text": kept(), "controls": ["a", "tiny"]}))
-    run = run_of(text)
+    run = log_of(text)
     assert run
     assert controls == ["a", "tiny"]
     assert run.options == SamplingOptions(seed=2**60)
     assert TINY.decode(run.ids) == "The fox 🦊 said" + END_OF_TEXT
     assert (run.prompt, run.read, run.layers) == (2, len(run.ids) - 1, 6)
-    output, attention = _shown(run, text)
-    assert (output["state"], output["note"]) == ("stopped", RELOADED)
-    assert output["stats"]["new"] == len(run.ids) - 2
-    assert (attention["n"], attention["rows"], attention["example"]) == (run.read, "", False)
+    _, status = run.snapshot()
+    assert (status["state"], status["note"]) == ("stopped", RELOADED)
+    assert status["stats"]["new"] == len(run.ids) - 2
+    assert not run.example
 
 
 def test_a_text_comes_back_with_what_it_was_written_with() -> None:
     made = {"temperature": 0.7, "top_k": 40, "top_p": 0.9}
-    run = run_of(_parsed(json.dumps({"text": kept(sampling=made, off=[[5, 1], [0, 2]])}))[0])
+    run = log_of(_parsed(json.dumps({"text": kept(sampling=made, off=[[5, 1], [0, 2]])}))[0])
     assert run
     assert run.options == SamplingOptions(0.7, 40, 0.9, 2**60)
     assert run.off == ((0, 2), (5, 1))
-    plain = run_of(_parsed(json.dumps({"text": kept(off=[[6, 0]])}))[0])
+    plain = log_of(_parsed(json.dumps({"text": kept(off=[[6, 0]])}))[0])
     assert plain
     assert plain.off == ()
 
 
 def test_a_text_with_nul_comes_back() -> None:
     ids = TINY.encode("a\x00\x00b")
-    run = run_of(_parsed(json.dumps({"text": kept(tokens=wire_tokens(TINY, ids))}))[0])
+    run = log_of(_parsed(json.dumps({"text": kept(tokens=wire_tokens(TINY, ids))}))[0])
     assert run
     assert run.ids == ids
 
@@ -87,9 +87,9 @@ def test_half_an_emoji_that_was_kept_comes_back_readable() -> None:
 )
 def test_only_an_unfinished_text_is_called_so(state: object, shown: str) -> None:
     text = kept(state=state)
-    run = run_of(text)
+    run = log_of(text)
     assert run
-    assert (_shown(run, text)[0]["state"], _shown(run, text)[0]["note"]) == (shown, "")
+    assert (run.state, run.note) == (shown, "")
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_only_an_unfinished_text_is_called_so(state: object, shown: str) -> None
     ],
 )
 def test_what_cannot_be_a_run_is_none(changed: dict[str, object]) -> None:
-    assert run_of(kept(**changed)) is None
+    assert log_of(kept(**changed)) is None
 
 
 def test_no_run_is_longer_than_the_context() -> None:
-    run = run_of(kept(tokens=["a"] * 100_000))
+    run = log_of(kept(tokens=["a"] * 100_000))
     assert run
     assert len(run.ids) == 512
 
@@ -125,8 +125,8 @@ def test_no_run_is_longer_than_the_context() -> None:
 def test_any_junk_is_read_without_an_error(text: Any, field: Any) -> None:
     assert _parsed(json.dumps({"text": text, "controls": field}))
     for name in ("size", "prompt", "state", "seed", "tokens"):
-        run_of(kept(**{name: field}))
-    run_of(text if isinstance(text, dict) else {})
+        log_of(kept(**{name: field}))
+    log_of(text if isinstance(text, dict) else {})
 
 
 @pytest.mark.parametrize("junk", [None, 3, "", "{", "[" * 100_000, "x" * 2_000_000, "7"])

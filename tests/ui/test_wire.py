@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import Tokenizer
-from gpt2.ui.wire import encode_bytes, pack_rows, token_ids, wire_tokens
+from gpt2.ui.wire import (
+    Frame,
+    Kind,
+    TokenRecord,
+    frame,
+    frames_in,
+    pack_rows,
+    pack_tokens,
+    token_ids,
+    tokens_in,
+    wire_tokens,
+)
 from tests.tokenizer.test_files import byte_level, train
 
 TOKENIZER = Tokenizer(400)
@@ -23,9 +33,31 @@ def test_rows_lie_one_after_another(rows: list[bytes]) -> None:
     assert pack_rows(levels) == b"".join(rows)
 
 
-@given(packed=st.binary())
-def test_base64_carries_every_byte(packed: bytes) -> None:
-    assert base64.b64decode(encode_bytes(packed)) == packed
+def test_frames_are_read_as_they_were_packed() -> None:
+    packed = frame(Kind.ROWS, 3, b"abc", 7, 2) + frame(Kind.ALIVE, 0) + frame(Kind.END, 255, b"{}")
+    assert frames_in(packed) == [
+        Frame(Kind.ROWS, 3, 7, 2, b"abc"),
+        Frame(Kind.ALIVE, 0, 0, 0, b""),
+        Frame(Kind.END, 255, 0, 0, b"{}"),
+    ]
+    for cut in (1, 15, 16, 18):
+        with pytest.raises(ValueError, match="cut off"):
+            frames_in(packed[:cut])
+
+
+@given(
+    ids=st.lists(st.integers(0, TOKENIZER.vocab_size - 1)),
+    guesses=st.lists(st.none() | st.integers(0, TOKENIZER.vocab_size - 1)),
+)
+def test_tokens_and_guesses_are_read_as_they_were_packed(
+    ids: list[int], guesses: list[int | None]
+) -> None:
+    records = [
+        TokenRecord.of(TOKENIZER, token, 0.5 * place, guesses[place] if guesses[place:] else None)
+        for place, token in enumerate(ids)
+    ]
+    assert tokens_in(pack_tokens(records)) == records
+    assert [record.token for record in records] == ids
 
 
 @given(ids=st.lists(st.integers(0, TOKENIZER.vocab_size - 1)))

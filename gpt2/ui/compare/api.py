@@ -13,8 +13,8 @@ from gpt2.ui.compare.comparison import Comparison
 from gpt2.ui.compare.records import CompareStep, ScoreRecord
 from gpt2.ui.compare.surprise import Scoring
 from gpt2.ui.compare.wish import checked_sizes, compared
-from gpt2.ui.playground import TOLD
 from gpt2.ui.requests import check_text
+from gpt2.ui.runner import TOLD
 from gpt2.ui.visitors import address_of
 
 

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
-from gpt2.engine import Engine
+from gpt2.engine import Engine, Event
 from gpt2.scoring import Score
 from gpt2.serving.journal import Entry
 from gpt2.ui.compare.columns import Column, described
 from gpt2.ui.compare.records import CompareStep, SizeNews, size_news, summed_up
 from gpt2.ui.compare.surprise import surprise_value
 from gpt2.ui.compare.wish import needs
-from gpt2.ui.compare.work import ColumnNews, CompareNews, CompareWork, Failed, RoundEnd
+from gpt2.ui.compare.work import (
+    ColumnNews,
+    CompareNews,
+    CompareWork,
+    Failed,
+    RoundEnd,
+    StartColumn,
+)
 from gpt2.ui.frames import Value
 from gpt2.ui.line import pages_at
-from gpt2.ui.playground import Playground, new_run
+from gpt2.ui.playground import Playground, new_log
 from gpt2.ui.requests import Request
-from gpt2.ui.runs import Run
+from gpt2.ui.run_log import RunLog
+from gpt2.ui.runner import Started
+
+_SIGN = 1.0  # seconds without news after which Gradio hears of it
 
 Frame = tuple[Value, Value | None, Value | None]  # columns, surprise, figures
 
@@ -29,7 +41,7 @@ class Comparison:
 
     def __init__(self, playground: Playground) -> None:
         self._runner = playground.runner
-        self._runs = playground.runs
+        self._logs = playground.logs
 
     def frames(
         self, requests: list[Request], stop: threading.Event, address: str = ""
@@ -42,20 +54,21 @@ class Comparison:
         columns = [Column(request) for request in requests]
         name = uuid.uuid4().hex
         surprise: Value | None = surprise_value(requests[0].prompt, {})  # the last one's goes
+        said = time.monotonic()
         for batch in self._news(requests, stop, self._started, pages_at(address)):
             # By key, not in a list: Gradio's diff of a list mixes up deletions deeper inside it.
             updates = {
-                str(at): column.update(
-                    [n for n in batch if isinstance(n, ColumnNews) and n.column == at]
-                )
+                str(at): update
                 for at, column in enumerate(columns)
+                if (update := column.update(_of(batch, at)))
             }
-            value = {"id": name, "columns": described(columns), "updates": updates}
             scored = any(isinstance(n, ColumnNews) and isinstance(n.news, Score) for n in batch)
-            yield value, surprise, _figures(columns) if scored else None
+            # The page reads the texts from the logs; a step now and then lets Gradio end this.
+            if updates or scored or surprise or time.monotonic() - said > _SIGN:
+                said = time.monotonic()
+                value = {"id": name, "columns": described(columns), "updates": updates}
+                yield value, surprise, _figures(columns) if scored else None
             surprise = None
-            if batch:
-                stop.wait(max(column.spare for column in columns))
         scores: dict[str, Score | Exception] = {
             column.request.size: column.score for column in columns if column.score
         }
@@ -72,17 +85,28 @@ class Comparison:
         """
         step, sizes = 0, dict[str, SizeNews]()
         ended: dict[str, SizeNews] = {request.size: {"written": ""} for request in requests}
-        stop = threading.Event()
-        for batch in self._news(requests, stop, new_run, visitor):
+        logs, read = dict[int, RunLog](), Counter[int]()
+
+        def take(column: int, news: object) -> None:
+            size = requests[column].size
+            if found := size_news(news):
+                sizes[size] = found
+                ended[size] = summed_up(ended[size], found)
+
+        for batch in self._news(requests, threading.Event(), _unwatched, visitor):
             for news in batch:
-                if isinstance(news, ColumnNews) and (found := size_news(news.news)):
-                    size = requests[news.column].size
-                    sizes[size] = found
-                    ended[size] = summed_up(ended[size], found)
                 if isinstance(news, RoundEnd):
+                    for column, count in news.entries.items():
+                        for entry in logs[column].entries[read[column] : count]:
+                            take(column, entry)
+                        read[column] = count
                     step += 1
                     yield {"step": step, "sizes": sizes}
                     sizes = {}
+                elif isinstance(news.news, Started):
+                    logs[news.column] = news.news.log
+                else:
+                    take(news.column, news.news)
             if not batch:
                 yield {"step": step, "sizes": {}}
         yield {"step": step + 1, "sizes": ended}
@@ -91,16 +115,20 @@ class Comparison:
         self,
         requests: list[Request],
         stop: threading.Event,
-        start: Callable[[Engine, Request], Run],
+        start: StartColumn,
         visitor: str = "",
     ) -> Iterator[list[CompareNews]]:
         self._runner.residency.check(needs(requests))
 
-        def work(emit: Callable[[CompareNews], None]) -> None:
-            CompareWork(self._runner, requests, start, stop, emit, visitor).run()
-
         with ExitStack() as journal:
             entries = [journal.enter_context(self._runner.journal.entry(r.size)) for r in requests]
+
+            def note(column: int, event: Event) -> None:
+                self._runner.note(entries[column], event)
+
+            def work(emit: Callable[[CompareNews], None]) -> None:
+                CompareWork(self._runner, requests, start, stop, emit, note, visitor).run()
+
             for batch in self._runner.background(work, stop):
                 for news in batch:
                     if isinstance(news, ColumnNews):
@@ -113,11 +141,23 @@ class Comparison:
         elif not isinstance(news.news, Score):
             self._runner.note(entry, news.news)
 
-    def _started(self, engine: Engine, request: Request) -> Run:
-        run = new_run(engine, request)
-        self._runs.add(run)  # its rows can be asked for, as those of the main tab
-        return run
+    def _started(self, engine: Engine, request: Request) -> RunLog:
+        log = new_log(engine, request)
+        self._logs.add(log)
+        return log
+
+
+def _unwatched(engine: Engine, request: Request) -> RunLog:
+    log = new_log(engine, request)
+    log.watched = False
+    return log
+
+
+def _of(batch: list[CompareNews], column: int) -> list[ColumnNews]:
+    return [news for news in batch if isinstance(news, ColumnNews) and news.column == column]
 
 
 def _figures(columns: list[Column]) -> Value:
+    for column in columns:
+        column.measure()
     return {"rows": [dict(column.facts) for column in columns]}

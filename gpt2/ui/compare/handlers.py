@@ -17,8 +17,8 @@ from gpt2.ui.compare.comparison import Comparison
 from gpt2.ui.compare.surprise import Scoring
 from gpt2.ui.compare.wish import checked_sizes, compared, memory_line
 from gpt2.ui.frames import Value
-from gpt2.ui.playground import SORRY, TOLD
 from gpt2.ui.requests import check_text, checked
+from gpt2.ui.runner import SORRY, TOLD
 from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import Visitors, address_of
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TypedDict
 
 from gpt2.checkpoint import Cancelled
-from gpt2.engine import Event
 from gpt2.scoring import Score
-from gpt2.ui.compare.columns import told
 from gpt2.ui.compare.work import Failed
+from gpt2.ui.run_log import Entry
+from gpt2.ui.runner import told
 from gpt2.ui.sizes import tokenizer_of
 
 
@@ -49,7 +49,7 @@ class ScoreRecord(TypedDict, total=False):
 
 def size_news(news: object) -> SizeNews | None:
     """None where a script need not know."""
-    if isinstance(news, Event):
+    if isinstance(news, Entry):
         return {
             "token": news.token,
             "text": news.text,

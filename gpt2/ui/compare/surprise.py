@@ -11,10 +11,9 @@ from gpt2.checkpoint import Cancelled, Progress
 from gpt2.engine import Engine
 from gpt2.sampling import SamplingOptions
 from gpt2.scoring import NextTokens, Score, next_tokens, score
-from gpt2.ui.compare.columns import told
 from gpt2.ui.compare.records import ScoreRecord, score_record
 from gpt2.ui.frames import Value, loading_sentence
-from gpt2.ui.runner import Runner
+from gpt2.ui.runner import Runner, told
 from gpt2.ui.sizes import config_of, source_of, tokenizer_of
 from gpt2.ui.wire import wire_tokens
 

@@ -16,8 +16,8 @@ from gpt2.scoring import Score, score
 from gpt2.together import Together
 from gpt2.ui.compare.wish import run_bytes
 from gpt2.ui.requests import Request
-from gpt2.ui.runner import News, Runner, Started
-from gpt2.ui.runs import Run
+from gpt2.ui.run_log import RunLog
+from gpt2.ui.runner import News, Runner, Started, told
 
 _POLL = 0.05  # seconds between two looks for a size that is ready
 
@@ -39,11 +39,14 @@ class ColumnNews:
 
 @dataclass(frozen=True, slots=True)
 class RoundEnd:
-    """Every column that writes has had its turn."""
+    """Every column that writes has had its turn: how many entries their logs then have."""
+
+    entries: dict[int, int]
 
 
 CompareNews = ColumnNews | RoundEnd
-Start = Callable[[Engine, Request], Run]
+StartColumn = Callable[[Engine, Request], RunLog]
+_TOO_LONG = "The time limit for one comparison is reached. The text is kept."
 
 
 class CompareWork:
@@ -53,9 +56,10 @@ class CompareWork:
         self,
         runner: Runner,
         requests: list[Request],
-        start: Start,
+        start: StartColumn,
         stop: threading.Event,
         emit: Callable[[CompareNews], None],
+        note: Callable[[int, Event], None],
         visitor: str = "",
     ) -> None:
         self._runner = runner
@@ -63,10 +67,12 @@ class CompareWork:
         self._start = start
         self._stop = stop
         self._emit = emit
+        self._note = note
         self._visitor = visitor
         self._end = math.inf  # when the time of those who write is up
         self._ready: queue.SimpleQueue[tuple[int, Engine]] = queue.SimpleQueue()
         self._engines: dict[int, Engine] = {}
+        self._logs: dict[int, RunLog] = {}
         self._scored: set[int] = set()
         self._held = ExitStack()
         self._together: Together[int] = Together()
@@ -112,11 +118,13 @@ class CompareWork:
                 for column, event in self._together.round():
                     if isinstance(event, Exception):
                         self._scored.add(column)
+                        self._logs[column].fail(self._stop, told(event))
                         self._tell(column, Failed(event))
                     else:
                         place.written += event.token is not None
-                        self._tell(column, self._why(event))
-                self._emit(RoundEnd())
+                        self._logs[column].put(self._stop, self._why(event))
+                        self._note(column, event)
+                self._emit(RoundEnd({at: len(log.entries) for at, log in self._logs.items()}))
                 self._join()
             self._score()
 
@@ -153,17 +161,18 @@ class CompareWork:
                 self._tell(column, Failed(error))
 
     def _begin(self, column: int, engine: Engine, request: Request) -> None:
-        run = self._start(engine, request)
+        log = self._logs[column] = self._start(engine, request)
+        log.too_late = _TOO_LONG
         events = engine.stream(
-            list(run.ids),
+            log.begin(self._stop, request.options, request.new_tokens, "", engine.precision),
             request.options,
             request.new_tokens,
-            attention=run.wanted,
+            attention=log.wanted,
             stopped=self._ended,
             paced=True,
         )
         self._engines[column] = engine
-        self._tell(column, Started(engine, run))
+        self._tell(column, Started(engine, log))
         self._together.join(column, events)
 
     def _tell(self, column: int, news: News | Score | Failed) -> None:

@@ -29,10 +29,20 @@ def comparison_of(
     return Comparison(playground), playground
 
 
-def shown(frames: list[Frame]) -> list[list[dict]]:
-    """For each column, its outputs in order."""
+def shown(frames: list[Frame], playground: Playground) -> list[list[dict]]:
+    """For each column, its outputs in order; of a log what it says now."""
     values = [value for value, _, _ in frames]
     return [
-        [u["output"] for u in (v["updates"].get(str(at), {}) for v in values) if "output" in u]
+        [
+            said_now(u["output"], playground)
+            for u in (v["updates"].get(str(at), {}) for v in values)
+            if "output" in u
+        ]
         for at in range(len(values[0]["columns"]))
     ]
+
+
+def said_now(output: dict, playground: Playground) -> dict:
+    """An output, or what the log that it names says now."""
+    log = playground.logs.get(output["run"])
+    return log.snapshot()[1] | {"run": log.id} if log else output

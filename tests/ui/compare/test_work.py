@@ -36,7 +36,8 @@ def test_stop_ends_all_columns_within_a_token() -> None:
     engine = small_engine()
     passes = Passes(engine, lambda number: time.sleep(0.005))
     stop = threading.Event()
-    frames = comparison_of(lambda name: engine)[0].frames(wish(250), stop)
+    comparison, playground = comparison_of(lambda name: engine)
+    frames = comparison.frames(wish(250), stop)
     seen = [next(frames)]
     while passes.count < 20:
         seen.append(next(frames))
@@ -44,14 +45,14 @@ def test_stop_ends_all_columns_within_a_token() -> None:
     before = passes.count
     seen += frames
     assert passes.count <= before + 2
-    assert [outputs[-1]["state"] for outputs in shown(seen)] == ["stopped", "stopped"]
+    assert [outputs[-1]["state"] for outputs in shown(seen, playground)] == ["stopped", "stopped"]
 
 
 def test_a_comparison_may_take_as_long_as_a_run_may() -> None:
     engine = small_engine()
     Passes(engine, lambda number: time.sleep(0.01))
-    comparison, _ = comparison_of(lambda name: engine, seconds=1)
-    for outputs in shown(list(comparison.frames(wish(300), threading.Event()))):
+    comparison, playground = comparison_of(lambda name: engine, seconds=1)
+    for outputs in shown(list(comparison.frames(wish(300), threading.Event())), playground):
         assert outputs[-1]["state"] == "stopped"
         assert 0 < outputs[-1]["stats"]["new"] < 200
         assert outputs[-1]["note"].startswith("The time limit for one comparison is reached")
@@ -83,12 +84,12 @@ def test_a_size_to_download_joins_when_it_is_ready(monkeypatch: pytest.MonkeyPat
     )
     frames = comparison.frames(wish(150), threading.Event())
     seen = [next(frames)]
-    while not any(o.get("stats", {}).get("new") for o in shown(seen)[0]):
+    while not any(o.get("stats", {}).get("new") for o in shown(seen, playground)[0]):
         seen.append(next(frames))
-    assert all(output["run"] is None for output in shown(seen)[1])
+    assert all(output["run"] is None for output in shown(seen, playground)[1])
     arrived.set()
     seen += frames
-    assert [outputs[-1]["stats"]["new"] for outputs in shown(seen)] == [150, 150]
+    assert [outputs[-1]["stats"]["new"] for outputs in shown(seen, playground)] == [150, 150]
 
 
 def test_stop_while_all_is_still_loading(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +118,7 @@ def test_a_full_house_makes_it_wait_in_line() -> None:
     with playground.runner.turn(lambda news: None, ended):
         frames = comparison.frames(wish(), threading.Event())
         seen = [next(frames)]
-        while "Waiting in line" not in str(shown(seen)[0][-1:]):
+        while "Waiting in line" not in str(shown(seen, playground)[0][-1:]):
             seen.append(next(frames))
     seen += frames
-    assert [outputs[-1]["stats"]["new"] for outputs in shown(seen)] == [10, 10]
+    assert [outputs[-1]["stats"]["new"] for outputs in shown(seen, playground)] == [10, 10]

@@ -1,4 +1,4 @@
-"""A text as a browser has kept it (`assets/panel/kept.js`), made a run of the server's again.
+"""A text as a browser has kept it (`assets/panel/kept.js`), made a log of the server's again.
 
 It comes back after a reload, from a link, or from the branches of a text, and is read like anything
 else a stranger sends.
@@ -12,13 +12,15 @@ from typing import Any
 from gpt2.checkpoint import CheckpointError
 from gpt2.sampling import SamplingOptions
 from gpt2.ui.inspect_requests import heads_of
-from gpt2.ui.runs import Run
+from gpt2.ui.run_log import RunLog
 from gpt2.ui.sizes import config_of, source_of, tokenizer_of
 from gpt2.ui.wire import token_ids
 
+RELOADED = "You reloaded while this was being written. Press Continue to resume."
 
-def run_of(text: dict[str, Any]) -> Run | None:
-    """A run with the kept tokens, to be looked at and continued; None when it cannot be one."""
+
+def log_of(text: dict[str, Any]) -> RunLog | None:
+    """A log with the kept tokens, to be looked at and continued; None when it cannot be one."""
     try:
         size, tokens, prompt = source_of(text.get("size")).name, text["tokens"], text["prompt"]
         config = config_of(size)
@@ -30,10 +32,12 @@ def run_of(text: dict[str, Any]) -> Run | None:
         return None
     layers, heads = config.num_blocks, config.num_heads
     read = len(ids) - 1 if len(ids) > prompt else 0  # the newest token was never fed
-    run = Run(size, options, ids, prompt, layers, heads, layers // 2, read)
+    log = RunLog(size, options, ids, prompt, layers, heads, read)
+    log.state = "done" if text.get("state") == "done" else "stopped"
+    log.note = RELOADED if text.get("state") == "running" else ""
     with suppress(ValueError):
-        run.off = heads_of(text.get("off"), run)
-    return run
+        log.off = heads_of(text.get("off"), log)
+    return log
 
 
 def _options_of(text: dict[str, Any]) -> SamplingOptions:

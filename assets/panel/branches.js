@@ -53,7 +53,9 @@ export class Branches {
     const text = this.texts.get(this.id);
     const { status } = run;
     const resting = RESTING.includes(status.state);
-    const goesOn = !resting && RESTING.includes(text.state) && !entered && !paced;
+    // It may have been gone on with and be at rest again before anything was heard of it.
+    const grows = !resting || status.n > text.rested;
+    const goesOn = grows && RESTING.includes(text.state) && !entered && !paced;
     if (goesOn) this.setApart(text);
     Object.assign(text, { run: run.id, tokens: run.tokens, ...madeOf(status) });
     if (resting) text.rested = status.n;

@@ -89,6 +89,11 @@ def test_continue_is_a_step_and_the_text_before_it_stays(tree: Modules) -> None:
     assert state(tree, 'branches.goTo("a", 1); say("a", [])')[0] == ["original", "continued at 2"]
 
 
+def test_what_went_on_and_ended_before_it_was_heard_of_is_a_step_too(tree: Modules) -> None:
+    steps = 'say("a", ["one", "two"]); say("a", ["three"])'
+    assert state(tree, steps) == [["original", "continued at 2"], 2, 1]
+
+
 def test_a_text_of_one_token_a_click_is_one_step(tree: Modules) -> None:
     steps = 'say("a", ["one"]); say("a", ["two"], {state: "running"}, true); say("a", [], {}, true)'
     assert state(tree, steps) == [["original"], 1, 0]

@@ -21,7 +21,7 @@ from gpt2.inference.steps import Request, Step, StepSource
 from gpt2.inference.torch_executor import TorchExecutor
 from gpt2.interpret.attribution import Attribution, Changes, attribution
 from gpt2.interpret.effects import Effects, Instead, effects
-from gpt2.interpret.flips import Flip, FlipRange, flip_ranges, flips
+from gpt2.interpret.flips import Flip, FlipRange, drawn_from, flip_ranges, flips
 from gpt2.interpret.lens import Lens, lens
 from gpt2.interpret.patching import Patching, patching
 from gpt2.interpret.probabilities import TextChoices, probabilities
@@ -577,24 +577,37 @@ class Engine:
         ids, others = self._ids(clean), self._ids(corrupted)
         return patching(self.source, ids, others, answer, against, stopped, progress)
 
-    def flips(self, ids: Sequence[int], start: int, options: SamplingOptions) -> list[Flip]:
+    def flips(
+        self, ids: Sequence[int], start: int, options: SamplingOptions, off: Off = ()
+    ) -> list[Flip]:
         """Which tokens of `ids`, written from place `start` on, other `options` would have changed.
 
         With the seed they were written with, the draw is known, so this is what would have been
         drawn, not a guess: the first flip is certain, later ones hold if all before had stayed.
-        Under the original options there is none. Raises ValueError for a start outside the text.
+        Under the original options there is none. `off` are the heads that were off, as in `stream`.
+        Raises ValueError for a start outside the text.
         """
-        return flips(self.source, self._ids(ids), start, options)
+        return flips(self.source, self._ids(ids), start, options, _heads_off(off))
+
+    def drawn_from(
+        self, ids: Sequence[int], start: int, off: Off = ()
+    ) -> Iterator[tuple[int, Weights]]:
+        """Each place of `ids` from `start` on, and the logits (V,) its token was drawn from.
+
+        With `interpret.flips.flips_among` they answer for many options after one reading. `off` is
+        as in `stream`. Raises ValueError for a start outside the text.
+        """
+        return drawn_from(self.source, self._ids(ids), start, _heads_off(off))
 
     def flip_ranges(
-        self, ids: Sequence[int], start: int, options: SamplingOptions
+        self, ids: Sequence[int], start: int, options: SamplingOptions, off: Off = ()
     ) -> list[FlipRange]:
         """Between which temperatures, exactly, each token written from `start` on stays the winner.
 
-        `options` are those it was written with. Raises ValueError for a start outside the text, or
-        options that are not those, or use top-p, which makes it depend on the temperature in steps.
+        `options` are those it was written with, and `off` the heads that were off, as in `stream`.
+        Raises ValueError for a start outside the text, or options that are not those.
         """
-        return flip_ranges(self.source, self._ids(ids), start, options)
+        return flip_ranges(self.source, self._ids(ids), start, options, _heads_off(off))
 
     def _ids(self, text: str | Sequence[int]) -> list[int]:
         if isinstance(text, str):

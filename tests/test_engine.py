@@ -309,6 +309,34 @@ def test_a_fork_with_the_original_token_is_the_original(
         assert ids_of(list(ENGINE.fork(ids, at, ids[at], options, left))) == ids[at:]
 
 
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8", "int4"])
+def test_forks_heads_off_and_probabilities_hold_in_every_precision(precision: str) -> None:
+    engine, options = load("tiny", precision), SamplingOptions(0.85, 0, 0.9, seed=4)
+    prompt = engine.encode(PROMPT)
+    off = [(5, 2), (0, 1)]
+    text = prompt + engine.generate_ids(prompt, 30, options)
+    without = prompt + ids_of(list(engine.stream(prompt, options, 30, off=off)))
+    assert without == prompt + engine.generate_ids(prompt, 30, options, off=off)
+    assert without != text
+    for ids, heads in ((text, []), (without, off)):
+        at = len(prompt) + 7
+        left = len(ids) - at - 1
+        for start in (len(prompt), None):  # as it was written, and read as a prompt
+            again = engine.fork(ids, at, ids[at], options, left, prompt_length=start, off=heads)
+            assert ids_of(list(again)) == ids[start or at :]
+        found = engine.probabilities(ids, options, start_token=False, off=heads)
+        assert found.precision == engine.precision
+        for place, choice in enumerate(found.choices[1:], 1):
+            assert choice is not None and choice.chosen is not None
+            for name in ("before", "after"):
+                total = sum(getattr(each, name) for each in choice.likeliest)
+                assert total + getattr(choice, f"rest_{name}") == pytest.approx(1, abs=1e-4)
+            if place >= len(prompt):  # what was drawn had been kept
+                assert choice.chosen.cut is None
+        assert engine.flips(ids, len(prompt), options, heads) == []
+    engine.close()
+
+
 def test_a_fork_keeps_what_was_before_and_goes_on_from_the_forced_token() -> None:
     ids = ENGINE.encode(PROMPT) + ENGINE.generate_ids(ENGINE.encode(PROMPT), 30, WARM)
     at = len(ids) - 20

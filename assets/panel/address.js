@@ -3,13 +3,13 @@
 // begins and gets the text when it ends: whoever goes back meanwhile comes to the text before.
 
 import { forgetText, keepOwn, stored } from "./kept.js";
-import { guideHash, hashOf, linkedGuide, mapHash, parsedLink } from "./link.js";
+import { guideHash, hashOf, linkedGuide, mapHash, parsedLink, treeRead } from "./link.js";
 import { BUSY } from "./status_line.js";
 
 const SOON = 250; // ms after the last change
 const TABS = { write: "Generate", compare: "Compare" }; // names in the address, and on the page
 
-const CHANGES = ["status", "tokens", "view", "look", "selection", "rows", "guide"];
+const CHANGES = ["status", "tokens", "view", "look", "selection", "rows", "off", "guide"];
 
 let tab = "write";
 let leaving = false; // the page is about to be loaded anew: nothing more is written
@@ -83,12 +83,23 @@ export function keepAddress(runs) {
   runs.guide = linkedGuide(); // until it is opened it stays in the address (learn_bar.js)
   const arrived = parsedLink();
   if (arrived && !runs.chosen && !runs.run) runs.start(arrived);
+  runs.branches.expected = treeRead;
+  if (arrived?.off) switchOnce(runs, arrived.off);
   if (arrived?.tab) showTab(arrived.tab);
 }
 
 // Rather than put back. A busy browser may see nothing of a short text but its end.
 function isWritten(run) {
   return (run?.status?.stats?.limit ?? null) !== null;
+}
+
+// The heads that a link has switched, once its text is there.
+function switchOnce(runs, off) {
+  const stop = runs.subscribe((kind) => {
+    if (kind !== "off" || !runs.run?.status) return;
+    stop();
+    runs.switchOff(off);
+  });
 }
 
 // Back, forward, or a link pasted where the page is open already.
@@ -104,6 +115,7 @@ function goTo(runs) {
   keepOwn(location.hash);
   showTab(wanted.tab || "write");
   runs.show(wanted);
+  runs.switchOff(wanted.off ?? runs.run?.status?.off ?? []);
 }
 
 function reload() {

@@ -2,6 +2,7 @@
 
 import { asked } from "./asked.js";
 import { AtlasPanel } from "./atlas_panel.js";
+import { connectBranching } from "./branching.js";
 import {
   afterEachFrame,
   linkLabels,
@@ -38,7 +39,7 @@ export function mount(element, props, _watch, server, trigger) {
   runs.connect(server);
   linkLabels(element);
   if (server?.inspect && trigger && !props.channel && !props.compact)
-    runs.connectWriting(asked, trigger);
+    connectBranching(runs, asked, trigger);
   const view = new AttentionView(partsOf(element), runs, Boolean(props.compact));
   if (props.headed) view.parts.title.hidden = true; // there is a heading over it
   whileMounted(element, runs, (kind) => view.hear(kind));

@@ -63,7 +63,7 @@ export class ChoicesList {
     const choice = inspected.choiceAt(at, this.before);
     if (choice === undefined) return this.blank(inspected.failed || "…");
     const { sampling, vocabulary, starts } = inspected.facts;
-    setText(parts.startnote, startNote(starts, this.before));
+    setText(parts.startnote, starts ? `The text begins with ${START}.` : "Written without it.");
     setHidden(parts.startcheck, starts);
     if (choice === null) {
       return this.blank(
@@ -87,7 +87,24 @@ export class ChoicesList {
       parts.kept,
       `${cut}${whole(choice.kept)} of ${whole(vocabulary)} tokens kept; each column sums to 100 %.`,
     );
+    setText(parts.stays, this.staysWords(at));
     setText(parts.forkhint, this.able ? "Choose another to rewrite the text from here." : "");
+  }
+
+  // Between which temperatures the same draw gives this token: of what was written, not read.
+  staysWords(at) {
+    const { runs } = this;
+    if (this.before || runs.running || !runs.run.status || at < runs.run.status.prompt) return "";
+    const found = runs.inspected.answerTo({ want: "stays", at, n: runs.run.tokens.ready });
+    if (!found) return "…";
+    if (!found.drawn) return "Put here, or drawn with other settings.";
+    const side = (words, { temperature, instead }) =>
+      `“${labelOf(instead)}” ${words} temperature ${temperature.toFixed(2)}`;
+    const { below, above } = found;
+    const sides = [below && side("below", below), above && side("above", above)].filter(Boolean);
+    return sides.length
+      ? `Same draw: ${sides.join(", ")}.`
+      : "Same draw: this token at every temperature.";
   }
 
   /** Whether another token may be chosen: of a finished text of the reader's own. */
@@ -135,7 +152,8 @@ export class ChoicesList {
   blank(words) {
     const { parts } = this;
     setText(parts.likely, words);
-    for (const name of ["surprise", "sampled", "kept", "forkhint"]) setText(parts[name], "");
+    for (const name of ["surprise", "sampled", "kept", "stays", "forkhint"])
+      setText(parts[name], "");
     for (const line of [...this.lines, this.rest]) setHidden(line.line, true);
   }
 }
@@ -145,11 +163,6 @@ function modeOf({ temperature, top_k, top_p }) {
   if (top_k) options.push(`top-k ${top_k}`);
   if (top_p < 1) options.push(`top-p ${short(top_p)}`);
   return `After: ${options.join(", ")}`;
-}
-
-function startNote(starts, before) {
-  if (starts) return `The text begins with ${START}.`;
-  return before ? "The text was written without it." : "";
 }
 
 const short = (number) => String(Number(number.toFixed(3)));

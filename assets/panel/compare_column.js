@@ -11,6 +11,7 @@ export class CompareColumn {
   constructor(element, at, server, { onMap, onParting }) {
     this.element = element;
     this.title = "";
+    this.from = null;
     this.runs = runsOf(`compare-${at}`);
     this.props = { channel: `compare-${at}`, value: null };
     this.output = mountOutput(
@@ -45,12 +46,15 @@ export class CompareColumn {
   }
 
   // A new comparison: the text of the last one gives way.
-  begin({ title, memory }) {
+  begin({ title, memory, from = null }) {
     this.title = title;
+    this.from = from; // the token from which texts are compared: by default, the first after the prompt
     setText(this.output.parts.title, title);
-    setText(this.memory, `${bytes(memory)} of memory`);
+    setText(this.memory, memory === null ? "" : `${bytes(memory)} of memory`);
     this.map.name(title);
     this.runs.run = null;
+    this.runs.seen.clear(); // a branch may be shown again
+    this.runs.branches.reset();
     this.runs.pick = this.runs.hover = null;
     this.runs.reader.poke();
     this.runs.tell("run");
@@ -76,9 +80,9 @@ export class CompareColumn {
   get progress() {
     const { run } = this.runs;
     if (!run?.status) return null;
-    const { prompt, state } = run.status;
-    const tokens = run.tokens.items.slice(prompt, run.tokens.ready);
-    return { run: run.id, prompt, tokens, ended: state !== "running" };
+    const { state } = run.status;
+    const tokens = run.tokens.items.slice(this.start, run.tokens.ready);
+    return { run: run.id, prompt: this.start, tokens, ended: state !== "running" };
   }
 
   // at: the generated token from which the texts differ; undefined where none does (yet).
@@ -100,9 +104,11 @@ export class CompareColumn {
     text.scrollTop = span ? span.offsetTop - text.clientHeight / 2 : text.scrollHeight;
   }
 
+  get start() {
+    return this.from ?? this.runs.run?.status?.prompt ?? 0;
+  }
+
   spanOf(at = -1) {
-    return at < 0
-      ? null
-      : (this.output.flow.spanOf((this.runs.run?.status?.prompt ?? 0) + at) ?? null);
+    return at < 0 ? null : (this.output.flow.spanOf(this.start + at) ?? null);
   }
 }

@@ -38,7 +38,7 @@ export class CompareView {
     this.parts.close.addEventListener("click", () => this.open(null));
   }
 
-  // value: {id, columns: [{size, title, memory}], updates: {"0": {output}}}, or {note}
+  // value: {id, branches, columns: [{size, title, memory}], updates: {"0": {output}}}, or {note}
   take(value) {
     setText(this.parts.general, value?.note ?? "");
     if (value?.note) this.compareSoon();
@@ -63,11 +63,12 @@ export class CompareView {
     shareColumns(this.columns);
   }
 
-  begin({ id, columns }) {
+  begin({ id, columns, branches = false }) {
     this.id = id;
     const { parts } = this;
     parts.invite.hidden = true;
-    parts.columns.hidden = parts.turns.hidden = false;
+    parts.columns.hidden = false;
+    parts.turns.hidden = branches; // they are written already
     while (this.columns.length > columns.length) this.columns.pop().element.remove();
     columns.forEach((about, at) => {
       this.columns[at] ??= this.add(at);

@@ -96,6 +96,8 @@ export class HeadsOff {
       effect || (changed && !runs.running ? runs.inspected.failed || "…" : ""),
     );
     parts.rewrite.setAttribute("aria-disabled", String(!changed || runs.running));
+    setHidden(parts.rewrite, !runs.rewrite); // a file has nobody to ask
+    setHidden(parts.restore, !runs.rewrite && !changed);
   }
 
   rewrite() {
@@ -113,8 +115,9 @@ export class HeadsOff {
       this.parts.instead.value = stood;
       return runs.switchOff(made);
     }
-    const before = runs.run.status.branch?.of;
-    if (before && runs.branches.texts.has(before)) runs.revisit(before);
+    const { branches } = runs;
+    const { of } = branches.texts.get(branches.id) ?? {};
+    if (runs.revisit && branches.texts.has(of)) runs.revisit(of);
     else runs.switchOff([]);
   }
 }

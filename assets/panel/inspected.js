@@ -25,6 +25,7 @@ export class Inspected {
     this.layers = new Map(); // place -> answer
     this.without = new Map(); // "place heads" -> answer
     this.shade = null; // {bits, ranks}
+    this.answers = new Map(); // what was asked, as JSON -> answer
     this.failed = "";
     this.waiting = null;
   }
@@ -53,6 +54,13 @@ export class Inspected {
     if (!this.without.has(key))
       this.want({ want: "off", at, off, instead }, () => this.without.has(key));
     return this.without.get(key);
+  }
+
+  /** What the server says to any other question, or undefined until it comes. @param {object} request */
+  answerTo(request) {
+    const key = JSON.stringify(request);
+    if (!this.answers.has(key)) this.want(request, () => this.answers.has(key));
+    return this.answers.get(key);
   }
 
   /** Surprisals and ranks of all tokens, once the text is written. */
@@ -112,5 +120,6 @@ export class Inspected {
     else if (request.want === "off")
       this.without.set(`${answer.at} ${JSON.stringify(request.off)} ${request.instead}`, answer);
     else if (request.want === "shade") this.shade = answer;
+    else this.answers.set(JSON.stringify(request), answer);
   }
 }

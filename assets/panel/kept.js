@@ -5,6 +5,7 @@ import { atMostEvery } from "./dom.js";
 
 const TEXT = "gpt2 text";
 const CONTROLS = "gpt2 controls";
+const TREE = "gpt2 branches";
 const OWN = "gpt2 address";
 const GAP = 250; // ms between two writes while a text grows
 
@@ -44,6 +45,7 @@ export function own() {
 export function forgetText() {
   try {
     sessionStorage.removeItem(TEXT);
+    sessionStorage.removeItem(TREE);
     sessionStorage.removeItem(OWN);
   } catch {
     // nothing is kept there
@@ -54,9 +56,21 @@ export function forgetText() {
 export function keepText(runs) {
   const write = () =>
     runs.run?.status && !forgotten && store(TEXT, { ...snapshot(runs.run), run: runs.run.id });
+  const writeTree = () => runs.run?.status && !forgotten && store(TREE, runs.branches.packed());
   const soon = atMostEvery(GAP, write);
-  runs.subscribe((kind) => (kind === "tokens" || kind === "status") && soon());
-  addEventListener("pagehide", write);
+  runs.subscribe((kind) => {
+    if (kind === "branch" || (kind === "status" && !runs.running)) writeTree();
+    if (kind === "tokens" || kind === "status") soon();
+  });
+  addEventListener("pagehide", () => {
+    write();
+    writeTree();
+  });
+}
+
+/** The branches of the kept text, as `Branches.packed` made them; null where there are none. */
+export function keptTree() {
+  return load(TREE);
 }
 
 /** What of both is kept, parsed; null where nothing is. */
@@ -67,7 +81,7 @@ export function stored() {
 export function snapshot({ tokens, status }) {
   const { size, prompt, stats } = status;
   const state = status.broken ? "running" : status.state; // as it was when the server was lost
-  const { sampling, off } = status;
+  const { sampling, off, instead } = status;
   return {
     size,
     prompt,
@@ -75,6 +89,7 @@ export function snapshot({ tokens, status }) {
     seed: stats?.seed,
     sampling,
     off,
+    instead,
     tokens: tokens.items.slice(0, tokens.ready),
   };
 }

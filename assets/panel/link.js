@@ -1,20 +1,27 @@
 // A link that holds text, settings, map and selection itself, behind the #: no server needs to
 // remember it, and none is told.
-//   #v=2&tab=compare&map=head.5.4.sqrt.1&row=15.7&zoom=3.3.20&text=...
+//   #v=2&tab=compare&map=head.5.4.sqrt.1&row=15.7&zoom=3.3.20&off=10.8-10.7&text=...
+// `off` are heads that are switched otherwise than when the text was written; those that were off then
+// stand in the text, and so do the branches it is one of.
 // What leads the reader may stand there too, or alone, for a teacher to send:
 //   #tour=row   #lesson=sink   #pace=step
 // Layers and heads count from 1, as on the page; in links without v=2 they count from 0.
 
-import { asJson, own, read as readKept, snapshot, stored } from "./kept.js";
+import { asJson, keptTree, own, read as readKept, snapshot, stored } from "./kept.js";
 import { MODES } from "./schema.js";
 import { isIndex } from "./wire.js";
 
 const VERSION = "2";
-const FIELDS = { map: /^([a-z_]+)\.(\d+)\.(\d+)\.([a-z]+)\.([01])$/, row: /^(\d+)(?:\.(\d+))?$/ };
+const FIELDS = {
+  map: /^([a-z_]+)\.(\d+)\.(\d+)\.([a-z]+)\.([01])$/,
+  row: /^(\d+)(?:\.(\d+))?$/,
+  off: /^none$|^\d+\.\d+(?:-\d+\.\d+)*$/,
+};
 
 const GUIDES = ["tour", "lesson", "pace"];
 
 const MOST = 650_000; // bytes unpacked: more no server reads (gpt2/serving/incoming.py)
+const MOST_BRANCHED = 4000; // tokens of branches in a link: some twelve thousand characters
 const SLICE = 1024; // bytes unpacked at a time: they may become a thousand times as many
 
 const ARRIVED = globalThis.location?.hash ?? "";
@@ -22,7 +29,8 @@ const ARRIVED = globalThis.location?.hash ?? "";
 /** What stands behind the #, with the controls as they stand or as given. @returns {Promise<string>} */
 export async function hashOf(runs, tab = "", controls = stored().controls) {
   const text = runs.run?.status ? snapshot(runs.run) : null;
-  const packed = await pack(asJson({ text, controls }));
+  const tree = text && runs.branches.packed(MOST_BRANCHED);
+  const packed = await pack(asJson({ text, controls, ...(tree && { tree }) }));
   const { pick, suggested, window } = runs;
   const row = pick ?? (suggested === null ? null : { query: suggested, key: null });
   const parts = {
@@ -32,6 +40,7 @@ export async function hashOf(runs, tab = "", controls = stored().controls) {
     ...(row && { row: row.key === null ? `${row.query}` : `${row.query}.${row.key}` }),
     ...guideOf(runs.guide),
     ...(window && { zoom: [window.x, window.y, window.size].map((n) => Math.round(n)).join(".") }),
+    ...offOf(runs),
     text: packed,
   };
   return joined(parts);
@@ -44,6 +53,12 @@ export function mapHash(runs) {
 
 function mapOf({ look, scale, apart }) {
   return `${look.mode}.${look.layer + 1}.${look.head + 1}.${scale}.${apart ? 1 : 0}`;
+}
+
+// Heads that are switched otherwise than when the text was written, counted from 1.
+function offOf({ off, run }) {
+  if (!run?.status || JSON.stringify(off) === JSON.stringify(run.status.off)) return {};
+  return { off: off.map(([layer, head]) => `${layer + 1}.${head + 1}`).join("-") || "none" };
 }
 
 function joined(parts) {
@@ -82,7 +97,7 @@ export async function linkTo(runs) {
   return link.href;
 }
 
-/** {look, scale, apart, pick, window, tab, text} that an address asks for, or null. */
+/** {look, scale, apart, pick, window, off, tab, text} that an address asks for, or null. */
 export function parsedLink(hash = ARRIVED) {
   const parts = hash
     .slice(1)
@@ -105,9 +120,18 @@ export function parsedLink(hash = ARRIVED) {
     apart: apart === "1",
     pick,
     window,
+    off: parsedOff(fields.get("off") ?? ""),
     tab: fields.get("tab") ?? "",
     text: fields.get("text") ?? "",
   };
+}
+
+// Null where the address says nothing of them.
+function parsedOff(field) {
+  if (!FIELDS.off.test(field)) return null;
+  if (field === "none") return [];
+  const heads = field.split("-").map((pair) => pair.split(".").map((n) => Number(n) - 1));
+  return heads.every((pair) => pair.every(isIndex)) ? heads : null;
 }
 
 /** The map that the address asks for, or null. */
@@ -115,13 +139,25 @@ export function linkedLook() {
   return parsedLink();
 }
 
+let arrivedTree = null;
+
+/** The branches that came with what `read` has found, or null. */
+export function treeRead() {
+  return arrivedTree;
+}
+
 /** What a page that has just been opened asks the server to put back: what this tab had, unless the
  * address is another one than it wrote itself. */
 export async function read() {
   const packed = parsedLink()?.text;
-  if (!packed || ARRIVED === own()) return readKept();
+  if (!packed || ARRIVED === own()) {
+    arrivedTree = keptTree();
+    return readKept();
+  }
   try {
-    return asJson(JSON.parse(await unpack(packed)));
+    const { tree = null, ...asked } = JSON.parse(await unpack(packed));
+    arrivedTree = tree; // the browser's alone
+    return asJson(asked);
   } catch {
     return ""; // cut off on its way, or more than any text of ours
   }

@@ -35,3 +35,19 @@ export function titleOf({ mode, layer, head }) {
       : "";
   return where ? `${MODES[mode].name}: ${where}` : MODES[mode].name;
 }
+
+const MOST_NAMED = 4; // heads; more would be no caption
+
+/**
+ * Heads that are off, [layer, head], as a caption says it; layers and heads count from 1.
+ * @param {{off?: number[][], instead?: string}|null|undefined} made
+ */
+export function offWords(made) {
+  const { off = [], instead } = made ?? {};
+  if (!off.length) return "";
+  const names = off.slice(0, MOST_NAMED).map(([layer, head]) => `${layer + 1}.${head + 1}`);
+  const more = off.length > MOST_NAMED ? ` and ${off.length - MOST_NAMED} more` : "";
+  const heads = off.length === 1 ? "1 head off" : `${off.length} heads off`;
+  const mean = instead === "mean" ? ", mean instead" : "";
+  return `${heads} (layer.head ${names.join(", ")}${more}${mean})`;
+}

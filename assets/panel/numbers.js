@@ -4,13 +4,18 @@ import { csvCell } from "./formats.js";
 import { explain, titleOf } from "./map_view.js";
 import { labelOf } from "./token_label.js";
 
-/** Every weight of the map, whether the first token is shown apart or not. */
+/**
+ * Every weight of the map, whether the first token is shown apart or not. Of a text that was written
+ * with heads off, a last column names them, layer.head from 1.
+ */
 export function asCsv(runs) {
-  const lines = ["query,query_token,key,key_token,weight"];
+  const off = countedFrom1(runs.run.status?.off).map((pair) => pair.join("."));
+  const last = off.length ? `,${off.join(" ")}` : "";
+  const lines = [`query,query_token,key,key_token,weight${last && ",heads_off"}`];
   const names = runs.run.tokens.items.map((token) => csvCell(labelOf(token)));
   for (let i = 0; i < runs.drawable; i++) {
     for (const [j, weight] of runs.row(i).entries())
-      lines.push(`${i},${names[i]},${j},${names[j]},${short(weight)}`);
+      lines.push(`${i},${names[i]},${j},${names[j]},${short(weight)}${last}`);
   }
   return `${lines.join("\r\n")}\r\n`;
 }
@@ -29,6 +34,10 @@ export function asJson(runs) {
     heads: run.heads,
     size: run.status?.size ?? null,
     seed: run.status?.stats?.seed ?? null,
+    sampling: run.status?.sampling ?? null,
+    heads_off: countedFrom1(run.status?.off),
+    heads_off_instead: run.status?.instead ?? "zero",
+    ...branchesOf(runs.branches),
     prompt_tokens: run.status?.prompt ?? null,
     tokens: run.tokens.items,
     weights: rows,
@@ -36,6 +45,34 @@ export function asJson(runs) {
     roles: roles.text && { ...roles.text, run: undefined },
     probe: roles.probe && { ...roles.probe, run: undefined },
   });
+}
+
+/** @param {number[][]} heads */
+function countedFrom1(heads = []) {
+  return heads.map(([layer, head]) => [layer + 1, head + 1]);
+}
+
+// How the text was made of the first one, and all that were made of that; nothing where it is alone.
+function branchesOf(branches) {
+  const keys = branches.tree();
+  if (keys.length < 2) return {};
+  return {
+    branch: branches.path().map((key) => branches.nameOf(key)),
+    branches: keys.map((key) => {
+      const { of, at, token } = branches.texts.get(key);
+      const { off, prompt, ...text } = branches.snapshot(key);
+      return {
+        name: branches.nameOf(key),
+        shown: key === branches.id,
+        made_of: of === null ? null : keys.indexOf(of),
+        at,
+        token,
+        heads_off: countedFrom1(off),
+        prompt_tokens: prompt,
+        ...text,
+      };
+    }),
+  };
 }
 
 function short(weight) {

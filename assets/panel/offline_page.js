@@ -33,6 +33,8 @@ export async function offlinePage(runs, say) {
     map.imports[`panel/${name}`] =
       `data:text/javascript;base64,${base64(new TextEncoder().encode(source))}`;
   const title = captionOf(runs);
+  const path = runs.branches.path().map((key) => runs.branches.nameOf(key));
+  const made = path.length > 1 ? `<p>${escaped(path.join(" › "))}</p>` : "";
   const home = location.origin + location.pathname;
   const dark = document.body.classList.contains("dark") ? ' class="dark"' : "";
   return new Blob(
@@ -44,7 +46,7 @@ main { display: grid; gap: 16px; }
 header { font: 15px/1.5 var(--sans); color: var(--quiet); } header h1 { margin: 0; font-size: 18px; color: var(--ink); }
 header p { margin: 2px 0 0; } header a { color: var(--accent); }</style>
 <script type="importmap">${JSON.stringify(map)}</${"script"}></head><body${dark}><main>
-<header><h1>${escaped(title)}</h1><p>Saved from <a href="${escaped(home)}">GPT-2, from scratch</a>. It opens without a network.</p></header>
+<header><h1>${escaped(title)}</h1><p>Saved from <a href="${escaped(home)}">GPT-2, from scratch</a>. It opens without a network.</p>${made}</header>
 <div id="output">${output}</div><div id="attention">${attention}</div></main>
 <script type="application/json" id="data">${JSON.stringify(data).replaceAll("<", "\\u003c")}</${"script"}>
 <script type="module">import { open } from "panel/offline.js"; open(document);</${"script"}>
@@ -108,6 +110,7 @@ async function gather(runs, say) {
     apart: runs.apart,
     roles: runs.roles.text,
     probe: runs.roles.probe,
+    branches: runs.branches.packed(),
   };
 }
 

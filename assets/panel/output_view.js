@@ -17,6 +17,7 @@ import { clamp } from "./geometry.js";
 import { copyText, saveText } from "./keep_text.js";
 import { keepText } from "./kept.js";
 import { markFault } from "./faults.js";
+import { FlipsView } from "./flips_view.js";
 import { RunButtons } from "./run_buttons.js";
 import { saidUnderButtons, showProgress } from "./run_note.js";
 import { runsOf } from "./runs.js";
@@ -86,6 +87,7 @@ export class OutputView {
     this.guesses = new DraftMarks(this.flow, parts);
     this.shade = new TextShade(this.flow);
     this.breadcrumb = new Breadcrumb(parts, runs);
+    this.flips = new FlipsView(parts, runs, this.flow);
     this.status = new StatusLine(parts);
     this.prompt = 0;
     this.said = null; // the status that was last shown
@@ -97,6 +99,7 @@ export class OutputView {
 
   hear(kind) {
     if (kind === "run") {
+      this.flips.leave();
       this.flow.clear();
       this.guesses.clear();
       this.shade.clear();
@@ -106,7 +109,7 @@ export class OutputView {
       this.drawSoon();
     } else if (kind === "tokens" || kind === "status") this.drawSoon();
     else if (kind === "told") this.tell();
-    else if (kind === "inspected") this.shadeText();
+    else if (kind === "inspected") this.drawSoon();
     else if (kind === "selection" || kind === "look") this.markLater();
   }
 
@@ -136,6 +139,7 @@ export class OutputView {
     setHidden(caret, !this.runs.running);
     setHidden(this.parts.shade, !this.runs.inspected.able || !status);
     this.breadcrumb.show();
+    this.flips.show();
     if (this.shade.kind !== "attention") this.shadeText();
     this.parts.copy.disabled = this.parts.save.disabled = blank;
     if (this.atEnd) text.scrollTop = text.scrollHeight;
@@ -202,7 +206,7 @@ export class OutputView {
   }
 
   pickAt(event) {
-    const span = event.target.closest(".token");
+    const span = event.target.closest(".token, .instead");
     return span ? { query: Number(span.dataset.from), key: null } : null;
   }
 

@@ -5,7 +5,7 @@ import { planOf, xOf, yOf } from "./geometry.js";
 import { AttentionMap } from "./map.js";
 import { CAPTION, sizeOf, textOf } from "./map_labels.js";
 import { viewOf } from "./map_panel.js";
-import { titleOf } from "./map_view.js";
+import { offWords, titleOf } from "./map_view.js";
 import { whole } from "./viewport.js";
 
 const SIDE = 900; // CSS pixels
@@ -52,13 +52,14 @@ function drawScale(c, runs, theme) {
   c.fillText(words(runs), EDGE + 290, top + 10);
 }
 
-/** What the picture is of: model, seed, map. */
+/** What the picture is of: model, seed, map, heads that were off. */
 export function captionOf({ run, look }) {
   const { status } = run;
   const text = status
     ? `GPT-2 ${status.size ?? ""}, seed ${status.stats?.seed ?? "–"}`
     : "GPT-2, example";
-  return `${titleOf(look)} · ${text} · ${run.rowCount} tokens`;
+  const off = offWords(status);
+  return `${titleOf(look)} · ${text} · ${run.rowCount} tokens${off && ` · ${off}`}`;
 }
 
 function words(runs) {

@@ -36,7 +36,9 @@ export class Runs {
     this.inspected = new Inspected(this);
     this.branches = new Branches();
     this.off = []; // heads that are switched off, [layer, head] in order
-    this.rewrite = null; // asks for another end of a text, where the page can
+    this.rewrite = null; // asks for another end of a text, where the page can (branching.js)
+    this.revisit = null; // for a text that was shown before
+    this.beside = null; // for all of them beside each other
     this.readWith(new LogReader());
   }
 
@@ -129,7 +131,11 @@ export class Runs {
     const first = !run.status;
     run.status = { ...status, n, stretch };
     run.draft = draft;
-    if (first) this.beginBranch(status.off, status.branch);
+    if (this.branches.heed(run, Boolean(this.guide.pace))) {
+      this.inspected.reset(); // it may go on with other settings
+      this.tell("branch");
+    }
+    if (first) this.switchOff(status.off);
     this.tell("status");
   }
 
@@ -160,12 +166,6 @@ export class Runs {
   refuse(sentence) {
     if (this.run) this.run.refused = true;
     this.complain(sentence);
-  }
-
-  beginBranch(off, branch) {
-    this.branches.enter(this.run.id, { off, branch }, this.run.tokens.items);
-    this.tell("branch");
-    this.switchOff(off);
   }
 
   /** No more of the text will come: the server is gone. */
@@ -209,29 +209,7 @@ export class Runs {
     this.reader.poke();
   }
 
-  // --- other ends -----------------------------------------------------------------------------
-
-  /** How other ends are asked for: `asked` tells the page, `trigger` the server. */
-  connectWriting(asked, trigger) {
-    this.rewrite = (wanted, pick = null) => {
-      this.starting = { pick: pick === null ? null : { query: pick, key: null }, window: null };
-      asked();
-      trigger("rewrite", wanted);
-    };
-    this.revisit = (id) => {
-      const { branch } = this.branches.texts.get(this.branches.id) ?? {};
-      const pick =
-        branch?.of === id && branch.token !== null
-          ? branch.at
-          : this.branches.texts.get(id)?.branch?.at;
-      this.seen.delete(id);
-      this.starting = {
-        pick: pick === undefined ? null : { query: pick, key: null },
-        window: null,
-      };
-      trigger("show", { run: id });
-    };
-  }
+  // --- heads that are off ---------------------------------------------------------------------
 
   isOff({ layer, head }) {
     return this.off.some((one) => one[0] === layer && one[1] === head);

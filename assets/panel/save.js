@@ -56,7 +56,10 @@ export function offerSaving(box, said, runs, theme) {
         const link = await linkTo(runs);
         try {
           await navigator.clipboard.writeText(link);
-          setText(said, "Copied: text, settings, map and selection are in the link itself.");
+          setText(
+            said,
+            "Copied: text, branches, settings, map and selection are in the link itself.",
+          );
         } catch {
           setText(said, "Copy it from the address bar: the link is there.");
         }
@@ -106,6 +109,7 @@ export function fileName({ run, look }) {
     ...(needsLayer(mode) ? [`layer${layer + 1}`] : []),
     ...(needsHead(mode) ? [`head${head + 1}`] : []),
     ...(mode === "head" ? [] : [mode.replace("_", "-")]),
+    ...(status?.off?.length ? [`${status.off.length}-off`] : []),
   ];
   return [...text, ...where].join("-").replace(/[^\w.-]+/g, "-");
 }

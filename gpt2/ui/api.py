@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from inspect import cleandoc
+from reprlib import repr as shortened
 from typing import Any, TypedDict, TypeVar, cast
 
 import gradio as gr
 from gradio.events import api as gradio_api  # gr.api, under the name that type checkers see
 from gradio.utils import get_function_description
 
+from gpt2.inference.executor import Head
 from gpt2.sampling import USUAL
 from gpt2.ui.playground import Playground
 from gpt2.ui.requests import OFF, check_text, checked, whole
@@ -22,6 +24,7 @@ from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import address_of
 
 F = TypeVar("F", bound=Callable[..., Any])
+NO_HEADS: list[list[int]] = []  # switched off
 
 
 class Seen(TypedDict):
@@ -95,6 +98,7 @@ class Api:
         top_p: float = USUAL.top_p,
         seed: int = 0,
         draft_with: str = OFF,
+        off: list[list[int]] = NO_HEADS,
         caller: gr.Request | None = None,
     ) -> Iterator[str]:
         """Let a GPT-2 go on from a text, and stream what it writes.
@@ -114,13 +118,16 @@ class Api:
             seed: Which random draws, a whole number from 0 to 2^63 - 1. Default: 0.
             draft_with: A smaller size of the same vocabulary that guesses ahead: the same text,
                 sooner where size is large; or off. Default: off.
+            off: Attention heads to switch off for prompt and text, each as [layer, head], both
+                counted from 0: [[9, 9]] is one head. Same seed, same draws: what differs comes from
+                the heads. Default: [].
 
         Returns:
             The text so far, without the prompt, again and again; the last one is whole.
         """
         try:
             request = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed, draft_with)
-            yield from self._playground.texts(request, address_of(caller))
+            yield from self._playground.texts(request, address_of(caller), heads_off(off))
         except TOLD as error:
             raise told(error) from error
 
@@ -151,6 +158,18 @@ class Api:
             raise told(error) from error
         rows = [[round(float(w), 6) for w in row[: i + 1]] for i, row in enumerate(seen.weights)]
         return {"tokens": seen.tokens, "weights": rows}
+
+
+def heads_off(off: object) -> tuple[Head, ...]:
+    """Heads as (layer, head), in order and once each. Raises ValueError for what are no pairs.
+
+    Whether a model has them, the model says.
+    """
+    pairs = NO_HEADS if off is None else off
+    rule = "Off must be pairs of layer and head, both counted from 0, such as [[9, 9]]"
+    if not isinstance(pairs, list) or not all(isinstance(p, list) and len(p) == 2 for p in pairs):
+        raise ValueError(f"{rule}, not {shortened(off)}.")
+    return tuple(sorted({(whole(rule, layer), whole(rule, head)) for layer, head in pairs}))
 
 
 def told(error: Exception) -> gr.Error:

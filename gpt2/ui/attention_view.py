@@ -30,5 +30,5 @@ class AttentionView(PanelView):
     """Its value is one message of `gpt2.ui.frames`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        events = ("rewrite", "show")
+        events = ("rewrite", "show", "beside")
         super().__init__("attention_view.js", template(), style(), events, **kwargs)

@@ -13,9 +13,12 @@ from gpt2.checkpoint import CheckpointError
 from gpt2.config import SIZES
 from gpt2.ui.assets import panel_module
 from gpt2.ui.attention_view import AttentionView
+from gpt2.ui.compare.beside import beside_each_other
+from gpt2.ui.compare_view import CompareView
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.frames import complaint
 from gpt2.ui.inspect_requests import heads_of, instead_of
+from gpt2.ui.kept_log import log_of
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import Frame, Playground, Visitor
 from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens, whole
@@ -34,11 +37,16 @@ _FIT = "(tokens, most) => [tokens > most ? most : tokens]"
 # A reader who wants one token at a time asks for one.
 _PACED = f"async (...values) => (await {panel_module('writing_pace.js')}).paced(values)"
 
+_COMPARE = f"async () => {{ (await {panel_module('real_controls.js')}).showTab('Compare'); }}"
+
 # Runs wait in a line of our own (`gpt2.ui.line`), each holding one of Gradio's threads; it is also
 # our line that tells whom it cannot take.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": None}
 
 Shown = tuple[Any, Any]
+_MOST_BESIDE = 4  # branches that Compare shows at once
+_MOST_NAME = 200  # characters
+_GONE = "This text is no longer on the server. Generate it again."
 
 
 class Handlers:
@@ -55,8 +63,9 @@ class Handlers:
         output: OutputView,
         attention: AttentionView,
         status: TextLine,
+        columns: CompareView,
     ) -> None:
-        """Connect every control."""
+        """Connect every control; `columns` are those of Compare."""
         views = [output, status]
         counted = {"inputs": [controls.prompt, controls.size], "outputs": controls.count}
         quiet = _quietly(status)
@@ -75,6 +84,9 @@ class Handlers:
             event.then(self.downloaded, controls.size, after, **quiet)
             event.then(None, js=_said("answered()"), **quiet)
         attention.show(self.show, None, views, queue=False, **quiet)
+        attention.beside(self.beside, None, columns, queue=False, **quiet).then(
+            None, js=_COMPARE, **quiet
+        )
         page.load(self.arrive, controls.size, [controls.size, status], **quiet)
         controls.stop.click(self.stop, queue=False, **quiet)
         self._follow_size(controls, status, quiet)
@@ -170,11 +182,36 @@ class Handlers:
         except TOLD as error:
             return _complaint(error)
 
+    def beside(self, event: gr.EventData) -> Any:
+        """Texts that this page has shown, in the columns of Compare."""
+        try:
+            asked = getattr(event, "texts", None)
+            texts = [one for one in asked if isinstance(one, dict)] if type(asked) is list else []
+            if not 1 <= len(texts) <= _MOST_BESIDE:
+                raise ValueError(f"From 1 to {_MOST_BESIDE} branches stand beside each other.")
+            named = [(str(one.get("name", ""))[:_MOST_NAME], self._known(one)) for one in texts]
+        except TOLD as error:
+            return {"note": str(error)}
+        return beside_each_other(named)
+
     def _log_of(self, event: gr.EventData) -> RunLog:
-        log = self._playground.logs.get(getattr(event, "run", None))
-        if log is None or log.example:
-            raise ValueError("This text is no longer on the server. Generate it again.")
-        return log
+        return self._known({name: getattr(event, name, None) for name in ("run", "text")})
+
+    def _known(self, asked: dict[str, Any]) -> RunLog:
+        """The `run`'s log, if it still is as its `text` says, else a new one of that text.
+
+        It may have been continued since, or the server may be another one by now.
+        """
+        log, text = self._playground.logs.get(asked.get("run")), asked.get("text")
+        text = text if isinstance(text, dict) else {}
+        tokens = text.get("tokens")
+        length = len(tokens) if isinstance(tokens, list) else None
+        if log is not None and not log.example and length in (None, len(log.ids)):
+            return log
+        if (kept := log_of(text)) is None:
+            raise ValueError(_GONE)
+        self._playground.logs.add(kept)
+        return kept
 
     def downloaded(self, size: str) -> tuple[Any, Any]:
         """The list anew, and New tokens up to what a repository turned out to read."""

@@ -11,7 +11,7 @@ from gpt2.engine import Engine
 from gpt2.interpret.as_json import Json, choices_as_json, effects_as_json, lens_as_json
 from gpt2.interpret.effects import Instead
 from gpt2.sampling import SamplingOptions
-from gpt2.ui.api import shown_as, told
+from gpt2.ui.api import NO_HEADS, heads_off, shown_as, told
 from gpt2.ui.measurements import Measure, Measuring, measured
 from gpt2.ui.playground import Playground
 from gpt2.ui.requests import check_text, number, whole
@@ -38,6 +38,7 @@ class InspectApi:
         top_p: float = 1.0,
         count: int = 10,
         start_token: bool = True,
+        off: list[list[int]] = NO_HEADS,
         caller: gr.Request | None = None,
     ) -> dict[str, Any]:
         """Show how likely each token of a text was, and the likeliest ones in its place.
@@ -54,6 +55,8 @@ class InspectApi:
                 Default: 10.
             start_token: Whether `<|endoftext|>` is put before the text, which changes what the
                 model answers. Default: True.
+            off: Attention heads to switch off, each as [layer, head], both counted from 0: [[9, 9]]
+                is one head. Default: [].
 
         Returns:
             {units, start_token, precision, options, following, tokens: [{id, bytes, text, merges,
@@ -66,11 +69,12 @@ class InspectApi:
         def measure(
             engine: Engine, stopped: Callable[[], bool], progress: Callable[[int, int], None]
         ) -> Json:
-            found = engine.probabilities(text, options, listed, bool(start_token))
+            found = engine.probabilities(text, options, listed, bool(start_token), heads)
             return choices_as_json(found, engine.tokenizer)
 
         try:
             check_text(text, "Text")
+            heads = heads_off(off)
             k = whole("Top-k must be a whole number from 0 (off) up", top_k)
             options = SamplingOptions(
                 number("Temperature must be a number from 0 to 2", temperature),

@@ -23,6 +23,7 @@ from gpt2.levels import to_weights
 from gpt2.sampling import SamplingOptions, softmax
 from gpt2.tokenizer import GPT2_VOCAB_SIZE, Merge, Tokenizer
 from gpt2.ui.capture import Capture
+from gpt2.ui.flip_requests import FlipRequests
 from gpt2.ui.frames import Value, sampling_value
 from gpt2.ui.maps import MapView, clamped, map_rows
 from gpt2.ui.measurements import Measure, Measurements
@@ -60,6 +61,7 @@ class InspectRequests:
         self._known: OrderedDict[tuple[str, bool], _Known] = OrderedDict()
         self._moved: OrderedDict[tuple[str, int, int], _Moved] = OrderedDict()
         self._sweeps = Measurements(runner)
+        self._flips = FlipRequests()
 
     def answer(self, engine: Engine, run: RunLog, request: dict[str, Any]) -> Value:
         """By what it `want`s. Raises ValueError."""
@@ -74,6 +76,8 @@ class InspectRequests:
             "token": _token,
             "sink": self._sink,
             "patch": self._patch,
+            "flips": self._flips.flips,
+            "stays": self._flips.stays,
         }
         want = request.get("want")
         if not isinstance(want, str) or want not in wants:

@@ -7,6 +7,8 @@ from typing import Any
 from gpt2.ui.assets import panel_text
 from gpt2.ui.panel_view import PanelView
 
+_STYLES = ("output_view.css", "output_draft.css", "output_shade.css", "output_flips.css")
+
 
 def template() -> str:
     """Its markup, for a page that shows more than one."""
@@ -15,7 +17,7 @@ def template() -> str:
 
 def style() -> str:
     """Its style, which belongs inside an element of its own."""
-    return "".join(map(panel_text, ("output_view.css", "output_draft.css", "output_shade.css")))
+    return "".join(map(panel_text, _STYLES))
 
 
 class OutputView(PanelView):

@@ -97,10 +97,10 @@ def build_page(where: str = "local") -> gr.Blocks:
             with gr.Tab("Generate"):
                 controls, output, attention = _write_tab(functions)
             with gr.Tab("Compare"):
-                add_compare(page, playground, functions, RUNS, compared)
+                columns = add_compare(page, playground, functions, RUNS, compared)
         gr.HTML(about_line(), elem_id="about", apply_default_css=False)
         handlers = Handlers(playground)
-        handlers.wire(page, controls, output, attention, status)
+        handlers.wire(page, controls, output, attention, status, columns)
         wire_restoring(page, handlers, controls, output, asked.example)
         add_call(page, api.generate, "generate", **RUNS)
         add_call(page, api.attention, "attention", concurrency_limit=2)

@@ -155,17 +155,20 @@ class Playground:
             state = "downloaded on first use"
         return f"{source.title} · {described(precision_of(size))} · {state}"
 
-    def texts(self, request: Request, visitor: str = "") -> Iterator[str]:
+    def texts(
+        self, request: Request, visitor: str = "", off: tuple[Head, ...] = ()
+    ) -> Iterator[str]:
         """The text so far, again and again, for a script. Raises what `TOLD` lists.
 
         The same text comes again while there is no news: that is how a script that has left is
-        noticed. `visitor` tells callers apart, each of whom may have so many runs at a time.
+        noticed. `visitor` tells callers apart, each of whom may have so many runs at a time. The
+        heads in `off` are switched off.
         """
         stop = threading.Event()
 
         def start(engine: Engine) -> RunLog:
             log = new_log(engine, request)
-            log.watched = False
+            log.watched, log.off = False, off
             return log
 
         try:

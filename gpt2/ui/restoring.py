@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 
 from gpt2.checkpoint import CheckpointError
-from gpt2.sampling import SamplingOptions
 from gpt2.serving.incoming import MOST_BYTES, cleaned
 from gpt2.ui.assets import panel_module
 from gpt2.ui.controls import Controls, draft_update
 from gpt2.ui.handlers import Handlers
-from gpt2.ui.inspect_requests import heads_of, instead_of
+from gpt2.ui.kept_log import RELOADED, log_of
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.requests import MOST_CHARACTERS, checked
 from gpt2.ui.run_log import RunLog
-from gpt2.ui.sizes import config_of, source_of, tokenizer_of
-from gpt2.ui.wire import token_ids
+from gpt2.ui.sizes import config_of
 
-RELOADED = "You reloaded while this was being written. Press Continue to resume."
 _PARTS = ("text", "controls")
 
 _KEEP = f"""(...values) => {{
@@ -89,41 +85,6 @@ def _kept(handlers: Handlers, text: dict[str, Any]) -> RunLog | None:
     if log and log.state == "stopped" and text.get("state") == "running":
         log.note = RELOADED  # the page was away for too long
     return log
-
-
-def log_of(text: dict[str, Any]) -> RunLog | None:
-    """A log with the kept tokens, to be looked at and continued; None when it cannot be one."""
-    try:
-        size, tokens, prompt = source_of(text.get("size")).name, text["tokens"], text["prompt"]
-        config = config_of(size)
-        options = _options_of(text)
-        ids = token_ids(tokenizer_of(size), tokens[: config.max_seq_len])
-        if not (isinstance(prompt, int) and 0 < prompt <= len(ids)):
-            return None
-    except (KeyError, TypeError, ValueError, OverflowError, CheckpointError):
-        return None
-    layers, heads = config.num_blocks, config.num_heads
-    read = len(ids) - 1 if len(ids) > prompt else 0  # the newest token was never fed
-    log = RunLog(size, options, ids, prompt, layers, heads, read)
-    log.state = "done" if text.get("state") == "done" else "stopped"
-    log.note = RELOADED if text.get("state") == "running" else ""
-    with suppress(ValueError):
-        log.off = heads_of(text.get("off"), log)
-        log.instead = instead_of(text.get("instead"))
-    return log
-
-
-def _options_of(text: dict[str, Any]) -> SamplingOptions:
-    """What the text was written with; the defaults where an older page has not kept it."""
-    seed, kept = int(text["seed"]), text.get("sampling")
-    if not isinstance(kept, dict):
-        return SamplingOptions(seed=seed)
-    return SamplingOptions(
-        temperature=float(kept["temperature"]),
-        top_k=int(kept["top_k"]),
-        top_p=float(kept["top_p"]),
-        seed=seed,
-    )
 
 
 def _controls_of(values: list[Any], controls: Controls) -> list[Any]:

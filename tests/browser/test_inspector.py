@@ -96,7 +96,7 @@ def test_the_next_token_tab_tells_the_models_own_probabilities(visit: Visit) -> 
     expect(rows).to_have_count(len(choice.likeliest) + 1)
     expect(panel(visit)).to_contain_text("temperature")
     panel(visit).get_by_role("checkbox").check()
-    expect(panel(visit)).to_contain_text("written without it")
+    expect(panel(visit)).to_contain_text("Written without it")
     visit.screenshot("inspector-next")
 
 

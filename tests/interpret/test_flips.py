@@ -27,19 +27,23 @@ def some_logits(seed: int) -> np.ndarray:
     seed=st.integers(0, 500),
     temperature=st.sampled_from([0.0, 0.3, 0.85, 1.0, 1.7]),
     top_k=st.sampled_from([0, 1, 4, 20]),
+    top_p=st.sampled_from([1.0, 1.0, 0.98, 0.7, 0.2]),
 )
-@examples(60)
-def test_the_temperatures_are_those_of_a_scan(seed: int, temperature: float, top_k: int) -> None:
+@examples(100)
+def test_the_temperatures_are_those_of_a_scan(
+    seed: int, temperature: float, top_k: int, top_p: float
+) -> None:
     logits = some_logits(seed)
-    options = SamplingOptions(temperature, top_k, seed=seed)
+    options = SamplingOptions(temperature, top_k, top_p, seed=seed)
+    near = 1e-5 if top_p == 1 else 1e-3  # what top-p cuts, drawing sums in float32
     token = choose(logits, options, PLACE)
     found = flip_range(logits, token, options, PLACE)
     assert found.below <= temperature <= found.above
     for other in np.linspace(0.001, 2, 800):
         drawn = choose(logits, replace(options, temperature=float(other)), PLACE)
-        if found.below + 1e-5 < other < found.above - 1e-5:
+        if found.below + near < other < found.above - near:
             assert drawn == token
-        elif other < found.below - 1e-5 or other > found.above + 1e-5:
+        elif other < found.below - near or other > found.above + near:
             assert drawn != token
     for edge, beyond, instead in (
         (found.above, 1e-4, found.token_above),
@@ -56,11 +60,15 @@ def test_the_temperatures_are_those_of_a_scan(seed: int, temperature: float, top
             assert drawn == instead or min(abs(at.below - edge), abs(at.above - edge)) < 2e-4
 
 
-@given(seed=st.integers(0, 500), top_k=st.integers(1, 60))
+@given(
+    seed=st.integers(0, 500),
+    top_k=st.integers(1, 60),
+    top_p=st.sampled_from([1.0, 0.9, 0.4]),
+)
 @examples(60)
-def test_top_k_is_that_of_a_scan(seed: int, top_k: int) -> None:
+def test_top_k_is_that_of_a_scan(seed: int, top_k: int, top_p: float) -> None:
     logits = some_logits(seed)
-    options = SamplingOptions(1.3, top_k, seed=seed)
+    options = SamplingOptions(1.3, top_k, top_p, seed=seed)
     token = choose(logits, options, PLACE)
     found = flip_range(logits, token, options, PLACE)
     most = len(logits) if found.top_k_to is None else found.top_k_to
@@ -116,9 +124,10 @@ def test_the_first_flip_is_what_would_have_been_written(other: SamplingOptions) 
         assert engine.generate_ids(ids[:place], 1, other) == [ids[place]]
 
 
-def test_ranges_and_flips_agree() -> None:
+@pytest.mark.parametrize("top_p", [1, 0.9])
+def test_ranges_and_flips_agree(top_p: float) -> None:
     engine = small_engine()
-    options = replace(OPTIONS, top_p=1)
+    options = replace(OPTIONS, top_p=top_p)
     ids = [*PROMPT, *engine.generate_ids(PROMPT, 25, options)]
     ranges = engine.flip_ranges(ids, len(PROMPT), options)
     assert [each.place for each in ranges] == list(range(3, 28))
@@ -129,9 +138,12 @@ def test_ranges_and_flips_agree() -> None:
     assert all(math.isinf(r.above) == (r.token_above is None) for r in ranges)
 
 
-def test_top_p_has_no_exact_temperatures() -> None:
-    with pytest.raises(ValueError, match="without top-p"):
-        small_engine().flip_ranges(written(), 3, OPTIONS)
+def test_with_heads_off_the_draw_is_that_of_the_model_without_them() -> None:
+    engine, off = small_engine(), [(0, 1), (1, 0)]
+    ids = [*PROMPT, *engine.generate_ids(PROMPT, 25, OPTIONS, off=off)]
+    assert engine.flips(ids, 3, OPTIONS, off) == []
+    assert engine.flips(ids, 3, OPTIONS) != []
+    assert len(engine.flip_ranges(ids, 3, OPTIONS, off)) == 25
 
 
 @pytest.mark.parametrize("start", [0, 29])

@@ -70,6 +70,7 @@ def test_the_calls_are_typed_with_their_defaults(client: Client) -> None:
         ("top_p", "float", USUAL.top_p),
         ("seed", "int", 0),
         ("draft_with", "str", "off"),
+        ("off", "list[list[int]]", []),
     ]
     assert [name for name, _, _ in parameters["/attention"]] == ["size", "text", "layer", "head"]
 
@@ -125,6 +126,23 @@ def test_the_same_seed_gives_the_same_text_whatever_others_do(client: Client) ->
         assert list(pool.map(text, range(4))) == alone
 
 
+def test_heads_that_are_off_are_off_in_text_and_probabilities(
+    client: Client, engine: Engine
+) -> None:
+    off = [[5, 2], [0, 1], [5, 2]]
+    heads = [(0, 1), (5, 2)]
+    (*_, text) = generate(client, new_tokens=30, seed=1, off=off)
+    ids = engine.encode(PROMPT)
+    options = replace(USUAL, seed=1)
+    assert text == engine.tokenizer.decode(engine.generate_ids(ids, 30, options, off=heads))
+    assert text != engine.complete(PROMPT, options, 30)
+    found = client.predict(PROMPT, off=off, api_name="/tokens")
+    choices = engine.probabilities(PROMPT, off=heads).choices
+    assert [each["probability"] for each in found["tokens"]] == [
+        round(choice.probability, 6) for choice in choices if choice
+    ]
+
+
 @pytest.mark.parametrize(("layer", "head"), [(0, 0), (5, 3)])
 def test_attention_is_the_engine_s_and_sums_to_1(
     client: Client, engine: Engine, layer: int, head: int
@@ -156,6 +174,10 @@ def test_attention_is_the_engine_s_and_sums_to_1(
         ({"top_p": 0}, "Top-p must be above 0 and at most 1"),
         ({"seed": -1}, "Seed must be a whole number from 0 to 2^63 - 1"),
         ({"seed": [1]}, "Seed must be a whole number from 0 to 2^63 - 1"),
+        ({"off": [[9]]}, "Off must be pairs of layer and head, both counted from 0"),
+        ({"off": "9.9"}, "such as [[9, 9]], not '9.9'."),
+        ({"off": [[0, 0.5]]}, "counted from 0, such as [[9, 9]], not 0.5."),
+        ({"off": [[6, 0]]}, "There is no head 6.0: layers count from 0 to 5"),
     ],
 )
 def test_a_wish_that_cannot_be_gets_a_sentence(

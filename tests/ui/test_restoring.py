@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gpt2.sampling import SamplingOptions
 from gpt2.tokenizer import END_OF_TEXT, Tokenizer
-from gpt2.ui.restoring import RELOADED, _parsed, log_of
+from gpt2.ui.kept_log import RELOADED, log_of
+from gpt2.ui.restoring import _parsed
 from gpt2.ui.wire import token_ids, wire_tokens
 
 TINY = Tokenizer(8192)

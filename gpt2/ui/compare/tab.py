@@ -29,8 +29,8 @@ def add_compare(
     functions: list[Callable[..., Any]],
     runs: dict[str, Any],
     status: TextLine,
-) -> None:
-    """Put the tab's inside on the page that is being built.
+) -> CompareView:
+    """Put the tab's inside on the page that is being built; its columns.
 
     `functions` are what a view may ask the server about a run; `runs` is how events that write are
     queued. `status` are the words at the top of the page while the tab is open.
@@ -64,6 +64,7 @@ def add_compare(
     api = CompareApi(comparison, scoring)
     add_call(page, api.compare, "compare", **runs)
     add_call(page, api.score, "score", concurrency_limit=2)
+    return columns
 
 
 def _wire_surprise(

@@ -7,6 +7,7 @@ import { guideHash, hashOf, linkedGuide, mapHash, parsedLink, treeRead } from ".
 import { BUSY } from "./status_line.js";
 
 const SOON = 250; // ms after the last change
+const STAYS = 3000; // ms after which a page that was to be left is still there
 const TABS = { write: "Generate", compare: "Compare" }; // names in the address, and on the page
 
 const CHANGES = ["status", "tokens", "view", "look", "selection", "rows", "off", "guide"];
@@ -76,6 +77,15 @@ export function keepAddress(runs) {
     if (CHANGES.includes(kind) && !runs.hover) soon();
   });
   addEventListener("hashchange", () => goTo(runs));
+  // An address that is written while the page is being loaded again is lost, but would be remembered
+  // as its own. Nothing comes of it where only a file was saved.
+  addEventListener("beforeunload", () => {
+    leaving = true;
+    setTimeout(() => {
+      leaving = false;
+      soon();
+    }, STAYS);
+  });
   watchTabs((chosen) => {
     isOpen(chosen);
     soon();

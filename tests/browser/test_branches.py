@@ -101,14 +101,16 @@ def test_the_tree_survives_a_reload_and_travels_in_a_link(
     visit = visits(app.url)
     original = visit.generate(seed=3, new_tokens=20)
     at = visit.page.evaluate("store.run.status.prompt") + 4
+    visit.until("() => location.hash.includes('&text=')")
+    before = visit.page.url.split("&text=")[1]
     label = fork(visit, at)
     forked = visit.written()
-    visit.until("() => location.hash.includes('&text=')")
-    address = visit.page.url
-    visit.page.reload()
+    visit.page.reload()  # at once: its address has not been written yet
     visit.ready()
     visit.until(SHOWN)
     assert visit.written() == forked
+    visit.until("(text) => !location.hash.endsWith(text)", before)
+    address = visit.page.url
     expect(path(visit)).to_contain_text(f"original“{label}” at {at}")
     assert step(visit, "undo") == original
     assert step(visit, "redo") == forked

@@ -32,7 +32,7 @@ def main() -> int:
     warm_up.stage = "Importing PyTorch and Gradio"
     with terminal.ended_by_ctrl_c():
         from gpt2.runtime.threads import set_threads
-        from gpt2.ui import TOLD, build_page, check_offered, launch
+        from gpt2.ui import USER_ERRORS, build_page, check_offered, launch
 
     def serve() -> int:
         warm_up.stage = "Building the page"
@@ -43,7 +43,7 @@ def main() -> int:
         launch(page, server_name=warm_up.host, server_port=warm_up.port)
         return 0
 
-    return terminal.run(serve, TOLD)
+    return terminal.run(serve, USER_ERRORS)
 
 
 if __name__ == "__main__":

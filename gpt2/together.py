@@ -37,7 +37,7 @@ class _Turns:
         return (self._tokens - 1) / (self._seconds - self._first)
 
 
-class Together(Generic[Name]):
+class RoundRobin(Generic[Name]):
     """Streams of `Engine.stream` that advance together. More may join while others run."""
 
     def __init__(self) -> None:

@@ -38,7 +38,7 @@ THREADS = os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
 @dataclass(frozen=True)
-class Wish:
+class Query:
     """What one visitor asks for; two equal wishes must get the same text."""
 
     prompt: str
@@ -55,14 +55,14 @@ class Tally:
 
     ended: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    texts: dict[Wish, set[str]] = field(default_factory=dict)
+    texts: dict[Query, set[str]] = field(default_factory=dict)
 
 
-def wishes(count: int, most: int) -> list[Wish]:
+def queries(count: int, most: int) -> list[Query]:
     """Short and long prompts, greedy and sampled; few, to be written alone as well."""
     dice = random.Random(1)
     return [
-        Wish(
+        Query(
             " ".join(dice.choices(WORDS.split(), k=dice.choice((1, 8, 20, 60, 150)))),
             dice.choice((0.0, 0.7, 1.0, 1.3)),
             dice.randint(5, most),
@@ -82,12 +82,12 @@ class Page:
         self.size = size
         self.call = call
 
-    async def visit(self, wish: Wish, fate: str, dice: random.Random, tally: Tally) -> None:
+    async def visit(self, query: Query, fate: str, dice: random.Random, tally: Tally) -> None:
         """One request to its end, whatever that is."""
-        temperature = 99.0 if fate == "rubbish" else wish.temperature
-        fields = [wish.prompt, self.size, temperature, wish.new_tokens]
+        temperature = 99.0 if fate == "rubbish" else query.temperature
+        fields = [query.prompt, self.size, temperature, query.new_tokens]
         body = {
-            "data": [*fields, wish.top_k, wish.top_p, wish.seed, "off"],
+            "data": [*fields, query.top_k, query.top_p, query.seed, "off"],
             "fn_index": self.call,
             "session_hash": secrets.token_hex(8),
         }
@@ -95,10 +95,10 @@ class Page:
         joined.raise_for_status()
         body["event_id"] = joined.json()["event_id"]
         patience = {"stop": dice.uniform(0.1, 6), "leave": dice.uniform(0.1, 6), "leave at once": 0}
-        await self._read(wish, fate, body, time.monotonic() + patience.get(fate, 1e9), tally)
+        await self._read(query, fate, body, time.monotonic() + patience.get(fate, 1e9), tally)
 
     async def _read(
-        self, wish: Wish, fate: str, body: dict[str, Any], end: float, tally: Tally
+        self, query: Query, fate: str, body: dict[str, Any], end: float, tally: Tally
     ) -> None:
         where = {"session_hash": body["session_hash"]}
         async with self.client.stream("GET", "gradio_api/queue/data", params=where) as answer:
@@ -114,17 +114,17 @@ class Page:
                     continue
                 message = json.loads(line[5:])
                 if message["msg"] == "process_completed":
-                    note(wish, fate, message, tally)
+                    note(query, fate, message, tally)
                     return
         tally.wrong.append(f"{fate}: the line ended without an answer")
 
 
-def note(wish: Wish, fate: str, message: dict[str, Any], tally: Tally) -> None:
+def note(query: Query, fate: str, message: dict[str, Any], tally: Tally) -> None:
     """A request that came to its own end."""
     if message["success"] and "data" not in message["output"]:
         tally.wrong.append(f"{fate}: {json.dumps(message)[:300]}")
     elif message["success"]:
-        tally.texts.setdefault(wish, set()).add(message["output"]["data"][0])
+        tally.texts.setdefault(query, set()).add(message["output"]["data"][0])
         tally.ended["read to the end"] += 1
     else:
         refused(fate, str(message["output"].get("error")), tally)
@@ -140,7 +140,7 @@ def refused(fate: str, sentence: str, tally: Tally) -> None:
         tally.wrong.append(f"{fate}: {sentence}")
 
 
-async def crowd(page: Page, asked: list[Wish], visitors: int, seconds: float) -> Tally:
+async def crowd(page: Page, asked: list[Query], visitors: int, seconds: float) -> Tally:
     """`visitors` come again and again for so many seconds; then the last ones finish."""
     tally = Tally()
     end = time.monotonic() + seconds
@@ -160,13 +160,13 @@ async def crowd(page: Page, asked: list[Wish], visitors: int, seconds: float) ->
     return tally
 
 
-async def earlier(page: Page, wish: Wish) -> None:
+async def earlier(page: Page, query: Query) -> None:
     """As many as are remembered have been here before: a page that has been up for a while."""
     left = iter(range(REMEMBERED))
 
     async def come() -> None:
         for _ in left:
-            await page.visit(wish, "rubbish", random.Random(), Tally())
+            await page.visit(query, "rubbish", random.Random(), Tally())
 
     await asyncio.gather(*(come() for _ in range(20)))
 
@@ -187,7 +187,7 @@ def memory_of(app: App) -> int:
     return 1024 * int(status.split("VmRSS:")[1].split()[0])
 
 
-async def besiege(app: App, options: argparse.Namespace, size: str, asked: list[Wish]) -> Tally:
+async def besiege(app: App, options: argparse.Namespace, size: str, asked: list[Query]) -> Tally:
     """Warm up, look at the memory, let them come, look again."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=app.url, timeout=600, limits=limits) as client:
@@ -217,9 +217,9 @@ def replayed(tally: Tally, name: str, precision: str) -> int:
     """How many wishes got another text than alone."""
     engine = load(name, precision)
     different = 0
-    for wish, texts in tally.texts.items():
-        options = SamplingOptions(wish.temperature, wish.top_k, wish.top_p, wish.seed)
-        different += texts != {engine.complete(wish.prompt, options, wish.new_tokens)}
+    for query, texts in tally.texts.items():
+        options = SamplingOptions(query.temperature, query.top_k, query.top_p, query.seed)
+        different += texts != {engine.complete(query.prompt, options, query.new_tokens)}
     return different
 
 
@@ -236,7 +236,7 @@ def main() -> None:
     own = {} if options.model in SIZES else {"GPT2_MODEL": options.model}
     size = Path(options.model).name if own else options.model
     size = f"own {size}" if own and size in SIZES else size
-    asked = wishes(options.wishes, options.new_tokens)
+    asked = queries(options.queries, options.new_tokens)
     # All come from one address, which would be one visitor's share.
     settings = {"GPT2_PER_VISITOR": "1000", "GPT2_PRECISION": options.precision}
     with (

@@ -14,7 +14,7 @@ from pathlib import Path
 from gpt2 import SIZES, Engine, SamplingOptions, load
 from gpt2.precision import weight_bytes
 from gpt2.residency import Residency
-from gpt2.together import Together
+from gpt2.together import RoundRobin
 from tests.hub_standin import write_gpt2_folder
 
 PROMPT = "Once upon a time there was a little fox who lived in a wood by the river."
@@ -59,7 +59,7 @@ def _columns(engines: list[Engine]) -> None:
 
 def _write(engines: list[Engine]) -> tuple[float, list[float]]:
     """Seconds until all have written, and until each one's first token."""
-    together: Together[int] = Together()
+    together: RoundRobin[int] = RoundRobin()
     began = time.perf_counter()
     for number, engine in enumerate(engines):
         together.join(number, engine.stream(PROMPT, SamplingOptions(seed=1), TOKENS, paced=True))

@@ -20,7 +20,7 @@ from gpt2.sampling import (
     gumbel,
     softmax,
 )
-from gpt2.together import Together
+from gpt2.together import RoundRobin
 from tests.examples import examples
 from tests.small import small_engine
 
@@ -325,7 +325,7 @@ def test_a_slider_s_40_0_is_40() -> None:
 def test_one_model_twice_with_the_same_noise_writes_the_same_text() -> None:
     engine = small_engine()
     options = SamplingOptions(temperature=1.2, top_p=0.95, seed=11)
-    together: Together[int] = Together()
+    together: RoundRobin[int] = RoundRobin()
     for column in (0, 1):
         together.join(column, engine.stream("It was late", options, 60))
     texts = {0: "", 1: ""}

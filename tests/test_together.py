@@ -9,14 +9,14 @@ import pytest
 
 from gpt2 import SamplingOptions
 from gpt2.engine import Event
-from gpt2.together import Together
+from gpt2.together import RoundRobin
 from tests.small import small_engine
 
 PROMPT = "It was late"
 WARM = SamplingOptions(seed=3)
 
 
-def run(together: Together[str]) -> list[tuple[str, Event | Exception]]:
+def run(together: RoundRobin[str]) -> list[tuple[str, Event | Exception]]:
     found = []
     while together.running:
         found += together.round()
@@ -25,7 +25,7 @@ def run(together: Together[str]) -> list[tuple[str, Event | Exception]]:
 
 def test_each_text_is_what_it_is_alone_and_turns_alternate() -> None:
     engine = small_engine()
-    together: Together[str] = Together()
+    together: RoundRobin[str] = RoundRobin()
     for name, count in (("a", 12), ("b", 7)):
         together.join(name, engine.stream(PROMPT, WARM, count))
     found = run(together)
@@ -58,7 +58,7 @@ def test_a_slow_neighbour_does_not_slow_a_text_s_own_clock(
 ) -> None:
     clock = Clock()
     monkeypatch.setattr("gpt2.together.time", SimpleNamespace(perf_counter=lambda: clock.now))
-    together: Together[str] = Together()
+    together: RoundRobin[str] = RoundRobin()
     together.join("slow", clock.text(6, seconds=0.03))
     together.join("fast", clock.text(6, seconds=0.002))
     last = dict(run(together))
@@ -75,7 +75,7 @@ def test_an_error_ends_its_own_text_alone() -> None:
         yield Event(1, 1, "x", {}, 0.0, None)
         raise RuntimeError("no")
 
-    together: Together[str] = Together()
+    together: RoundRobin[str] = RoundRobin()
     together.join("broken", broken())
     together.join("whole", text(4))
     found = run(together)
@@ -85,7 +85,7 @@ def test_an_error_ends_its_own_text_alone() -> None:
 
 
 def test_one_may_join_while_others_run() -> None:
-    together: Together[str] = Together()
+    together: RoundRobin[str] = RoundRobin()
     together.join("first", text(5))
     list(together.round())
     together.join("second", text(2))

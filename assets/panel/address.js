@@ -2,7 +2,7 @@
 // history; a map or row that is looked at changes the step one is at. A text's step is taken when it
 // begins and gets the text when it ends: whoever goes back meanwhile comes to the text before.
 
-import { forgetText, keepOwn, stored } from "./kept.js";
+import { forgetText, keepOwn, stored } from "./session_store.js";
 import { guideHash, hashOf, linkedGuide, mapHash, parsedLink, treeRead } from "./link.js";
 import { BUSY } from "./status_line.js";
 

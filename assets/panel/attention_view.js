@@ -1,6 +1,6 @@
 // The Attention panel: one map large, what the selected token reads in numbers, all heads small.
 
-import { asked } from "./asked.js";
+import { asked } from "./fetched.js";
 import { AtlasPanel } from "./atlas_panel.js";
 import { connectBranching } from "./branching.js";
 import {
@@ -77,7 +77,7 @@ export class AttentionView {
   hear(kind) {
     if (kind === "trouble") return setText(this.parts.trouble, this.runs.trouble);
     if (kind === "atlas") return this.atlas?.growSoon();
-    if (kind === "told") return this.tell();
+    if (kind === "newest row") return this.tell();
     if (kind === "inspected") return this.inspector?.showSoon();
     if (kind !== "rows") this.inspector?.hear(kind);
     this.seePicture(kind);

@@ -190,7 +190,7 @@ export class Branches {
     return from < 0 ? heads : `${heads}, differs from ${from}`;
   }
 
-  /** What the server needs to show a text that it may have forgotten; as kept.js keeps one. */
+  /** What the server needs to show a text that it may have forgotten; as session_store.js keeps one. */
   snapshot(key) {
     const { tokens, ...text } = this.texts.get(key);
     const { size, prompt, state, seed, sampling, off, instead } = text;

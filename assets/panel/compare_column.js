@@ -1,14 +1,14 @@
 // One column: the Output panel under a size's name, its memory, where it parts, a small map.
 
 import { bytes } from "./formats.js";
-import { MiniMap } from "./mini_map.js";
+import { MiniMap } from "./thumbnail_map.js";
 import { mount as mountOutput } from "./output_view.js";
 import { BUSY } from "./status_line.js";
 import { runsOf } from "./runs.js";
 import { setText } from "./dom.js";
 
 export class CompareColumn {
-  constructor(element, at, server, { onMap, onParting }) {
+  constructor(element, at, server, { onMap, onDivergence }) {
     this.element = element;
     this.title = "";
     this.from = null;
@@ -23,22 +23,22 @@ export class CompareColumn {
       server,
     );
     this.map = new MiniMap(this.runs, onMap);
-    this.decorate(onParting);
+    this.decorate(onDivergence);
     this.marked = null;
   }
 
-  decorate(onParting) {
+  decorate(onDivergence) {
     const { title, note, text } = this.output.parts;
     this.memory = document.createElement("span");
     this.memory.className = "memory";
     title.parentElement.append(this.memory);
     const line = document.createElement("p");
-    line.className = "parting";
-    this.parting = document.createElement("button");
-    this.parting.type = "button";
-    this.parting.title = "Show the place in both texts";
-    this.parting.addEventListener("click", onParting);
-    line.append(this.parting);
+    line.className = "divergence";
+    this.divergence = document.createElement("button");
+    this.divergence.type = "button";
+    this.divergence.title = "Show the place in both texts";
+    this.divergence.addEventListener("click", onDivergence);
+    line.append(this.divergence);
     note.after(line);
     this.map.button.classList.add("mini");
     text.after(this.map.button);
@@ -59,7 +59,7 @@ export class CompareColumn {
     this.runs.reader.poke();
     this.runs.tell("run");
     this.output.status.forget();
-    this.markParting(undefined, "");
+    this.markDivergence(undefined, "");
     this.show({ run: null, state: "loading", note: `Loading ${title}.` });
   }
 
@@ -86,9 +86,9 @@ export class CompareColumn {
   }
 
   // at: the generated token from which the texts differ; undefined where none does (yet).
-  markParting(at, sentence) {
-    setText(this.parting, sentence);
-    this.parting.hidden = !sentence;
+  markDivergence(at, sentence) {
+    setText(this.divergence, sentence);
+    this.divergence.hidden = !sentence;
     if (at >= 0 && !this.spanOf(at)) this.output.draw(); // its frame is still to come
     const span = this.spanOf(at);
     if (span === this.marked) return;

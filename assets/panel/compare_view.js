@@ -4,7 +4,7 @@ import { mount as mountAttention } from "./attention_view.js";
 import { CompareColumn } from "./compare_column.js";
 import { shareColumns } from "./comparison.js";
 import { partsOf, perFrame, setText } from "./dom.js";
-import { partingOf, partingSentence } from "./parting.js";
+import { divergenceOf, divergenceSentence } from "./divergence.js";
 import { LogReader } from "./log_reader.js";
 import { enable } from "./run_buttons.js";
 import { runsOf } from "./runs.js";
@@ -48,7 +48,7 @@ export class CompareView {
     this.compareSoon();
   }
 
-  // The server has refused or is gone (stream.js).
+  // The server has refused or is gone (sse_keep_alive.js).
   trouble({ note, lost }) {
     setText(this.parts.general, note);
     if (lost) for (const { runs } of this.columns) runs.breakOff(note);
@@ -84,7 +84,7 @@ export class CompareView {
     this.parts.columns.append(element);
     const column = new CompareColumn(element, at, this.server, {
       onMap: () => this.open(this.opened === at ? null : at),
-      onParting: () => this.showParting(at),
+      onDivergence: () => this.showDivergence(at),
     });
     column.runs.readWith(this.reader);
     column.runs.subscribe((kind) => {
@@ -100,18 +100,20 @@ export class CompareView {
   // Where each column leaves the first one; the first shows where it is left first of all.
   comparePartings() {
     const [first, ...others] = this.columns;
-    const found = others.map((other) => partingOf(first.progress, other.progress));
+    const found = others.map((other) => divergenceOf(first.progress, other.progress));
     others.forEach((other, k) => {
-      other.markParting(found[k]?.second, partingSentence(found[k], first));
+      other.markDivergence(found[k]?.second, divergenceSentence(found[k], first));
     });
-    const places = found.flatMap((parting) => (parting?.first >= 0 ? [parting.first] : []));
-    first.markParting(places.length ? Math.min(...places) : undefined, "");
+    const places = found.flatMap((divergence) =>
+      divergence?.first >= 0 ? [divergence.first] : [],
+    );
+    first.markDivergence(places.length ? Math.min(...places) : undefined, "");
   }
 
-  showParting(at) {
-    const parting = partingOf(this.columns[0].progress, this.columns[at].progress);
-    this.columns[0].reveal(parting.first);
-    this.columns[at].reveal(parting.second);
+  showDivergence(at) {
+    const divergence = divergenceOf(this.columns[0].progress, this.columns[at].progress);
+    this.columns[0].reveal(divergence.first);
+    this.columns[at].reveal(divergence.second);
   }
 
   // --- the full map ---------------------------------------------------------------------------

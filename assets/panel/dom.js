@@ -83,7 +83,7 @@ function afterPaint(work) {
 // Run `work` once per frame, however often it is asked for.
 /** @param {() => void} work */
 export function perFrame(work) {
-  return once((go) => requestAnimationFrame(go), work); // found anew each time: see frames.js
+  return once((go) => requestAnimationFrame(go), work); // found anew each time: see raf_throttle.js
 }
 
 /** @param {(go: () => void) => unknown} later @param {() => void} work */

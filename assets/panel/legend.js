@@ -1,4 +1,4 @@
-// The colour scale in numbers, which scale it is, and whether the first token is shown apart.
+// The colour scale in numbers, which scale it is, and whether the first token is shown separately.
 
 import { penOf } from "./raster.js";
 import { indexOf, rampColors, SCALES, themeOf } from "./color.js";

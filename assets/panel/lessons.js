@@ -293,7 +293,7 @@ function listen(runs, seen, tell) {
     }),
   ];
   const pressed = ({ target }) => {
-    if (!target.closest?.(".parting button")) return;
+    if (!target.closest?.(".divergence button")) return;
     seen.placeShown = true;
     tell();
   };

@@ -7,7 +7,7 @@
 //   #tour=row   #lesson=sink   #pace=step
 // Layers and heads count from 1, as on the page; in links without v=2 they count from 0.
 
-import { asJson, keptTree, own, read as readKept, snapshot, stored } from "./kept.js";
+import { asJson, keptTree, own, read as readKept, snapshot, stored } from "./session_store.js";
 import { MODES } from "./schema.js";
 import { isIndex } from "./wire.js";
 

@@ -4,7 +4,7 @@ import { setHidden } from "./dom.js";
 import { cellAt, moved, spanOf } from "./geometry.js";
 import { AttentionMap } from "./map.js";
 import { listenToPointer } from "./map_pointer.js";
-import { Minimap } from "./minimap.js";
+import { Minimap } from "./overview_map.js";
 import { mostRead } from "./reading.js";
 import { isWhole, kept, panned, revealing, whole, zoomed } from "./viewport.js";
 

@@ -5,7 +5,7 @@ import { explain, titleOf } from "./map_view.js";
 import { labelOf } from "./token_label.js";
 
 /**
- * Every weight of the map, whether the first token is shown apart or not. Of a text that was written
+ * Every weight of the map, whether the first token is shown separately or not. Of a text that was written
  * with heads off, a last column names them, layer.head from 1.
  */
 export function asCsv(runs) {

@@ -1,7 +1,7 @@
 // The Output panel: text as it comes, what its tokens read, numbers, copy and save.
 
 import { keepAddress } from "./address.js";
-import { answered, speakThrough } from "./asked.js";
+import { answered, speakThrough } from "./fetched.js";
 import { Breadcrumb } from "./breadcrumb.js";
 import {
   afterEachFrame,
@@ -15,7 +15,7 @@ import {
 import { closeListsLeft } from "./dropdowns.js";
 import { clamp } from "./geometry.js";
 import { copyText, saveText } from "./keep_text.js";
-import { keepText } from "./kept.js";
+import { keepText } from "./session_store.js";
 import { markFault } from "./faults.js";
 import { FlipsView } from "./flips_view.js";
 import { RunButtons } from "./run_buttons.js";
@@ -108,7 +108,7 @@ export class OutputView {
       this.atEnd = true;
       this.drawSoon();
     } else if (kind === "tokens" || kind === "status") this.drawSoon();
-    else if (kind === "told") this.tell();
+    else if (kind === "newest row") this.tell();
     else if (kind === "inspected") this.drawSoon();
     else if (kind === "selection" || kind === "look") this.markLater();
   }

@@ -21,7 +21,7 @@ export class Raster {
     this.shift = shift;
     this.rows = 0;
     this.bytes = new Uint8Array(side * side);
-    this.first = new Uint8Array(side); // the first token's column, where it is shown apart
+    this.first = new Uint8Array(side); // the first token's column, where it is shown separately
     this.canvas = square(side, side);
     this.strip = square(1, side);
     this.stale = new Set();

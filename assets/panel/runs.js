@@ -9,7 +9,7 @@ import { isPlain, keyOf } from "./map_view.js";
 import { restOf } from "./reading.js";
 import { RolesFeed } from "./roles_feed.js";
 import { Text } from "./text.js";
-import { Told } from "./told.js";
+import { NewestRow } from "./newest_row.js";
 
 export class Runs {
   constructor() {
@@ -18,7 +18,7 @@ export class Runs {
     this.look = { mode: "head", layer: 0, head: 0 }; // the map looked at
     this.chosen = false; // whether the reader chose it
     this.scale = "sqrt";
-    this.apart = true; // the first token is shown apart, the rest as shares of the rest
+    this.apart = true; // the first token is shown separately, the rest as shares of the rest
     this.wantsAtlas = false;
     this.pick = null; // {query, key}: where the reader put the selection
     this.suggested = null; // the row that shows something, while the reader has put it nowhere
@@ -31,7 +31,7 @@ export class Runs {
     this.trouble = "";
     this.server = null;
     this.listeners = new Set();
-    this.told = new Told(this);
+    this.newestRow = new NewestRow(this);
     this.roles = new RolesFeed(this);
     this.inspected = new Inspected(this);
     this.branches = new Branches();
@@ -342,7 +342,7 @@ export class Runs {
     return keyOf(this.look);
   }
 
-  /** Whether the first token is shown apart: a maximum's rows are no shares. */
+  /** Whether the first token is shown separately: a maximum's rows are no shares. */
   get splits() {
     return this.apart && !isPlain(this.look.mode);
   }
@@ -359,7 +359,7 @@ export class Runs {
     const { suggested } = this;
     if (suggested !== null && suggested < this.drawable)
       return { query: suggested, key: null, follows: true };
-    return { query: this.told.query, key: null, follows: true };
+    return { query: this.newestRow.query, key: null, follows: true };
   }
 
   /** The weights of row i of the map looked at, or null where there is none (yet). */
@@ -367,7 +367,7 @@ export class Runs {
     return (i >= 0 && this.run?.layers && this.run.rowsOf(this.key).at(i)) || null;
   }
 
-  /** The same as it is drawn: without the first token where that is shown apart. */
+  /** The same as it is drawn: without the first token where that is shown separately. */
   shownRow(i) {
     const row = this.row(i);
     return row && this.splits ? restOf(row) : row;

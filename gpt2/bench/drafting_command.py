@@ -49,10 +49,10 @@ def run_drafting_bench(
         written = [*ids, *engine.generate_ids(ids, new_tokens), 1]
         assert isinstance(draft.source, Scheduler)
         for rate in acceptance:
-            told = Scheduler(Foreseeing(draft.source.slots.executor, written, rate))
+            made_up = Scheduler(Foreseeing(draft.source.slots.executor, written, rate))
             _print_gain(
                 engine,
-                told,
+                made_up,
                 ids,
                 GREEDY,
                 new_tokens,

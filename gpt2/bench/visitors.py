@@ -36,26 +36,26 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Company:
+class BatchedSpeed:
     """Medians over the rounds. `different` counts texts that were not what their visitor gets when
     nobody else is there.
     """
 
     alone: Pace
-    together: Pace
+    batched: Pace
     different: int
 
 
-def measure_visits(engine: Engine, visits: Visits) -> Company:
+def measure_visits(engine: Engine, visits: Visits) -> BatchedSpeed:
     """One and many in turns, so that a drifting machine drifts for both; then each text alone."""
     _crowd(engine, range(1), visits)  # warms up
-    alone, together = [], []
+    alone, batched = [], []
     for _ in range(visits.rounds):
         alone.append(_crowd(engine, range(1), visits)[0])
         pace, texts = _crowd(engine, range(visits.visitors), visits)
-        together.append(pace)
+        batched.append(pace)
     different = sum(_visit(engine, number, visits)[0] != text for number, text in enumerate(texts))
-    return Company(_middle(alone), _middle(together), different)
+    return BatchedSpeed(_middle(alone), _middle(batched), different)
 
 
 def _crowd(engine: Engine, who: range, visits: Visits) -> tuple[Pace, list[list[int]]]:

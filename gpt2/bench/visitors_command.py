@@ -9,7 +9,7 @@ import torch
 from gpt2.bench.command import check_counts
 from gpt2.bench.measure import weights_of
 from gpt2.bench.report import machine
-from gpt2.bench.visitors import Company, Visits, measure_visits
+from gpt2.bench.visitors import BatchedSpeed, Visits, measure_visits
 from gpt2.checkpoint import read_config
 from gpt2.engine import SLOTS
 from gpt2.loading import load
@@ -23,7 +23,7 @@ def run_visitors_bench(
     new_tokens: int,
     rounds: int,
 ) -> None:
-    """Raises ValueError for numbers out of range, and where a text changed in company."""
+    """Raises ValueError for numbers out of range, and where a text changed in a batch."""
     visitors = SLOTS if visitors is None else visitors
     check_counts(
         visitors=(visitors, 1), prompt=(prompt, 1), new_tokens=(new_tokens, 2), rounds=(rounds, 1)
@@ -38,20 +38,20 @@ def run_visitors_bench(
             for precision in precisions:
                 engine = load(str(folder), precision)
                 what = f"{size} {engine.precision}, {kind} weights"
-                company = measure_visits(engine, visits)
+                speeds = measure_visits(engine, visits)
                 del engine
                 gc.collect()  # one model at a time
-                if company.different:
-                    raise ValueError(f"{what}: {company.different} texts are not as alone")
-                print(f"{what}: {_in_words(company, visits)}", flush=True)
+                if speeds.different:
+                    raise ValueError(f"{what}: {speeds.different} texts are not as alone")
+                print(f"{what}: {_in_words(speeds, visits)}", flush=True)
 
 
-def _in_words(company: Company, visits: Visits) -> str:
-    alone, together = company.alone, company.together
-    faster = together.tokens_per_second / alone.tokens_per_second
+def _in_words(speeds: BatchedSpeed, visits: Visits) -> str:
+    alone, batched = speeds.alone, speeds.batched
+    faster = batched.tokens_per_second / alone.tokens_per_second
     return (
         f"1 visitor {alone.tokens_per_second:.1f} tokens/s, {visits.visitors} visitors "
-        f"{together.tokens_per_second:.1f} together ({faster:.2f}x); 95 % of the pauses under "
-        f"{1000 * alone.gap:.1f} ms alone, {1000 * together.gap:.1f} ms together "
-        f"({together.gap / alone.gap:.2f}x); all texts as alone"
+        f"{batched.tokens_per_second:.1f} together ({faster:.2f}x); 95 % of the pauses under "
+        f"{1000 * alone.gap:.1f} ms alone, {1000 * batched.gap:.1f} ms together "
+        f"({batched.gap / alone.gap:.2f}x); all texts as alone"
     )

@@ -19,7 +19,7 @@ from gpt2.residency import Residency, cache_bytes, memory_budget
 from gpt2.runtime.device import wanted_device
 from gpt2.sampling import SamplingOptions
 from gpt2.scoring import score
-from gpt2.together import Together
+from gpt2.together import RoundRobin
 from gpt2.units import format_bytes
 
 _GAP = "  "
@@ -70,7 +70,7 @@ def compare(
     if not 2 <= len(names) <= 4 or len(set(names)) < len(names):
         raise ValueError(f"--sizes takes two to four different sizes, not {' '.join(names)}.")
     columns = [_Column(name, find_source(name).title, prompt) for name in names]
-    together: Together[int] = Together()
+    turns: RoundRobin[int] = RoundRobin()
     with DownloadBar() as bar:
         _measure(columns, precision, bar)
         for number, column in enumerate(columns):
@@ -78,10 +78,10 @@ def compare(
                 with column.failing_alone():
                     engine = column.engine = load(column.name, precision, bar)
                     events = engine.stream(prompt, sampling, new_tokens, paced=True)
-                    together.join(number, events)
-    if not together.running and columns[0].error:
+                    turns.join(number, events)
+    if not turns.running and columns[0].error:
         raise columns[0].error
-    _write(together, columns)
+    _write(turns, columns)
     _print_table(columns, prompt)
 
 
@@ -105,11 +105,11 @@ def _shape_of(name: str, progress: Callable[[Progress], None]) -> GPT2Config:
     return read_config(fetch(find_source(name), progress))
 
 
-def _write(together: Together[int], columns: list[_Column]) -> None:
+def _write(turns: RoundRobin[int], columns: list[_Column]) -> None:
     """On a terminal the columns grow in place; in a file or a pipe they follow each other."""
     live, drawn = sys.stdout.isatty(), 0
-    while together.running:
-        for number, event in together.round():
+    while turns.running:
+        for number, event in turns.round():
             columns[number].take(event)
         if live:
             drawn = _draw(columns, drawn)

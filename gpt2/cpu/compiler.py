@@ -258,11 +258,11 @@ def _temporary_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="gpt2-from-scratch-"))
 
 
-def _cache_folder(wish: str) -> Path:
+def _cache_folder(chosen: str) -> Path:
     user = getattr(os, "getuid", lambda: "user")()
     folders = [Path(tempfile.gettempdir()) / f"gpt2-from-scratch-{user}"]
     with suppress(RuntimeError):  # a user without a home
-        folders.insert(0, Path(wish or Path.home() / ".cache") / "gpt2-from-scratch")
+        folders.insert(0, Path(chosen or Path.home() / ".cache") / "gpt2-from-scratch")
     for folder in folders:
         with suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

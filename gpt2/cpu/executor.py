@@ -176,7 +176,7 @@ class CompiledExecutor:
             self._hold(place, np.zeros(stretch * self.threads, dtype))
         self._hold(at.SHIFTS, _zeros(rows + self.threads))
         self._hold(at.IDS, np.zeros(rows, np.int64))
-        self._hold(at.PLACES, np.zeros(rows, np.int64))
+        self._hold(at.ROW_POSITIONS, np.zeros(rows, np.int64))
         self._hold(at.SLOT_OF, np.zeros(rows, np.int64))
         self._hold(at.STAND_INS, np.zeros(rows, np.int64))
         self._hold(at.WANTED_ROWS, np.zeros(rows, np.int64))
@@ -203,7 +203,7 @@ class CompiledExecutor:
         plan, held = self._plan, self._held
         plan[at.ROWS], plan[at.WANTED] = rows, count
         held[str(at.IDS)][:rows] = ids
-        held[str(at.PLACES)][:rows] = positions
+        held[str(at.ROW_POSITIONS)][:rows] = positions
         held[str(at.STAND_INS)][:rows] = positions
         held[str(at.SLOT_OF)][:rows] = slots
         held[str(at.WANTED_ROWS)][:count] = wanted

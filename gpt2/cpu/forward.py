@@ -123,10 +123,11 @@ def layer_norm(plan: Any, x: Any, weight: Any, bias: Any, y: Any) -> Any:
 
 
 @kernel
-def quantise(x: Any, groups: Any, columns: Any, apart: Any, whole: Any, sums: Any) -> Any:
+def quantise(x: Any, groups: Any, columns: Any, outliers: Any, whole: Any, sums: Any) -> Any:
     """A row as 16-bit whole numbers times one scale, which is returned.
 
-    `columns` name the inputs that `apart` more groups hold once more. `sums` gets the sum of every
+    `columns` name the inputs that `outliers` more groups hold once more. `sums` gets the sum of
+    every
     32, which int4 needs.
     """
     bits = wholes(address(x))
@@ -137,10 +138,10 @@ def quantise(x: Any, groups: Any, columns: Any, apart: Any, whole: Any, sums: An
     factor = f4(32767) / most
     for i in range(groups * GROUP):
         whole[i] = np.int16(np.int32((x[i] * factor + ROUND) - ROUND))
-    for extra in range(apart):
+    for extra in range(outliers):
         for i in range(GROUP):
             whole[(groups + extra) * GROUP + i] = whole[columns[i]]
-    for g in range(groups + apart):
+    for g in range(groups + outliers):
         s = np.int32(0)
         for i in range(GROUP):
             s += np.int32(whole[g * GROUP + i])
@@ -215,8 +216,8 @@ def product(
     `x` are floats; quantised rows lie in the stretch `own`. Returns the next stage.
     """
     record = longs(plan[MATRICES] + matrix * 32)
-    weights, groups, blocks, apart = record[0], record[1], record[2], record[3]
-    all_groups = groups + apart
+    weights, groups, blocks, outliers = record[0], record[1], record[2], record[3]
+    all_groups = groups + outliers
     row_blocks = (rows + ROW_BLOCK - 1) // ROW_BLOCK
     chunk = max(1, min(blocks // 16, 32)) if row_blocks == 1 else max(1, blocks // 8)
     chunks = (blocks + chunk - 1) // chunk
@@ -270,13 +271,13 @@ def quantise_row(plan: Any, own: Any, row: Any, matrix: Any, x: Any) -> Any:
     """A row of floats into the stretch `own`, for a product with `matrix`."""
     if plan[QUANTISED]:
         record = longs(plan[MATRICES] + matrix * 32)
-        groups, apart = record[1], record[3]
-        all_groups = groups + apart
+        groups, outliers = record[1], record[3]
+        all_groups = groups + outliers
         whole = halves(plan[WHOLE] + own * plan[WHOLE_STRIDE] + row * all_groups * GROUP * 2)
         sums = wholes(plan[SUMS] + own * plan[SUMS_STRIDE] + row * all_groups * 4)
         columns = wholes(plan[COLUMNS] + matrix * GROUP * 4)
         scales = floats(plan[ROW_SCALES] + own * plan[ROW_SCALES_STRIDE])
-        scales[row] = quantise(x, groups, columns, apart, whole, sums)
+        scales[row] = quantise(x, groups, columns, outliers, whole, sums)
 
 
 @kernel
@@ -292,16 +293,16 @@ def keep(plan: Any, thread: Any, layer: Any, head: Any, row: Any) -> Any:
     width, head_width = plan[WIDTH], plan[HEAD_WIDTH]
     padded = plan[PADDED_HEAD_WIDTH]
     qkv_width = plan[QKV_WIDTH]
-    place = longs(plan[PLACES])[row]
+    position = longs(plan[ROW_POSITIONS])[row]
     slot = longs(plan[SLOT_OF])[row]
     own = plan[QKV] + (row * qkv_width + head * head_width) * 4
     key, value = floats(own + width * 4), floats(own + 2 * width * 4)
     keys = cache_at(plan, plan[KEYS], layer, slot, head)
     values = cache_at(plan, plan[VALUES], layer, slot, head)
-    tile, lane = place // TILE_KEYS, place % TILE_KEYS
+    tile, lane = position // TILE_KEYS, position % TILE_KEYS
     if plan[CACHE_BYTES] == 4:
         column = floats(keys + (tile * padded * TILE_KEYS + lane) * 4)
-        rest = floats(values + place * padded * 4)
+        rest = floats(values + position * padded * 4)
         for d in range(head_width):
             column[d * TILE_KEYS] = key[d]
             rest[d] = value[d]
@@ -320,7 +321,7 @@ def keep(plan: Any, thread: Any, layer: Any, head: Any, row: Any) -> Any:
         for d in range(head_width):
             line[d] = value[d]
         call3(loop, (room, room + padded * 4, padded // 16))
-        rest_small = halves(values + place * padded * 2)
+        rest_small = halves(values + position * padded * 2)
         for d in range(head_width):
             rest_small[d] = small[d]
     if plan[SEEN]:
@@ -337,11 +338,11 @@ def attend(plan: Any, thread: Any, layer: Any, head: Any, row: Any, queries: Any
     head_width, padded = plan[HEAD_WIDTH], plan[PADDED_HEAD_WIDTH]
     qkv_width = plan[QKV_WIDTH]
     mixed_width = plan[PADDED_WIDTH]
-    place = longs(plan[PLACES])[row]
+    position = longs(plan[ROW_POSITIONS])[row]
     slot = longs(plan[SLOT_OF])[row]
     keys = cache_at(plan, plan[KEYS], layer, slot, head)
     values = cache_at(plan, plan[VALUES], layer, slot, head)
-    tokens = place + queries  # that the last of them sees
+    tokens = position + queries  # that the last of them sees
     tiles = (tokens + TILE_KEYS - 1) // TILE_KEYS
     stride = plan[SCORES_STRIDE] // SCORE_ROWS
     scores = plan[SCORES] + thread * plan[SCORES_STRIDE]
@@ -360,7 +361,7 @@ def attend(plan: Any, thread: Any, layer: Any, head: Any, row: Any, queries: Any
     scale = floats(plan[SCALE])[0]
     for n in range(queries):
         score = floats(scores + n * stride)
-        seen = place + n + 1  # in place of a mask: what comes later is not read
+        seen = position + n + 1  # in place of a mask: what comes later is not read
         softmax(plan, score, seen, tiles * TILE_KEYS, scale, floats(scores + SOFTMAX_ROW * stride))
         if plan[SEEN]:
             record = longs(plan[SEEN] + ((row + n) * plan[LAYERS] + layer) * 32)
@@ -396,7 +397,7 @@ def attend(plan: Any, thread: Any, layer: Any, head: Any, row: Any, queries: Any
 def attention(plan: Any, thread: Any, stage: Any, layer: Any) -> Any:
     """All heads of all rows. Returns the next stage."""
     rows, heads = plan[ROWS], plan[HEADS]
-    places, slot_of = longs(plan[PLACES]), longs(plan[SLOT_OF])
+    positions, slot_of = longs(plan[ROW_POSITIONS]), longs(plan[SLOT_OF])
     if rows > FEW:
         head = take(plan, stage)
         while head < heads:
@@ -425,7 +426,7 @@ def attention(plan: Any, thread: Any, stage: Any, layer: Any) -> Any:
                     queries < plan[MOST_QUERIES]
                     and row + queries < last
                     and slot_of[row + queries] == slot_of[row]
-                    and places[row + queries] == places[row] + queries
+                    and positions[row + queries] == positions[row] + queries
                 ):
                     queries += 1
             attend(plan, thread, layer, head, row, queries)

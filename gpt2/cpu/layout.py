@@ -19,8 +19,8 @@ from __future__ import annotations
     CENTRED,  # the head lacks what all its rows have in common, and a mean row has it
     BLOCK_BYTES,
     WEIGHTS,
-    MATRICES,  # (4 L + 1, 4): offset of the blocks, groups, blocks of outputs, columns apart
-    COLUMNS,  # (4 L + 1, 32) int32: the inputs that stand apart once more
+    MATRICES,  # (4 L + 1, 4): offset of the blocks, groups, blocks of outputs, outlier columns
+    COLUMNS,  # (4 L + 1, 32) int32: the outlier inputs, once more
     VECTORS,  # (8 L + 3) addresses of norms and biases, ln_f's, the head's mean row
     EMBEDDING,
     EMBEDDING_HALVES,  # 1: float16, 0: float32
@@ -38,7 +38,7 @@ from __future__ import annotations
     ROWS,
     WANTED,
     IDS,
-    PLACES,
+    ROW_POSITIONS,
     SLOT_OF,
     STAND_INS,  # whose position embedding a row gets: its own place, but for experiments
     WANTED_ROWS,

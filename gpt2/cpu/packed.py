@@ -38,7 +38,7 @@ VERSION = 1  # another number makes every kept file stale
 _ALIGNED = 64
 _PIECE = 2**24  # bytes of a file that a thread reads at a time
 _ROWS = 128  # outputs packed at a time: what a processor's second cache holds
-# Inputs that stand apart are kept where that takes away so much of a matrix' error.
+# Outlier inputs are kept where that takes away so much of a matrix' error.
 _WORTH = 0.4
 
 MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
@@ -84,13 +84,13 @@ class Packed:
 
     def matrix(self, number: int) -> Floats:
         """What the blocks of a matrix stand for: (outputs, inputs)."""
-        offset, groups, blocks, apart = (int(n) for n in self.matrices[number])
-        size = blocks * (groups + apart) * self.kind.block_bytes
-        wide = (groups + apart) * GROUP
+        offset, groups, blocks, outliers = (int(n) for n in self.matrices[number])
+        size = blocks * (groups + outliers) * self.kind.block_bytes
+        wide = (groups + outliers) * GROUP
         packed = self.blocks[offset : offset + size]
         whole = unpack(packed, self.kind, blocks * OUTPUTS, wide)
         weights, extra = whole[:, : groups * GROUP].copy(), whole[:, groups * GROUP :]
-        for n in range(apart):
+        for n in range(outliers):
             for i, column in enumerate(self.columns[number]):
                 weights[:, column] += extra[:, n * GROUP + i]
         return weights
@@ -104,18 +104,19 @@ class Packed:
 
 
 def pack_matrix(weights: Floats, kind: Format, importance: Floats) -> tuple[Bytes, int, list[int]]:
-    """Blocks of a matrix (outputs, inputs), groups apart, and the inputs that stand in them.
+    """Blocks of a matrix (outputs, inputs), groups of outliers, and the inputs that stand in them.
 
     `importance` (inputs,) is how large each input is expected to be. GPT-2 has a few that are a
     hundred times larger than the others, and weights that are: a group with such a weight has no
-    steps left for its neighbours. Where 32 inputs cause most of the error, they stand apart, and
+    steps left for its neighbours. Where 32 inputs cause most of the error, they are stored once
+    more as outliers, and
     what eight (four) bits leave of them is stored once more in a second group.
     """
     if not kind.quantised:
         return _packed_rows(weights, kind), 0, []
     outputs, inputs = weights.shape
     sample = np.ascontiguousarray(weights[:: max(1, outputs // 512)])
-    columns = _columns_apart(sample, kind, importance)
+    columns = _outlier_columns(sample, kind, importance)
     if not columns:
         return _packed_rows(weights, kind), 0, []
     wide = up(inputs, GROUP)
@@ -128,8 +129,9 @@ def pack_matrix(weights: Floats, kind: Format, importance: Floats) -> tuple[Byte
     return _packed_rows(extended, kind), 2, columns
 
 
-def _columns_apart(sample: Floats, kind: Format, importance: Floats) -> list[int]:
-    """The inputs that had better stand apart, by the error measured on some outputs; or none.
+def _outlier_columns(sample: Floats, kind: Format, importance: Floats) -> list[int]:
+    """The inputs that are better stored as outliers, by the error measured on some outputs; or
+    none.
 
     Tried are those that do most themselves, being rounded badly, and those that are largest, whose
     neighbours are.
@@ -243,9 +245,11 @@ def pieces(
 
     def add_matrix(weights: Floats, importance: Floats) -> Bytes:
         nonlocal start
-        packed, apart, chosen = pack_matrix(weights, kind, importance)
+        packed, outliers, chosen = pack_matrix(weights, kind, importance)
         outputs, inputs = weights.shape
-        records.append((start, up(inputs, GROUP) // GROUP, up(outputs, OUTPUTS) // OUTPUTS, apart))
+        records.append(
+            (start, up(inputs, GROUP) // GROUP, up(outputs, OUTPUTS) // OUTPUTS, outliers)
+        )
         columns.append(chosen + [0] * (GROUP - len(chosen)))
         start += packed.nbytes
         return packed
@@ -493,14 +497,14 @@ def _check(packed: Packed) -> None:
     shapes = [(3 * width, width), (width, width), (inner, width), (width, inner)] * layers
     shapes.append((config.vocab_size, width))
     ends = [0]
-    for (outputs, inputs), (begin, groups, blocks, apart) in zip(
+    for (outputs, inputs), (begin, groups, blocks, outliers) in zip(
         shapes, packed.matrices.tolist(), strict=True
     ):
         if (groups, blocks) != (up(inputs, GROUP) // GROUP, up(outputs, OUTPUTS) // OUTPUTS):
             raise ValueError("a matrix of another shape")
-        if apart not in (0, 2) or not ends[-1] <= begin < ends[-1] + _ALIGNED:
+        if outliers not in (0, 2) or not ends[-1] <= begin < ends[-1] + _ALIGNED:
             raise ValueError("a matrix that lies elsewhere")
-        ends.append(begin + blocks * (groups + apart) * kind.block_bytes)
+        ends.append(begin + blocks * (groups + outliers) * kind.block_bytes)
     sizes = [width, width, 3 * width, width, width, width, inner, width] * layers
     sizes += [width, width, width]
     vectors = zip(packed.offsets.tolist(), sizes, strict=True)

@@ -98,10 +98,10 @@ def softmax(scores: Floats, scale: np.float32) -> Floats:
 
 def product(packed: Packed, number: int, x: Floats) -> Floats:
     """Rows (T, K) times matrix `number`: (T, outputs), filled up to a multiple of 16."""
-    offset, groups, blocks, apart = (int(n) for n in packed.matrices[number])
+    offset, groups, blocks, outliers = (int(n) for n in packed.matrices[number])
     kind = packed.kind
-    size = blocks * (groups + apart) * kind.block_bytes
-    stored = packed.blocks[offset : offset + size].reshape(blocks, groups + apart, -1)
+    size = blocks * (groups + outliers) * kind.block_bytes
+    stored = packed.blocks[offset : offset + size].reshape(blocks, groups + outliers, -1)
     x = np.pad(x, ((0, 0), (0, groups * GROUP - x.shape[1])))
     sums = np.zeros((len(x), blocks * OUTPUTS), f4)
     if not kind.quantised:
@@ -112,10 +112,10 @@ def product(packed: Packed, number: int, x: Floats) -> Floats:
         return sums
     whole, row_scale = quantise(x)
     again = whole[:, packed.columns[number]]
-    whole = np.concatenate([whole, *[again] * apart], axis=1)
+    whole = np.concatenate([whole, *[again] * outliers], axis=1)
     weights = whole_numbers(stored, kind)  # (B, 16, G, 32)
     scales = np.ascontiguousarray(stored[..., : 2 * OUTPUTS]).view(np.uint16)  # (B, G, 16)
-    for g in range(groups + apart):
+    for g in range(groups + outliers):
         inputs = whole[:, g * GROUP : (g + 1) * GROUP].astype(np.int64)
         exact = inputs @ weights[:, :, g].reshape(-1, GROUP).astype(np.int64).T
         scale = from_bfloat16(np.ascontiguousarray(scales[:, g])).reshape(1, -1)

@@ -23,7 +23,7 @@ from gpt2.config import GPT2Config
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Head = tuple[int, int]  # (layer, head)
-Place = tuple[int, int]  # (layer, position)
+Site = tuple[int, int]  # (layer, position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Watch:
     with a row for each, or None for zeros."""
     positions: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
     """By slot, the position whose embedding stands in for another's."""
-    stream: Mapping[int, Mapping[Place, Floats]] = field(default_factory=dict)
+    stream: Mapping[int, Mapping[Site, Floats]] = field(default_factory=dict)
     """By slot, what takes the place of the residual stream (C,) that enters a layer at a
     position."""
 

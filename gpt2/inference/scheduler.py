@@ -3,7 +3,7 @@
 Iteration-level scheduling (Yu et al. 2022, "Orca"): requests join and leave between passes. In a
 round one prompt is read on by a piece, or several short ones, in turn with the others that are
 still reading, and every text that is past its prompt gets its next token. All of it is one call of
-the executor, which gives a row the same bits in any company.
+the executor, which gives a row the same bits in any batch.
 
 Drafting is speculative sampling (Leviathan et al. 2023; Chen et al. 2023) with the coupling of
 Daliri et al. (2024): draft and model share the same Gumbel noise at the same place, and a guess is
@@ -48,8 +48,8 @@ _GRACE = 5.0  # seconds for the last pass when the program ends
 _PATIENCE = 0.1  # seconds between two looks at `stopped` while no step is wanted
 # Steps of a watched text are handed out several at a time: each wakes the threads that follow the
 # run, and those take the CPU from the next pass.
-_HELD_STEPS = 16  # at the most
-_HELD_SECONDS = 0.04  # 25 pictures a second
+_COALESCED_STEPS = 16  # at the most
+_COALESCED_SECONDS = 0.04  # 25 pictures a second
 
 _log = logging.getLogger(__name__)
 
@@ -357,7 +357,7 @@ class _Run:
         self._num_blocks = config.num_blocks
         self._piece = piece_length(config)
         self._logits_at_once = logits_at_once(config)
-        self._held: list[Step] = []
+        self._pending: list[Step] = []
         self._last_handed_out = 0.0
 
     @property
@@ -463,7 +463,7 @@ class _Run:
             own = replace(own, token=token, choice=self._numbers(logits[i], token, before + i))
             if draft:
                 own = replace(own, guess=guess, speed_up=speed_up)
-            self._hold(own)
+            self._coalesce(own)
 
     def _guesses(self) -> Sequence[int]:
         """What is fed after the newest token: tokens to come that are forced, or what the draft
@@ -477,37 +477,37 @@ class _Run:
         """Those of the forced tokens that stand from place `first` on."""
         return self.request.forced[first - self._prompt : end - self._prompt]
 
-    def _numbers(self, logits: Floats, token: int, place: int) -> Choice | None:
+    def _numbers(self, logits: Floats, token: int, position: int) -> Choice | None:
         count = self.request.numbers
         if not count:
             return None
-        drawn = place >= self._prompt + len(self.request.forced)
+        drawn = position >= self._prompt + len(self.request.forced)
         return choice_of(logits, token, self.request.options, count, drawn)
 
-    def _choose(self, logits: Floats, place: int) -> int:
-        for forced in self._forced(place, place + 1):
+    def _choose(self, logits: Floats, position: int) -> int:
+        for forced in self._forced(position, position + 1):
             return forced
         if not np.isfinite(logits.max()):
             raise NotFinite(
                 "The model computed something that is no number, so the text ends here. "
                 "What was written is kept."
             )
-        return choose(logits, self.request.options, place)
+        return choose(logits, self.request.options, position)
 
-    def _hold(self, step: Step) -> None:
+    def _coalesce(self, step: Step) -> None:
         """Hand it out, if it is watched with the next ones."""
-        self._held.append(step)
-        late = time.monotonic() - self._last_handed_out >= _HELD_SECONDS
-        full = len(self._held) >= _HELD_STEPS
+        self._pending.append(step)
+        late = time.monotonic() - self._last_handed_out >= _COALESCED_SECONDS
+        full = len(self._pending) >= _COALESCED_STEPS
         if late or full or not step.attention or self.request.paced:
             self.hand_out()
 
     def hand_out(self) -> None:
-        """All that is held."""
-        held, self._held = self._held, []
-        if held:
+        """All that is pending."""
+        pending, self._pending = self._pending, []
+        if pending:
             self._last_handed_out = time.monotonic()
-        for step in held if not self.cancelled else ():
+        for step in pending if not self.cancelled else ():
             self.handed_out.put(step)
 
     def finish(self, error: BaseException | None = None) -> None:

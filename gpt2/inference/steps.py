@@ -14,7 +14,7 @@ import numpy as np
 
 from gpt2.config import GPT2Config
 from gpt2.inference.choice import Choice
-from gpt2.inference.executor import Floats, Head, Place
+from gpt2.inference.executor import Floats, Head, Site
 from gpt2.sampling import GREEDY, SamplingOptions
 
 # Of a piece of a prompt, weights times tokens: a fifth of a second to a second of two cores.
@@ -83,7 +83,7 @@ class Request:
     heads_off: Mapping[Head, Floats | None] = field(default_factory=dict)
     positions: Mapping[int, int] = field(default_factory=dict)
     heads: bool = False
-    stream: Mapping[Place, Floats] = field(default_factory=dict)
+    stream: Mapping[Site, Floats] = field(default_factory=dict)
     off_from: int = 0
     numbers: int = 0
     forced: Sequence[int] = ()

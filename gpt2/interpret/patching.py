@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpt2.inference.executor import Floats, Place
+from gpt2.inference.executor import Floats, Site
 from gpt2.inference.steps import Request, StepSource
 from gpt2.interpret.attribution import pair
 from gpt2.interpret.reading import Doubles, Stopped, each_at_once, known, read
@@ -80,7 +80,7 @@ def patching(
     if leads[0] == leads[1]:
         raise ValueError("Both prompts prefer the answer equally: there is nothing to put back.")
 
-    def measure(site: Place) -> Floats:
+    def measure(site: Site) -> Floats:
         layer, position = site
         if site == _CONTROL:
             own = np.ndindex(streams[1].shape[:2])

@@ -1,11 +1,12 @@
-"""The journal and the models in memory as Prometheus reads them, by way of prometheus-client."""
+"""The statistics of runs and the models in memory as Prometheus reads them, by way of
+prometheus-client."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gpt2.serving.journal import Journal
+from gpt2.serving.run_statistics import RunStatistics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -18,13 +19,13 @@ class Metrics:
 
     def __init__(
         self,
-        journal: Journal,
+        statistics: RunStatistics,
         loaded: Callable[[], Mapping[str, int]],
         evictions: Callable[[], int],
     ) -> None:
         from prometheus_client import CollectorRegistry, ProcessCollector
 
-        self._journal = journal
+        self._statistics = statistics
         self._loaded = loaded
         self._evictions = evictions
         self._registry = CollectorRegistry()
@@ -57,11 +58,11 @@ class Metrics:
                 family.add_metric([key], value)
             return family
 
-        journal = self._journal
-        yield counter("runs", "Runs that ended, and why", ["size", "ended"], journal.runs)
-        yield counter("tokens", "Tokens written", ["size"], journal.tokens)
-        yield counter("writing_seconds", "Seconds spent writing", ["size"], journal.seconds)
-        yield counter("downloads", "Downloads asked for", ["size"], journal.downloads)
+        statistics = self._statistics
+        yield counter("runs", "Runs that ended, and why", ["size", "ended"], statistics.runs)
+        yield counter("tokens", "Tokens written", ["size"], statistics.tokens)
+        yield counter("writing_seconds", "Seconds spent writing", ["size"], statistics.seconds)
+        yield counter("downloads", "Downloads asked for", ["size"], statistics.downloads)
         yield counter("evictions", "Models dropped from memory", [], {(): self._evictions()})
-        yield gauge("requests", "Requests going on", "phase", journal.phases())
+        yield gauge("requests", "Requests going on", "phase", statistics.phases())
         yield gauge("model_bytes", "Weights in memory", "size", self._loaded())

@@ -19,7 +19,7 @@ from gpt2.inference.executor import Head
 from gpt2.sampling import USUAL
 from gpt2.ui.playground import Playground
 from gpt2.ui.requests import OFF, check_text, checked, whole
-from gpt2.ui.runner import TOLD
+from gpt2.ui.runner import USER_ERRORS
 from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import address_of
 
@@ -128,8 +128,8 @@ class Api:
         try:
             request = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed, draft_with)
             yield from self._playground.texts(request, address_of(caller), heads_off(off))
-        except TOLD as error:
-            raise told(error) from error
+        except USER_ERRORS as error:
+            raise to_gradio_error(error) from error
 
     @shown_as(Seen)
     def attention(self, size: str, text: str, layer: int, head: int) -> Seen:
@@ -154,8 +154,8 @@ class Api:
             head = whole("Head must be a whole number from 0 up", head)
             with self._playground.runner.engine(source_of(size).name) as engine:
                 seen = engine.attention(text, layer, head)
-        except TOLD as error:
-            raise told(error) from error
+        except USER_ERRORS as error:
+            raise to_gradio_error(error) from error
         rows = [[round(float(w), 6) for w in row[: i + 1]] for i, row in enumerate(seen.weights)]
         return {"tokens": seen.tokens, "weights": rows}
 
@@ -172,6 +172,6 @@ def heads_off(off: object) -> tuple[Head, ...]:
     return tuple(sorted({(whole(rule, layer), whole(rule, head)) for layer, head in pairs}))
 
 
-def told(error: Exception) -> gr.Error:
+def to_gradio_error(error: Exception) -> gr.Error:
     """What a script is told: the sentence, without a trace in the log."""
     return gr.Error(str(error), print_exception=False)

@@ -21,7 +21,7 @@ from gpt2.ui.maps import LAYER_MODES, MapView, layer_rows
 from gpt2.ui.playground import Playground
 from gpt2.ui.role_requests import RoleRequests
 from gpt2.ui.run_log import RunLog
-from gpt2.ui.runner import SORRY, TOLD
+from gpt2.ui.runner import SORRY, USER_ERRORS
 from gpt2.ui.sizes import weights_of
 
 # What the panel shows before the first run. In the last layer the second " the" reads mostly from
@@ -122,7 +122,7 @@ class AttentionRequests:
         return layer_rows(weights, view, start, read)
 
     def _load(self, size: str) -> None:
-        with suppress(*TOLD), self._playground.runner.engine(size):
+        with suppress(*USER_ERRORS), self._playground.runner.engine(size):
             pass
 
     def _answer(self, work: Callable[[RunLog, Any], Value], request: Any) -> Value:
@@ -131,7 +131,7 @@ class AttentionRequests:
         try:
             run = self._run(request)
             return {"error": FORGOTTEN} if run is None else work(run, request)
-        except TOLD as error:
+        except USER_ERRORS as error:
             return {"error": str(error)}
         except Exception:
             _log.exception("a request failed")

@@ -61,7 +61,7 @@ class Capture:
             weights[:, :, i, : ends[i]] = stacked(event.attention)[:, :, 0]
         levels = to_levels(weights)
         rows = [levels[:, :, i, :end] for i, end in enumerate(ends)]
-        self._put(first, rows, [norms for event in events for norms in self._told(event)])
+        self._put(first, rows, [norms for event in events for norms in self._norms_of(event)])
 
     def _add_piece(self, first: int, event: Event) -> None:
         rows = self._empty(first, event.fed)
@@ -69,11 +69,11 @@ class Capture:
             levels = to_levels(weights)
             for i, row in enumerate(rows, first):
                 row[layer] = levels[:, i - first, : i + 1]
-        self._put(first, rows, self._told(event))
+        self._put(first, rows, self._norms_of(event))
 
-    def _told(self, event: Event) -> list[Norms | None]:
-        told = len(event.norms) == self.layers
-        return [(event.norms, t) if told else None for t in range(event.fed)]
+    def _norms_of(self, event: Event) -> list[Norms | None]:
+        norms_by_layer = len(event.norms) == self.layers
+        return [(event.norms, t) if norms_by_layer else None for t in range(event.fed)]
 
     def rebuild(
         self,
@@ -95,8 +95,8 @@ class Capture:
                 rows[i][layer] = levels[:, i - first, : i + 1]
 
         engine.read(ids, see, off, swapped)
-        told = dict(enumerate(norms))
-        self._put(0, rows, [(told, i) for i in range(len(ids))])
+        norms_by_layer = dict(enumerate(norms))
+        self._put(0, rows, [(norms_by_layer, i) for i in range(len(ids))])
 
     def rows(self, start: int, stop: int) -> list[Levels] | None:
         """Rows `start` to `stop`, or None when any is missing."""
@@ -110,7 +110,7 @@ class Capture:
             norms = [each for each in self._norms[:stop] if each is not None]
         if len(norms) != stop:
             return None
-        return np.array([told[layer][head, t] for told, t in norms], np.float32)
+        return np.array([norms_by_layer[layer][head, t] for norms_by_layer, t in norms], np.float32)
 
     @property
     def size_bytes(self) -> int:

@@ -26,12 +26,13 @@ _TRIES = 3  # at least
 def default_size() -> str:
     """A name of `offered()`, the same for as long as the server runs.
 
-    The owner's wish (GPT2_DEFAULT_SIZE), else the largest size whose weights are on the disk and
+    What the owner chose (GPT2_DEFAULT_SIZE), else the largest size whose weights are on the disk
+    and
     which this machine can write LEAST_SPEED tokens a second with; Mini works everywhere. Raises
-    ValueError for a wish that is not offered.
+    ValueError for a size that is not offered.
     """
-    if wish := DEFAULT_SIZE.get():
-        return source_of(wish).name
+    if named := DEFAULT_SIZE.get():
+        return source_of(named).name
     here = [name for name in SIZES if is_cached(source_of(name))]
     public = [name for name in here if not SIZES[name].built_in]
     if public and writing_device() == CPU:

@@ -20,23 +20,23 @@ from gpt2.ui.log_route import LogRoute
 from gpt2.ui.runner import Runner
 
 _TO_STOP = 1.2  # seconds for the passes that are being made
-_TO_TELL = 1.6  # after the same signal, for the last words to leave
+_LAST_WORDS = 1.6  # after the same signal, for the last words to leave
 _TO_TIDY = 0.3  # for what others have registered with `atexit`
 _LOOK = 0.01
 
 
-def serve_until_told(page: gr.Blocks, runner: Runner, logs: LogRoute) -> None:
+def serve_until_signalled(page: gr.Blocks, runner: Runner, logs: LogRoute) -> None:
     """Returns never: ends the process, within two seconds of the signal; a second one at once."""
-    told = threading.Event()
+    signalled = threading.Event()
 
     def stop(*_: object) -> None:
-        if told.is_set():
+        if signalled.is_set():
             os._exit(1)
-        told.set()
+        signalled.set()
 
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, stop)
-    while not told.wait(1):  # in pieces: on Windows a signal does not end a wait
+    while not signalled.wait(1):  # in pieces: on Windows a signal does not end a wait
         pass
     print("Stopping: every text that is being written ends with a word.", flush=True)
     end(page, runner, logs)
@@ -51,7 +51,7 @@ def serve_until_told(page: gr.Blocks, runner: Runner, logs: LogRoute) -> None:
 
 def end(page: gr.Blocks, runner: Runner, logs: LogRoute) -> None:
     """Stops all runs, waits for their threads and for what is said of it to be sent."""
-    ends = time.monotonic() + _TO_TELL
+    ends = time.monotonic() + _LAST_WORDS
     runner.close(_TO_STOP)
     queue: Any = page._queue
     while (queue.event_ids_to_events or logs.reading) and time.monotonic() < ends:

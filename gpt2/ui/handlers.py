@@ -23,7 +23,7 @@ from gpt2.ui.output_view import OutputView
 from gpt2.ui.playground import Frame, Playground, Visitor
 from gpt2.ui.requests import MOST_CHARACTERS, OFF, at_most, checked, count_tokens, whole
 from gpt2.ui.run_log import RunLog
-from gpt2.ui.runner import TOLD
+from gpt2.ui.runner import USER_ERRORS
 from gpt2.ui.sizes import choices, config_of, drafts_for, size_hint, source_of
 from gpt2.ui.text_line import TextLine
 from gpt2.ui.visitors import Visitors, address_of
@@ -39,8 +39,9 @@ _PACED = f"async (...values) => (await {panel_module('writing_pace.js')}).paced(
 
 _COMPARE = f"async () => {{ (await {panel_module('real_controls.js')}).showTab('Compare'); }}"
 
-# Runs wait in a line of our own (`gpt2.ui.line`), each holding one of Gradio's threads; it is also
-# our line that tells whom it cannot take.
+# Runs wait in a queue of our own (`gpt2.ui.admission_queue`), each holding one of Gradio's threads;
+# it is also
+# our queue that says whom it cannot take.
 RUNS: dict[str, Any] = {"concurrency_id": "runs", "concurrency_limit": None}
 
 Shown = tuple[Any, Any]
@@ -123,12 +124,12 @@ class Handlers:
     ) -> Iterator[Shown]:
         """Start a new text."""
         try:
-            wish = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed, draft)
-        except TOLD as error:
+            wanted = checked(prompt, size, temperature, new_tokens, top_k, top_p, seed, draft)
+        except USER_ERRORS as error:
             yield _complaint(error)
             return
         visitor, address = self._visitors.of(request), address_of(request)
-        yield from map(_shown, self._playground.generate(wish, visitor, address))
+        yield from map(_shown, self._playground.generate(wanted, visitor, address))
 
     def go_on(
         self,
@@ -151,12 +152,12 @@ class Handlers:
             same = seed or log.options.seed
             # The controls may be set for another size than the one that goes on.
             draft = draft if draft in drafts_for(log.size) else OFF
-            wish = checked("", log.size, temperature, 1, top_k, top_p, same, draft)
-            wish = replace(wish, new_tokens=at_most(new_tokens, log.size))
-        except TOLD as error:
+            wanted = checked("", log.size, temperature, 1, top_k, top_p, same, draft)
+            wanted = replace(wanted, new_tokens=at_most(new_tokens, log.size))
+        except USER_ERRORS as error:
             yield _complaint(error)
             return
-        frames = self._playground.go_on(wish, visitor, log, address_of(request))
+        frames = self._playground.go_on(wanted, visitor, log, address_of(request))
         yield from map(_shown, frames)
 
     def rewrite(self, request: gr.Request, event: gr.EventData) -> Iterator[Shown]:
@@ -170,7 +171,7 @@ class Handlers:
             instead = instead_of(getattr(event, "instead", None))
             visitor, address = self._visitors.of(request), address_of(request)
             frames = self._playground.rewrite(visitor, log, at, token, off, address, instead)
-        except TOLD as error:
+        except USER_ERRORS as error:
             yield _complaint(error)
             return
         yield from map(_shown, frames)
@@ -179,7 +180,7 @@ class Handlers:
         """A text that this page has shown before."""
         try:
             return _shown(self._playground.show(self._visitors.of(request), self._log_of(event)))
-        except TOLD as error:
+        except USER_ERRORS as error:
             return _complaint(error)
 
     def beside(self, event: gr.EventData) -> Any:
@@ -190,7 +191,7 @@ class Handlers:
             if not 1 <= len(texts) <= _MOST_BESIDE:
                 raise ValueError(f"From 1 to {_MOST_BESIDE} branches stand beside each other.")
             named = [(str(one.get("name", ""))[:_MOST_NAME], self._known(one)) for one in texts]
-        except TOLD as error:
+        except USER_ERRORS as error:
             return {"note": str(error)}
         return beside_each_other(named)
 
@@ -284,7 +285,7 @@ def _speak_up(controls: Controls, quiet: dict[str, Any]) -> None:
 
 def _said(what: str) -> str:
     """JavaScript that tells the page itself what was done, without the server."""
-    module = panel_module("asked.js")
+    module = panel_module("fetched.js")
     return f"(value) => {module}.then((said) => {{ said.{what}; return []; }})"
 
 

@@ -1,4 +1,4 @@
-"""The calls for scripts that look inside: /tokens, /lens and /effects, in the line of the page."""
+"""The calls for scripts that look inside: /tokens, /lens and /effects, in the page's queue."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gpt2.engine import Engine
 from gpt2.interpret.as_json import Json, choices_as_json, effects_as_json, lens_as_json
 from gpt2.interpret.effects import Instead
 from gpt2.sampling import SamplingOptions
-from gpt2.ui.api import NO_HEADS, heads_off, shown_as, told
+from gpt2.ui.api import NO_HEADS, heads_off, shown_as, to_gradio_error
 from gpt2.ui.measurements import Measure, Measuring, measured
 from gpt2.ui.playground import Playground
 from gpt2.ui.requests import check_text, number, whole
-from gpt2.ui.runner import TOLD
+from gpt2.ui.runner import USER_ERRORS
 from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import address_of
 
@@ -85,8 +85,8 @@ class InspectApi:
             if not 1 <= (listed := whole(rule, count)) <= _COUNT:
                 raise ValueError(f"{rule}, not {listed}.")
             *_, last = self._records(size, measure, caller)
-        except TOLD as error:
-            raise told(error) from error
+        except USER_ERRORS as error:
+            raise to_gradio_error(error) from error
         assert last["result"] is not None
         return last["result"]
 
@@ -130,8 +130,8 @@ class InspectApi:
             check_text(text, "Text")
             at = whole("Position must be a whole number", position)
             yield from self._records(size, measure, caller)
-        except TOLD as error:
-            raise told(error) from error
+        except USER_ERRORS as error:
+            raise to_gradio_error(error) from error
 
     @shown_as(Measuring)
     def effects(
@@ -189,14 +189,14 @@ class InspectApi:
             if instead not in get_args(Instead):
                 raise ValueError(f"Instead must be {', '.join(get_args(Instead))}.")
             yield from self._records(size, measure, caller)
-        except TOLD as error:
-            raise told(error) from error
+        except USER_ERRORS as error:
+            raise to_gradio_error(error) from error
 
     def _records(
         self, size: object, measure: Measure, caller: gr.Request | None
     ) -> Iterator[Measuring]:
         """Records of one measurement; the same again while there is no news, which is how a script
-        that has left is noticed. Raises what `TOLD` lists."""
+        that has left is noticed. Raises what `USER_ERRORS` lists."""
         yield from measured(self._runner, source_of(size).name, measure, address_of(caller))
 
 

@@ -89,13 +89,13 @@ class InspectRequests:
         ids, before = list(run.ids), request.get("before") is True
         start = clamped(request, "start", len(ids) - 1)
         found = self._of(engine, run, ids, before)
-        told = [
+        found_choices = [
             _wire_choice(engine.tokenizer, each) for each in found[start : start + _MOST_PLACES]
         ]
         return {
             "start": start,
             "before": before,
-            "choices": told,
+            "choices": found_choices,
             "sampling": sampling_value(run.options),
             "vocabulary": engine.config.vocab_size,
             "starts": ids[0] == engine.tokenizer.end_of_text,

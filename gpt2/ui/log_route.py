@@ -31,7 +31,7 @@ from gpt2.ui.atlas import bins_for, pack_nibbles, packed_rows, pooled_map
 from gpt2.ui.attention_requests import FORGOTTEN, AttentionRequests
 from gpt2.ui.maps import MapView, map_rows, parsed_view
 from gpt2.ui.run_log import RunLog, RunLogs, packed_json
-from gpt2.ui.runner import SORRY, TOLD
+from gpt2.ui.runner import SORRY, USER_ERRORS
 from gpt2.ui.wire import Kind, frame, pack_rows
 
 _ALIVE = 5.0  # seconds without news, after which the reader is told that somebody is there
@@ -154,7 +154,7 @@ class LogRoute:
             return JSONResponse({"error": FORGOTTEN}, 404, _HEADERS)
         try:
             made = await self._asked.trace(log)
-        except TOLD as error:
+        except USER_ERRORS as error:
             return JSONResponse({"error": str(error)}, 409, _HEADERS)
         return Response(made, media_type="application/octet-stream", headers=_HEADERS)
 
@@ -199,7 +199,7 @@ class LogRoute:
                             yield frame(Kind.END, reader.index, packed_json({}))
                     if left and (sign := await _wait(news, left[0])):
                         yield sign
-        except TOLD as error:
+        except USER_ERRORS as error:
             yield _end(left, str(error))
         except Exception:
             _log.exception("a read failed")

@@ -1,4 +1,4 @@
-"""Measurements that take seconds: in the line of the page, told how far they are, ended unheard.
+"""Measurements that take seconds: in the page's queue, told how far they are, ended unheard.
 
 `measured` is one of them as records, for a script that listens; `Measurements` keeps them for a
 page, which asks again and again.

@@ -27,7 +27,7 @@ def operations(runner: Runner) -> list[BaseRoute]:
         state: dict[str, object] = {
             "status": "stuck" if stuck else "ready" if ready else "loading",
             "loaded": loaded(),
-            "requests": runner.journal.phases(),
+            "requests": runner.statistics.phases(),
         }
         if stuck:
             state["pass_seconds"] = round(stuck)  # of one forward pass, which should be over
@@ -38,7 +38,7 @@ def operations(runner: Runner) -> list[BaseRoute]:
     routes: list[BaseRoute] = [Route("/health", health)]
     if settings.METRICS.get():
         try:
-            metrics = Metrics(runner.journal, loaded, lambda: runner.residency.evictions)
+            metrics = Metrics(runner.statistics, loaded, lambda: runner.residency.evictions)
         except ImportError as error:
             raise ValueError(
                 f"{settings.METRICS.name} needs prometheus-client: pip install prometheus-client"

@@ -31,7 +31,7 @@ from gpt2.ui.compare.handlers import NOT_YET
 from gpt2.ui.compare.tab import add_compare
 from gpt2.ui.controls import Controls
 from gpt2.ui.discreet import keep_texts_out_of_hooks, keep_texts_out_of_logs
-from gpt2.ui.ending import serve_until_told
+from gpt2.ui.ending import serve_until_signalled
 from gpt2.ui.gradio_bundle import GradioFiles
 from gpt2.ui.guard import Guard
 from gpt2.ui.handlers import RUNS, Handlers
@@ -43,7 +43,7 @@ from gpt2.ui.operations import operations
 from gpt2.ui.output_view import OutputView
 from gpt2.ui.panel_bundle import panel_routes
 from gpt2.ui.playground import Playground
-from gpt2.ui.resting import let_rest
+from gpt2.ui.polling import poll_slowly
 from gpt2.ui.restoring import wire_restoring
 from gpt2.ui.runner import Runner
 from gpt2.ui.sub_path import SubPath
@@ -115,7 +115,7 @@ def build_page(where: str = "local") -> gr.Blocks:
     asked.warm_up()
     # Closed: routes that bypass the queue, where nobody counts who calls.
     page.queue(default_concurrency_limit=4, api_open=False)
-    let_rest(page)
+    poll_slowly(page)
     _readers[page] = Readers()
     _runners[page] = runner
     Admission(page, runner.limits, _readers[page], lambda: runner.closing)
@@ -178,7 +178,7 @@ def launch(
         ) from None
     if not prevent_thread_lock:
         keep_texts_out_of_hooks()
-        serve_until_told(page, _runners[page], _logs[page])
+        serve_until_signalled(page, _runners[page], _logs[page])
     return served
 
 

@@ -10,11 +10,11 @@ from gpt2.checkpoint import Cancelled, Progress, is_cached
 from gpt2.engine import Engine
 from gpt2.inference.executor import Head
 from gpt2.precision import described
+from gpt2.ui.admission_queue import in_words, pages_at
 from gpt2.ui.frames import Value, complaint, loading_sentence, note
-from gpt2.ui.line import in_words, pages_at
 from gpt2.ui.requests import Request
 from gpt2.ui.run_log import Branch, Instead, RunLog, RunLogs
-from gpt2.ui.runner import News, Runner, Start, Started, Waiting, told
+from gpt2.ui.runner import News, Runner, Start, Started, Waiting, to_user_message
 from gpt2.ui.sizes import precision_of, problem_of, source_of
 
 Frame = tuple[Value | None, str]  # Output, status line
@@ -158,7 +158,7 @@ class Playground:
     def texts(
         self, request: Request, visitor: str = "", off: tuple[Head, ...] = ()
     ) -> Iterator[str]:
-        """The text so far, again and again, for a script. Raises what `TOLD` lists.
+        """The text so far, again and again, for a script. Raises what `USER_ERRORS` lists.
 
         The same text comes again while there is no news: that is how a script that has left is
         noticed. `visitor` tells callers apart, each of whom may have so many runs at a time. The
@@ -204,7 +204,7 @@ class Playground:
         except Cancelled:
             last = note("stopped", "Stopped before the first token."), f"{title} · stopped"
         except Exception as error:
-            last = complaint(told(error)), f"{title} · not running"
+            last = complaint(to_user_message(error)), f"{title} · not running"
         if last and visitor.stop is stop:
             yield last
 

@@ -1,6 +1,7 @@
 """Puts back, after a reload, what the tab has kept: the text so far and every control.
 
-The browser keeps it (`assets/panel/kept.js`), not the server: so it outlives a server that was
+The browser keeps it (`assets/panel/session_store.js`), not the server: so it outlives a server that
+was
 killed, slept or moved. What comes back is read like anything else a stranger sends.
 """
 
@@ -26,7 +27,7 @@ from gpt2.ui.sizes import config_of
 _PARTS = ("text", "controls")
 
 _KEEP = f"""(...values) => {{
-  {panel_module("kept.js")}.then((kept) => kept.keepControls(values));
+  {panel_module("session_store.js")}.then((kept) => kept.keepControls(values));
   return [];
 }}"""
 _READ = f"async () => [await (await {panel_module('link.js')}).read()]"

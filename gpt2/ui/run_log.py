@@ -179,10 +179,10 @@ class RunLog:
             if writer is not self._writer:
                 return False
             if event.token is not None:
-                place = len(self.ids)
+                position = len(self.ids)
                 if event.guess is not None:
-                    self.guesses[place] = event.guess
-                self.seconds[place] = event.seconds
+                    self.guesses[position] = event.guess
+                self.seconds[position] = event.seconds
                 self.ids.append(event.token)
             self.speed_up = event.speed_up or self.speed_up
             self.entries.append(
@@ -316,11 +316,11 @@ class RunLog:
         assert self.tokenizer
         with self._settling:
             while len(self._packed) < stop:
-                place = len(self._packed)
-                guess = self.guesses.get(place)
+                position = len(self._packed)
+                guess = self.guesses.get(position)
                 self._packed.append(
                     TokenRecord.of(
-                        self.tokenizer, self.ids[place], self.seconds.get(place, 0.0), guess
+                        self.tokenizer, self.ids[position], self.seconds.get(position, 0.0), guess
                     )
                 )
         return pack_tokens(self._packed[start:stop])
@@ -374,7 +374,7 @@ class RunLog:
             # Of one that a page has brought back nobody knows what was written at once.
             whole = Stretch(self.prompt, self.options, len(ids) - self.prompt)
             stretches = tuple(self.stretches) or (whole,)
-            seconds = tuple(self.seconds.get(place, 0.0) for place in range(len(ids)))
+            seconds = tuple(self.seconds.get(position, 0.0) for position in range(len(ids)))
         return Trace(
             self.size,
             weights,
@@ -410,7 +410,7 @@ class RunLog:
         title = next((each.draft for each in reversed(self.stretches) if each.draft), "")
         if not title:
             return None
-        right = sum(self.ids[place] == guess for place, guess in self.guesses.items())
+        right = sum(self.ids[position] == guess for position, guess in self.guesses.items())
         return {
             "title": title,
             "right": right,

@@ -1,4 +1,4 @@
-"""Runs a request in a thread of its own: download, load, wait in line, write its log."""
+"""Runs a request in a thread of its own: download, load, wait in the queue, write its log."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from gpt2.engine import Engine, Event
 from gpt2.inference.steps import NotFinite
 from gpt2.residency import OutOfMemory, Residency, cache_bytes
 from gpt2.runtime.malloc import trim
-from gpt2.serving.journal import Entry, Journal
 from gpt2.serving.remote import Lost
+from gpt2.serving.run_statistics import Entry, RunStatistics
+from gpt2.ui.admission_queue import AdmissionQueue, QueueFull, Ticket
 from gpt2.ui.background import Background
 from gpt2.ui.limits import Limits
-from gpt2.ui.line import FullHouse, Line, Place
 from gpt2.ui.requests import Request
 from gpt2.ui.run_log import RunLog
 from gpt2.ui.sizes import config_of, offered, source_of, stamp_of, weights_bytes
@@ -57,15 +57,15 @@ T = TypeVar("T")
 News = Progress | Waiting | Started
 Start = Callable[[Engine], RunLog]
 # Errors whose message is a sentence for visitors.
-TOLD = (ValueError, CheckpointError, OutOfMemory, FullHouse, NotFinite, Lost, Stopping)
+USER_ERRORS = (ValueError, CheckpointError, OutOfMemory, QueueFull, NotFinite, Lost, Stopping)
 SORRY = "Something went wrong on the server. Nothing is lost; try again."
 
 _log = logging.getLogger(__name__)
 
 
-def told(error: BaseException) -> str:
+def to_user_message(error: BaseException) -> str:
     """The sentence for visitors; what is no sentence for them goes to the log."""
-    if isinstance(error, TOLD):
+    if isinstance(error, USER_ERRORS):
         return str(error)
     _log.error("a run failed", exc_info=error)
     return SORRY
@@ -78,8 +78,8 @@ class Runner:
         self, residency: Residency, most_running: int, limits: Limits | None = None
     ) -> None:
         self.residency = residency
-        self.journal = Journal()
-        self._line = Line(replace(limits or Limits(), running=most_running))
+        self.statistics = RunStatistics()
+        self._queue = AdmissionQueue(replace(limits or Limits(), running=most_running))
         self._running: dict[threading.Event, Background[Any]] = {}
         self._stamps: dict[str, object] = {}  # of the files that engines were loaded from
         self.closing = False
@@ -88,7 +88,7 @@ class Runner:
     @property
     def limits(self) -> Limits:
         """How many may write, and how long."""
-        return self._line.limits
+        return self._queue.limits
 
     def close(self, seconds: float = _GRACE) -> None:
         """Stop every run: a thread that is inside PyTorch when Python ends aborts the process.
@@ -165,21 +165,21 @@ class Runner:
         stop: threading.Event,
         visitor: str = "",
         tokens: int = 1,
-    ) -> Iterator[Place]:
-        """A place in the line; the block begins when it is its turn. Raises Cancelled, FullHouse.
+    ) -> Iterator[Ticket]:
+        """A ticket of the queue; the block begins when it is its turn. Raises Cancelled, QueueFull.
 
-        `tokens` is what the block may write, and `Place.written` what it has: for the estimate.
+        `tokens` is what the block may write, and `Ticket.written` what it has: for the estimate.
         """
-        place = self._line.join(visitor, tokens)
+        ticket = self._queue.join(visitor, tokens)
         try:
-            while ahead := self._line.ahead(place):
-                emit(Waiting(ahead, self._line.seconds(place)))
+            while ahead := self._queue.ahead(ticket):
+                emit(Waiting(ahead, self._queue.seconds(ticket)))
                 if stop.wait(_PATIENCE):
                     raise Cancelled
-            place.start()
-            yield place
+            ticket.start()
+            yield ticket
         finally:
-            if not self._line.leave(place):
+            if not self._queue.leave(ticket):
                 trim()  # what a crowd leaves behind is scattered over many pages
 
     def begin(
@@ -189,7 +189,8 @@ class Runner:
 
         Then it is written in a thread of its own, into the log that `start` makes when its turn has
         come, until it ends, `stop` is set, or nobody has read it for a while. Closing this before
-        Started, as Gradio does for a closed tab, sets `stop`. Raises what `TOLD` lists, Cancelled.
+        Started, as Gradio does for a closed tab, sets `stop`. Raises what `USER_ERRORS` lists,
+        Cancelled.
         """
 
         def work(emit: Callable[[News], None]) -> None:
@@ -212,7 +213,7 @@ class Runner:
     def note(self, entry: Entry, item: News | Event) -> None:
         """Keep account of what happened in a run."""
         if isinstance(item, Progress):
-            self.journal.downloading(entry)
+            self.statistics.downloading(entry)
         elif isinstance(item, Waiting):
             entry.phase = "waiting"
         elif isinstance(item, Started):
@@ -231,7 +232,7 @@ class Runner:
         visitor: str,
     ) -> None:
         sizes = [request.size, *([request.draft] if request.draft else [])]
-        with self.journal.entry(request.size) as entry, ExitStack() as held:
+        with self.statistics.entry(request.size) as entry, ExitStack() as held:
 
             def say(item: News) -> None:
                 self.note(entry, item)
@@ -242,7 +243,7 @@ class Runner:
                 self.download(size, say, stop)
             engines = [held.enter_context(self.engine(size, stop.is_set)) for size in sizes]
             turn = self.turn(say, stop, visitor, request.new_tokens)
-            place = held.enter_context(turn)
+            ticket = held.enter_context(turn)
             held.enter_context(self._room(sizes, say, stop))
             log = start(engines[0])
             draft = engines[1] if request.draft else None
@@ -250,10 +251,10 @@ class Runner:
             ids = log.begin(stop, request.options, request.new_tokens, title, engines[0].precision)
             say(Started(engines[0], log))
             try:
-                self._write(engines[0], draft, request, log, ids, stop, entry, place)
+                self._write(engines[0], draft, request, log, ids, stop, entry, ticket)
             except Exception as error:  # the page hears of it by way of the log
                 entry.ended = type(error).__name__
-                log.fail(stop, told(error))
+                log.fail(stop, to_user_message(error))
 
     @contextmanager
     def _room(
@@ -291,7 +292,7 @@ class Runner:
         ids: list[int],
         stop: threading.Event,
         entry: Entry,
-        place: Place,
+        ticket: Ticket,
     ) -> None:
         end = time.monotonic() + self.limits.seconds
         fed = 0
@@ -310,7 +311,7 @@ class Runner:
                 if event.token is not None:
                     log.stream = fed, event.residual[-1].copy()
                 event = replace(event, residual=None)
-            place.written += event.token is not None
+            ticket.written += event.token is not None
             if event.finish == "stopped" and self.closing:
                 raise Stopping(_ENDING)
             left = event.finish == "stopped" and log.unread

@@ -13,7 +13,7 @@ from .visit import Visit
 
 pytestmark = pytest.mark.browser
 
-TOLD = "Before “dog”, this head looks back to “cat”, which followed “the” last time."
+USER_ERRORS = "Before “dog”, this head looks back to “cat”, which followed “the” last time."
 
 
 def test_the_first_screen_says_what_it_shows(visit: Visit) -> None:
@@ -25,7 +25,7 @@ def test_the_first_screen_says_what_it_shows(visit: Visit) -> None:
     expect(visit.output.get_by_text("Example", exact=True)).to_be_visible()
     expect(visit.text.locator(".selected")).to_have_text(" the")
     caption = visit.attention.locator("[data-part=words]")
-    expect(caption).to_have_text(TOLD)
+    expect(caption).to_have_text(USER_ERRORS)
     for part in (caption, visit.text.locator(".selected")):
         assert part.evaluate("(p) => p.getBoundingClientRect().bottom <= innerHeight"), part
     visit.screenshot("first-sight-1280")
@@ -42,7 +42,7 @@ def test_the_example_opens_on_its_map_whatever_others_look_at(
     assert answered.value.ok
     other.until("() => store.look.layer === 0 && store.missing() === null")
     mine = visits(app.url)
-    expect(mine.attention.locator("[data-part=words]")).to_have_text(TOLD)
+    expect(mine.attention.locator("[data-part=words]")).to_have_text(USER_ERRORS)
 
 
 def test_a_dotted_term_explains_itself_in_one_sentence(visit: Visit) -> None:

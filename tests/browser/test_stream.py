@@ -53,11 +53,11 @@ def test_the_stream_is_guarded_before_it_is_first_asked_for(
     visit = visits(app.url)
     order = visit.page.evaluate(
         """() => performance.getEntriesByType("resource")
-          .filter(({ name }) => /panel.stream.js|queue.data/.test(name))
+          .filter(({ name }) => /panel.sse_keep_alive.js|queue.data/.test(name))
           .sort((one, other) => one.responseEnd - other.responseEnd)
           .map(({ name }) => new URL(name).pathname)"""
     )
-    assert order[0] == "/panel/stream.js"
+    assert order[0] == "/panel/sse_keep_alive.js"
     assert len(order) > 1
 
 

@@ -40,20 +40,26 @@ def test_the_first_byte_that_differs_names_the_tokens(
     modules: Modules, one: list[Any], other: list[Any], places: tuple[int, int, int] | None
 ) -> None:
     key = repr((one, other))
-    found = call(modules, "parting", "partingOf", text("a" + key, one), text("b" + key, other))
+    found = call(
+        modules, "divergence", "divergenceOf", text("a" + key, one), text("b" + key, other)
+    )
     assert (found and (found["first"], found["second"], found["same"])) == places
 
 
 def test_a_text_that_ends_parts_from_one_that_goes_on(modules: Modules) -> None:
-    found = call(modules, "parting", "partingOf", text("c", [" a"], True), text("d", [" a", " b"]))
+    found = call(
+        modules, "divergence", "divergenceOf", text("c", [" a"], True), text("d", [" a", " b"])
+    )
     assert (found["first"], found["second"]) == (-1, 1)
-    sentence = call(modules, "parting", "partingSentence", found, {"title": "Tiny"})
+    sentence = call(modules, "divergence", "divergenceSentence", found, {"title": "Tiny"})
     assert sentence == "Continues after 1 token with “b”, where Tiny ends."
 
 
 def test_once_parted_is_parted(modules: Modules) -> None:
-    first = call(modules, "parting", "partingOf", text("e", [" a"]), text("f", [" b"]))
-    again = call(modules, "parting", "partingOf", text("e", [" a", " c"]), text("f", [" b"], True))
+    first = call(modules, "divergence", "divergenceOf", text("e", [" a"]), text("f", [" b"]))
+    again = call(
+        modules, "divergence", "divergenceOf", text("e", [" a", " c"]), text("f", [" b"], True)
+    )
     assert first == again
 
 

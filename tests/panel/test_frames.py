@@ -8,7 +8,7 @@ pytestmark = pytest.mark.browser
 # How many frames five callbacks took, and how many of them were told the time: of somebody who
 # looks for the function each time, or of somebody who keeps it.
 ASK = """async (keeps) => {
-  const { giveSingly } = await import("/frames.js");
+  const { giveSingly } = await import("/raf_throttle.js");
   const asked = { frames: 0, called: 0 };
   const page = { requestAnimationFrame(callback) {
     if (this !== page) throw new TypeError("Illegal invocation");
@@ -35,7 +35,7 @@ def test_a_frame_can_be_called_off(panel: Page) -> None:
     assert (
         panel.evaluate(
             """async () => {
-          await import("/frames.js");
+          await import("/raf_throttle.js");
           let called = 0;
           cancelAnimationFrame(requestAnimationFrame(() => { called += 1; }));
           for (let frame = 0; frame < 2; frame += 1) await new Promise(requestAnimationFrame);
@@ -49,7 +49,7 @@ def test_a_frame_can_be_called_off(panel: Page) -> None:
 def test_another_function_may_be_put_in_its_place(panel: Page) -> None:
     found = panel.evaluate(
         """async () => {
-          const { giveSingly } = await import("/frames.js");
+          const { giveSingly } = await import("/raf_throttle.js");
           const page = { requestAnimationFrame() {} };
           giveSingly(page);
           page.requestAnimationFrame = (callback) => callback("theirs");

@@ -59,7 +59,7 @@ def test_a_link_that_is_too_long_itself_is_not_read(panel: Page) -> None:
 def test_half_an_emoji_is_neither_kept_nor_asked_for(panel: Page) -> None:
     kept = panel.evaluate(
         r"""async () => {
-          const { keepControls, read } = await import("/kept.js");
+          const { keepControls, read } = await import("/session_store.js");
           sessionStorage.setItem("gpt2 text", '{"state":"\\ud83e","tokens":["\\u0000"]}');
           keepControls(["half \ud83e", "\udd8a", "nul \0", "\ud83e\udd8a", 7]);
           return [sessionStorage.getItem("gpt2 controls"), read()];
@@ -77,7 +77,7 @@ def test_what_another_hand_has_kept_is_nothing(panel: Page) -> None:
     assert (
         panel.evaluate(
             """async () => {
-              const { read } = await import("/kept.js");
+              const { read } = await import("/session_store.js");
               sessionStorage.setItem("gpt2 text", "{");
               sessionStorage.setItem("gpt2 controls", "null");
               return read();

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 # A server that sends what `streams` says, a request at a time, in the pieces it says. "joins" among
 # them is the answer to an event that joins at that moment.
 ASK = """async (streams) => {
-  const { keepingStreams } = await import("/stream.js");
+  const { keepingStreams } = await import("/sse_keep_alive.js");
   const left = [...streams];
   const encoder = new TextEncoder();
   let asked = 0;
@@ -131,7 +131,7 @@ def test_a_refusal_is_said_in_its_own_words(panel: Page, answer: str, note: str 
     hear(panel)
     panel.evaluate(
         f"""async () => {{
-          const {{ keepingStreams }} = await import("/stream.js");
+          const {{ keepingStreams }} = await import("/sse_keep_alive.js");
           const fetch = keepingStreams(async () => {answer});
           await fetch(new URL("/queue/join", location)).catch(() => {{}});
         }}"""
@@ -145,6 +145,6 @@ def hear(panel: Page) -> None:
         """async () => {
           window.troubles = [];
           addEventListener("gpt2-trouble", ({ detail }) => troubles.push(detail));
-          await import("/stream.js");
+          await import("/sse_keep_alive.js");
         }"""
     )

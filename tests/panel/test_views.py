@@ -123,7 +123,7 @@ def test_an_end_that_is_told_again_does_not_hide_a_later_complaint(panel: Page) 
     send(panel, done, attention(0, 3), complaint, done)
     note = panel.get_by_role("region", name="Output").get_by_role("status")
     expect(note).to_have_text("Seed is no number.")
-    panel.evaluate("async () => (await import('/asked.js')).asked()")
+    panel.evaluate("async () => (await import('/fetched.js')).asked()")
     send(panel, output([" more"], start=4))
     expect(note).to_have_text("Writing.")
 
@@ -134,7 +134,7 @@ def test_a_complaint_stands_over_a_text_that_is_being_written(panel: Page) -> No
     send(panel, output(words(4)), complaint, output([" on"], start=4))
     assert note.text_content() == "Seed is no number."
     expect(panel.locator(".token[data-from]")).to_have_count(5)
-    panel.evaluate("async () => (await import('/asked.js')).stopped()")
+    panel.evaluate("async () => (await import('/fetched.js')).stopped()")
     assert note.text_content() == "Writing."
     sent = time.monotonic()
     send(panel, complaint, output([], start=5, state="done"))

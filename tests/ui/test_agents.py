@@ -87,8 +87,8 @@ def test_an_agent_gets_what_a_script_gets(app: App) -> None:
     tokens = literal_eval(seen.content[0].text)["tokens"]
     assert tokens == engine.attention("The old bear", 2, 1).tokens
 
-    wish = {"prompt": "Once upon", "sizes": ["tiny", "mini"], "new_tokens": 5}
-    compared = literal_eval(call(app, "compare", wish).content[0].text)["sizes"]
+    wanted = {"prompt": "Once upon", "sizes": ["tiny", "mini"], "new_tokens": 5}
+    compared = literal_eval(call(app, "compare", wanted).content[0].text)["sizes"]
     assert set(compared) == {"tiny", "mini"}
     for found in compared.values():
         assert found["written"] and found["bits_per_byte"] > 0
@@ -119,9 +119,9 @@ def test_each_agent_counts_as_himself_though_this_server_calls_for_him(app: App)
     def writing() -> int:
         return int(httpx.get(f"{app.url}health").json()["requests"]["running"])
 
-    wish = {"prompt": "Once", "new_tokens": 500, "seed": 1, "size": "mini"}
+    wanted = {"prompt": "Once", "new_tokens": 500, "seed": 1, "size": "mini"}
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(call, app, "generate", wish, "127.0.0.2")
+        first = pool.submit(call, app, "generate", wanted, "127.0.0.2")
         assert until(lambda: writing() == 1, 60)
         few = {"prompt": "Once", "new_tokens": 3}
         assert not call(app, "generate", few, "127.0.0.3").isError

@@ -74,8 +74,8 @@ def bodies() -> Iterator[bytes]:
             yield json.dumps({"data": {"run": MARKER, "view": MARKER}, **asked}).encode()
     for event in (MARKER, {"text": MARKER, "sizes": [MARKER]}, [MARKER]):
         for index in (*range(45), MARKER, -1, 2**70):
-            wish = {"data": [MARKER], "fn_index": index, "event_data": event}
-            yield json.dumps({**wish, "session_hash": "abc", "trigger_id": 3}).encode()
+            wanted = {"data": [MARKER], "fn_index": index, "event_data": event}
+            yield json.dumps({**wanted, "session_hash": "abc", "trigger_id": 3}).encode()
 
 
 def test_nothing_typed_reaches_the_log(app: App) -> None:

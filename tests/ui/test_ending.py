@@ -74,8 +74,8 @@ def test_the_page_is_told_and_keeps_what_was_written() -> None:
     engine = small_engine()
     runner = Runner(Residency(10**9, lambda *_: engine), 1, Limits())
     playground = Playground(runner)
-    wish = Request("one", "tiny", 300, GREEDY)
-    log = until_writing(playground.generate(wish, Visitor()), playground)
+    wanted = Request("one", "tiny", 300, GREEDY)
+    log = until_writing(playground.generate(wanted, Visitor()), playground)
     written = list(log.ids)
     assert log.running
     runner.close()

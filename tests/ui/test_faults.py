@@ -38,15 +38,15 @@ def test_numbers_that_are_none_end_the_text_with_a_sentence_and_keep_it() -> Non
     Passes(engine, harm)
     playground = Playground(Runner(Residency(10**9, lambda *_: engine), 2))
     visitor = Visitor()
-    wish = Request(PROMPT, "tiny", 30, SamplingOptions(seed=4))
-    last = outputs(playground, playground.generate(wish, visitor))[-1]
+    wanted = Request(PROMPT, "tiny", 30, SamplingOptions(seed=4))
+    last = outputs(playground, playground.generate(wanted, visitor))[-1]
     assert last["state"] == "error"
     assert last["note"].startswith("The model computed something that is no number")
     assert last["n"] == len(engine.encode(PROMPT)) + 8
-    assert until(lambda: not playground.runner.journal.entries)
-    assert playground.runner.journal.runs == {("tiny", "NotFinite"): 1}
+    assert until(lambda: not playground.runner.statistics.entries)
+    assert playground.runner.statistics.runs == {("tiny", "NotFinite"): 1}
     assert visitor.log
-    again = outputs(playground, playground.go_on(wish, visitor, visitor.log))
+    again = outputs(playground, playground.go_on(wanted, visitor, visitor.log))
     assert again[-1]["state"] == "done"
 
 
@@ -60,17 +60,17 @@ def test_a_run_ends_when_its_time_is_up_and_keeps_its_text(
     monkeypatch.setattr("gpt2.ui.runner.time", clock)
     runner = Runner(Residency(10**9, lambda *_: engine), 2, Limits(seconds=1))
     visitor = Visitor()
-    wish = Request(PROMPT, "tiny", 300, SamplingOptions(seed=4))
+    wanted = Request(PROMPT, "tiny", 300, SamplingOptions(seed=4))
     playground = Playground(runner)
-    last = outputs(playground, playground.generate(wish, visitor))[-1]
+    last = outputs(playground, playground.generate(wanted, visitor))[-1]
     assert last["state"] == "stopped"
     assert last["note"].startswith("The time limit for one text is reached.")
     assert visitor.log
     written = visitor.log.ids[visitor.log.prompt :]
     assert 19 <= len(written) <= 21
-    assert written == engine.generate_ids(engine.encode(PROMPT), len(written), wish.options)
-    assert until(lambda: not runner.journal.entries)
-    assert runner.journal.runs == {("tiny", "time"): 1}
+    assert written == engine.generate_ids(engine.encode(PROMPT), len(written), wanted.options)
+    assert until(lambda: not runner.statistics.entries)
+    assert runner.statistics.runs == {("tiny", "time"): 1}
 
 
 def test_the_built_in_model_answers_while_another_is_still_loading() -> None:

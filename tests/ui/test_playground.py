@@ -31,7 +31,9 @@ def playground_of(engine: Engine, most_running: int = 2) -> Playground:
     return Playground(Runner(Residency(BUDGET, lambda *_: engine), most_running))
 
 
-def wish(new_tokens: int = 12, prompt: str = PROMPT, size: str = "tiny", seed: int = 4) -> Request:
+def wanted(
+    new_tokens: int = 12, prompt: str = PROMPT, size: str = "tiny", seed: int = 4
+) -> Request:
     return Request(prompt, size, new_tokens, SamplingOptions(seed=seed))
 
 
@@ -43,7 +45,7 @@ def slow_engine(seconds: float = 0.01) -> tuple[Engine, Passes]:
 def test_a_run_from_the_prompt_to_its_last_token() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
-    frames = list(playground.generate(wish(), visitor))
+    frames = list(playground.generate(wanted(), visitor))
     log = ended(visitor.log)
     assert frames[-1] == (log.begun, "Tiny · float32 · ready")
     assert playground.logs.get(log.id) is log
@@ -57,9 +59,9 @@ def test_a_run_from_the_prompt_to_its_last_token() -> None:
 def test_going_on_is_one_longer_run() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
-    list(playground.generate(wish(7), visitor))
+    list(playground.generate(wanted(7), visitor))
     log = ended(visitor.log)
-    last = outputs(playground, playground.go_on(wish(9, ""), visitor, log))[-1]
+    last = outputs(playground, playground.go_on(wanted(9, ""), visitor, log))[-1]
     assert log.ids[log.prompt :] == engine.generate_ids(engine.encode(PROMPT), 16, WARM)
     assert (last["stats"]["new"], last["stretch"]) == (9, 2)
     assert visitor.log is log
@@ -68,8 +70,8 @@ def test_going_on_is_one_longer_run() -> None:
 def test_going_on_while_the_text_is_written_doubles_nothing() -> None:
     engine, _ = slow_engine(0.002)
     visitor, playground = Visitor(), playground_of(engine)
-    log = until_writing(playground.generate(wish(200), visitor), playground)
-    list(playground.go_on(wish(30, ""), visitor, log))
+    log = until_writing(playground.generate(wanted(200), visitor), playground)
+    list(playground.go_on(wanted(30, ""), visitor, log))
     new = ended(log).ids[log.prompt :]
     assert new == engine.generate_ids(log.ids[: log.prompt], len(new), WARM)
     assert len(new) >= 30
@@ -79,8 +81,8 @@ def test_two_tabs_that_go_on_with_one_text_double_nothing() -> None:
     """A tab that is duplicated keeps the id of its text."""
     engine, _ = slow_engine(0.002)
     visitor, other, playground = Visitor(), Visitor(), playground_of(engine)
-    log = until_writing(playground.generate(wish(200), visitor), playground)
-    list(playground.go_on(wish(40, ""), other, log))
+    log = until_writing(playground.generate(wanted(200), visitor), playground)
+    list(playground.go_on(wanted(40, ""), other, log))
     new = ended(log).ids[log.prompt :]
     assert new == engine.generate_ids(log.ids[: log.prompt], len(new), WARM)
 
@@ -88,7 +90,7 @@ def test_two_tabs_that_go_on_with_one_text_double_nothing() -> None:
 def test_a_text_that_nobody_reads_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, passes = slow_engine()
     visitor, playground = Visitor(), playground_of(engine)
-    log = until_writing(playground.generate(wish(250), visitor), playground)
+    log = until_writing(playground.generate(wanted(250), visitor), playground)
     monkeypatch.setattr(run_log, "UNREAD", 0.0)
     assert ended(log).state == "stopped"
     assert passes.count < 200
@@ -97,8 +99,8 @@ def test_a_text_that_nobody_reads_ends_by_itself(monkeypatch: pytest.MonkeyPatch
 def test_a_new_text_ends_the_one_before() -> None:
     engine, _ = slow_engine()
     visitor, playground = Visitor(), playground_of(engine)
-    old = until_writing(playground.generate(wish(200), visitor), playground)
-    list(playground.generate(wish(3, "Once"), visitor))
+    old = until_writing(playground.generate(wanted(200), visitor), playground)
+    list(playground.generate(wanted(3, "Once"), visitor))
     assert ended(visitor.log) is not old
     assert ended(old).state == "stopped"
     assert until(lambda: at_rest(engine))
@@ -108,7 +110,7 @@ def test_who_waits_is_told_how_many_are_ahead() -> None:
     engine, _ = slow_engine()
     playground = playground_of(engine, most_running=1)
     visitors = [Visitor() for _ in range(3)]
-    runs = [playground.generate(wish(100), visitor) for visitor in visitors]
+    runs = [playground.generate(wanted(100), visitor) for visitor in visitors]
     visitors[0].log = until_writing(runs[0], playground)
     notes = [next(run) for run in runs[1:]]
     # An estimate follows as soon as the one who writes has shown its speed.
@@ -128,8 +130,8 @@ def test_a_stop_in_line_gives_the_place_up() -> None:
     engine, _ = slow_engine()
     playground = playground_of(engine, most_running=1)
     first, visitor = Visitor(), Visitor()
-    until_writing(playground.generate(wish(100), first), playground)
-    waiting = playground.generate(wish(), visitor)
+    until_writing(playground.generate(wanted(100), first), playground)
+    waiting = playground.generate(wanted(), visitor)
     next(waiting)
     visitor.stop.set()
     assert list(waiting) == [
@@ -139,7 +141,7 @@ def test_a_stop_in_line_gives_the_place_up() -> None:
         )
     ]
     first.stop.set()
-    assert outputs(playground, playground.generate(wish(), Visitor()))[-1]["state"] == "done"
+    assert outputs(playground, playground.generate(wanted(), Visitor()))[-1]["state"] == "done"
 
 
 @pytest.fixture
@@ -161,7 +163,7 @@ def hold(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 def test_a_download_shows_how_far_it_is_and_a_stop_ends_it(hold: threading.Event) -> None:
     visitor, playground = Visitor(), playground_of(small_engine(), most_running=1)
-    frames = playground.generate(wish(size="tiny"), visitor)
+    frames = playground.generate(wanted(size="tiny"), visitor)
     output, status = next(frames)
     assert output == {
         "run": None, "state": "loading", "note": "Tiny: 5 of 10 MB, 1.0 MB/s, 5 s left",
@@ -171,15 +173,15 @@ def test_a_download_shows_how_far_it_is_and_a_stop_ends_it(hold: threading.Event
     visitor.stop.set()
     assert outputs(playground, frames)[-1]["note"] == "Stopped before the first token."
     hold.set()
-    assert outputs(playground, playground.generate(wish(), visitor))[-1]["state"] == "done"
+    assert outputs(playground, playground.generate(wanted(), visitor))[-1]["state"] == "done"
 
 
 def test_who_waits_for_somebody_else_s_download_sees_it_and_may_stop(hold: threading.Event) -> None:
     playground = playground_of(small_engine(), most_running=1)
-    first = playground.generate(wish(), Visitor())
+    first = playground.generate(wanted(), Visitor())
     next(first)
     visitor = Visitor()
-    second = playground.generate(wish(), visitor)
+    second = playground.generate(wanted(), visitor)
     assert next(second)[0]["note"] == "Tiny: 5 of 10 MB, 1.0 MB/s, 5 s left"
     visitor.stop.set()
     assert outputs(playground, second)[-1]["state"] == "stopped"
@@ -190,7 +192,7 @@ def test_who_waits_for_somebody_else_s_download_sees_it_and_may_stop(hold: threa
 def test_a_stop_takes_effect_within_one_token_and_keeps_the_text() -> None:
     engine, passes = slow_engine(0.03)
     visitor, playground = Visitor(), playground_of(engine)
-    log = until_writing(playground.generate(wish(250), visitor), playground)
+    log = until_writing(playground.generate(wanted(250), visitor), playground)
     visitor.stop.set()
     count = passes.count
     assert (ended(log).state, log.note) == ("stopped", "")
@@ -201,7 +203,7 @@ def test_a_stop_takes_effect_within_one_token_and_keeps_the_text() -> None:
 def test_a_stop_while_a_long_prompt_is_read() -> None:
     engine, passes = slow_engine(0.05)
     visitor, playground = Visitor(), playground_of(engine)
-    list(playground.generate(wish(prompt=PROMPT * 6), visitor))
+    list(playground.generate(wanted(prompt=PROMPT * 6), visitor))
     visitor.stop.set()
     assert ended(visitor.log).state == "stopped"
     assert passes.count <= 2
@@ -210,24 +212,24 @@ def test_a_stop_while_a_long_prompt_is_read() -> None:
 def test_closing_the_tab_before_the_text_begins_frees_the_place() -> None:
     engine, passes = slow_engine(0.02)
     playground, first = playground_of(engine, most_running=1), Visitor()
-    until_writing(playground.generate(wish(250), first), playground)
-    waiting = playground.generate(wish(250), Visitor())
+    until_writing(playground.generate(wanted(250), first), playground)
+    waiting = playground.generate(wanted(250), Visitor())
     next(waiting)
     waiting.close()
     first.stop.set()
     count = passes.count
-    assert outputs(playground, playground.generate(wish(1), Visitor()))[-1]["state"] == "done"
+    assert outputs(playground, playground.generate(wanted(1), Visitor()))[-1]["state"] == "done"
     assert passes.count <= count + 3
 
 
 def test_closing_a_script_s_stream_frees_the_place() -> None:
     engine, passes = slow_engine(0.02)
     playground = playground_of(engine, most_running=1)
-    texts = playground.texts(wish(250))
+    texts = playground.texts(wanted(250))
     next(texts)
     texts.close()
     count = passes.count
-    assert list(playground.texts(wish(1)))
+    assert list(playground.texts(wanted(1)))
     assert passes.count <= count + 4
 
 
@@ -250,9 +252,9 @@ def test_a_load_that_fails_says_so_and_the_next_try_works(
         return small_engine()
 
     visitor, playground = Visitor(), Playground(Runner(Residency(BUDGET, load), 1))
-    (frame,) = list(playground.generate(wish(), visitor))
+    (frame,) = list(playground.generate(wanted(), visitor))
     assert frame == ({"run": None, "state": "error", "note": sentence}, "Tiny · not running")
-    assert outputs(playground, playground.generate(wish(), visitor))[-1]["state"] == "done"
+    assert outputs(playground, playground.generate(wanted(), visitor))[-1]["state"] == "done"
 
 
 def test_a_run_that_breaks_keeps_its_text_and_shows_no_trace(
@@ -266,20 +268,21 @@ def test_a_run_that_breaks_keeps_its_text_and_shows_no_trace(
 
     Passes(engine, breaking)
     visitor, playground = Visitor(), playground_of(engine, most_running=1)
-    said = outputs(playground, playground.generate(wish(), visitor))
+    said = outputs(playground, playground.generate(wanted(), visitor))
     assert (said[-1]["state"], said[-1]["note"]) == ("error", SORRY)
     assert said[-1]["n"] == len(engine.encode(PROMPT)) + 4
     assert "secret" not in repr(said)
     assert "secret" in caplog.text
     assert visitor.log
     assert (
-        outputs(playground, playground.go_on(wish(2), visitor, visitor.log))[-1]["state"] == "done"
+        outputs(playground, playground.go_on(wanted(2), visitor, visitor.log))[-1]["state"]
+        == "done"
     )
 
 
 def test_a_prompt_that_is_too_long_is_refused_with_the_numbers() -> None:
     playground = playground_of(small_engine(), most_running=1)
-    (frame,) = list(playground.generate(wish(prompt="\x00" * 400), Visitor()))
+    (frame,) = list(playground.generate(wanted(prompt="\x00" * 400), Visitor()))
     assert frame[0] == {
         "run": None,
         "state": "error",
@@ -291,18 +294,18 @@ def test_a_prompt_that_is_too_long_is_refused_with_the_numbers() -> None:
 def test_a_full_context_says_so_and_keeps_the_text() -> None:
     engine = saying(65)
     visitor, playground = Visitor(), playground_of(engine)
-    last = outputs(playground, playground.generate(wish(500, "\x00" * 300), visitor))[-1]
+    last = outputs(playground, playground.generate(wanted(500, "\x00" * 300), visitor))[-1]
     assert (last["state"], last["n"]) == ("done", CONFIG.max_seq_len)
     assert last["full"]
     assert last["note"].startswith("The context is full: Tiny reads 320 tokens at most.")
     assert visitor.log
-    again = outputs(playground, playground.go_on(wish(5), visitor, visitor.log))[-1]
+    again = outputs(playground, playground.go_on(wanted(5), visitor, visitor.log))[-1]
     assert (again["n"], again["note"]) == (last["n"], last["note"])
 
 
 def test_a_script_gets_the_text_so_far_again_and_again() -> None:
     engine, _ = slow_engine(0.02)
-    texts = list(playground_of(engine).texts(wish(40)))
+    texts = list(playground_of(engine).texts(wanted(40)))
     assert texts[-1] == engine.complete(PROMPT, WARM, 40)
     assert len(texts) > 3
     assert all(later.startswith(text) for text, later in pairwise(texts))
@@ -310,7 +313,7 @@ def test_a_script_gets_the_text_so_far_again_and_again() -> None:
 
 def test_a_script_gets_an_empty_text_too() -> None:
     engine = saying(CONFIG.vocab_size - 1)
-    assert set(playground_of(engine).texts(wish())) == {""}
+    assert set(playground_of(engine).texts(wanted())) == {""}
 
 
 def test_many_visitors_each_get_their_own_text() -> None:
@@ -319,7 +322,7 @@ def test_many_visitors_each_get_their_own_text() -> None:
     visitors = [Visitor() for _ in range(6)]
 
     def run(number: int) -> None:
-        list(playground.generate(wish(30, seed=number), visitors[number]))
+        list(playground.generate(wanted(30, seed=number), visitors[number]))
         ended(visitors[number].log)
 
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(6)]
@@ -338,7 +341,7 @@ def test_the_status_line_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("GPT2_PRECISION", "float32")
     playground = playground_of(small_engine())
     assert playground.status("tiny") == "Tiny · float32 · built in · ready"
-    list(playground.generate(wish(), Visitor()))
+    list(playground.generate(wanted(), Visitor()))
     assert playground.status("tiny") == "Tiny · float32 · ready"
     assert until(lambda: playground.status("xl").startswith("XL · float32 · "))
 
@@ -346,7 +349,7 @@ def test_the_status_line_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -
 def test_the_words_at_the_top_say_what_really_computes() -> None:
     """Where the compiled pass is missing, in one sentence; its precision is the engine's own."""
     size, playground = "tiny", playground_of(small_engine())
-    assert list(playground.texts(wish(new_tokens=1)))
+    assert list(playground.texts(wanted(new_tokens=1)))
     engine = playground.runner.in_memory(size)
     assert engine is not None
     engine.note = "PyTorch computes in float32: Numba cannot be used here."
@@ -359,7 +362,7 @@ def test_the_words_at_the_top_say_what_really_computes() -> None:
 def test_the_original_token_gives_the_original_text_again() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
-    list(playground.generate(wish(20), visitor))
+    list(playground.generate(wanted(20), visitor))
     original = ended(visitor.log)
     at = original.prompt + 5
     list(playground.rewrite(visitor, original, at, original.ids[at], ()))
@@ -371,7 +374,7 @@ def test_the_original_token_gives_the_original_text_again() -> None:
 def test_another_token_rewrites_what_follows_it_and_nothing_before() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
-    list(playground.generate(wish(20), visitor))
+    list(playground.generate(wanted(20), visitor))
     original = ended(visitor.log)
     ids, at = list(original.ids), original.prompt + 5
     other = (ids[at] + 1) % (CONFIG.vocab_size - 1)
@@ -391,7 +394,7 @@ def test_another_token_rewrites_what_follows_it_and_nothing_before() -> None:
 def test_a_text_is_rewritten_and_continued_with_its_heads_off() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
-    list(playground.generate(wish(12), visitor))
+    list(playground.generate(wanted(12), visitor))
     original = ended(visitor.log)
     off = ((0, 1), (1, 2))
     said = outputs(playground, playground.rewrite(visitor, original, original.prompt, None, off))
@@ -400,7 +403,7 @@ def test_a_text_is_rewritten_and_continued_with_its_heads_off() -> None:
     assert made.ids == prompt + engine.generate_ids(prompt, 12, WARM, off=off)
     assert made.ids != original.ids
     assert said[-1]["off"] == [[0, 1], [1, 2]]
-    list(playground.go_on(wish(4), visitor, made))
+    list(playground.go_on(wanted(4), visitor, made))
     assert ended(made).ids == prompt + engine.generate_ids(prompt, 16, WARM, off=off)
     # What is shown of it is what it was written with.
     made.capture = Capture(made.layers, made.heads)
@@ -416,7 +419,7 @@ def test_a_text_is_rewritten_and_continued_with_its_heads_off() -> None:
 )
 def test_what_cannot_be_put_there_is_refused(at: int, token: int, words: str) -> None:
     visitor, playground = Visitor(), playground_of(small_engine())
-    list(playground.generate(wish(5), visitor))
+    list(playground.generate(wanted(5), visitor))
     original = ended(visitor.log)
     said = ""
     try:
@@ -432,7 +435,7 @@ def test_a_page_that_is_loaded_again_finds_its_text_being_written(
 ) -> None:
     engine, _ = slow_engine(0.005)
     before, after, playground = Visitor(), Visitor(), playground_of(engine)
-    log = until_writing(playground.generate(wish(250), before), playground)
+    log = until_writing(playground.generate(wanted(250), before), playground)
     monkeypatch.setattr(run_log, "LEFT", 60.0)
     before.leave()
     with log.reading():
@@ -449,7 +452,7 @@ def test_a_page_that_is_closed_ends_its_text_and_gives_up_what_waits(
 ) -> None:
     engine, passes = slow_engine(0.005)
     visitor, playground = Visitor(), playground_of(engine)
-    log = until_writing(playground.generate(wish(250), visitor), playground)
+    log = until_writing(playground.generate(wanted(250), visitor), playground)
     monkeypatch.setattr(run_log, "LEFT", 0.0)
     visitor.leave()
     assert ended(log).state == "stopped"
@@ -461,7 +464,7 @@ def test_a_page_that_is_closed_ends_its_text_and_gives_up_what_waits(
 def test_a_text_is_rewritten_with_the_mean_of_its_heads_over_the_prompt() -> None:
     engine = small_engine()
     visitor, playground = Visitor(), playground_of(engine)
-    list(playground.generate(wish(12), visitor))
+    list(playground.generate(wanted(12), visitor))
     original = ended(visitor.log)
     off, prompt = ((0, 1), (1, 2)), original.ids[: original.prompt]
     rewritten = playground.rewrite(visitor, original, original.prompt, None, off, "", "mean")

@@ -255,10 +255,10 @@ def test_the_list_names_every_size_with_what_it_costs() -> None:
 @pytest.mark.parametrize("text", ["half \ud83e", "\udd8a", "nul \x00"])
 def test_what_cannot_be_encoded_is_replaced_on_every_field(text: str) -> None:
     """Half an emoji once ended the stream of answers, again after every reload."""
-    wish = checked(text, "tiny", 1, 5, 0, 1, 1)
-    assert "\ufffd" in wish.prompt
-    wish.prompt.encode()
-    assert "\x00" not in wish.prompt
+    wanted = checked(text, "tiny", 1, 5, 0, 1, 1)
+    assert "\ufffd" in wanted.prompt
+    wanted.prompt.encode()
+    assert "\x00" not in wanted.prompt
     check_text(text, "Text").encode()
     assert "tokens" in count_tokens(text, "tiny")
     for field in range(1, 8):

@@ -18,7 +18,7 @@ from gpt2.checkpoint import CheckpointError
 from gpt2.config import SIZES, GPT2Config
 from gpt2.residency import Residency
 from gpt2.ui import build_page
-from gpt2.ui.compare.wish import needs
+from gpt2.ui.compare.requested import needs
 from gpt2.ui.handlers import Handlers
 from gpt2.ui.playground import Playground
 from gpt2.ui.requests import checked, count_tokens

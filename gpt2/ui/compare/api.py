@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import gradio as gr
 
 from gpt2.sampling import USUAL
-from gpt2.ui.api import shown_as, told
+from gpt2.ui.api import shown_as, to_gradio_error
 from gpt2.ui.compare.comparison import Comparison
 from gpt2.ui.compare.records import CompareStep, ScoreRecord
+from gpt2.ui.compare.requested import checked_sizes, compared
 from gpt2.ui.compare.surprise import Scoring
-from gpt2.ui.compare.wish import checked_sizes, compared
 from gpt2.ui.requests import check_text
-from gpt2.ui.runner import TOLD
+from gpt2.ui.runner import USER_ERRORS
 from gpt2.ui.visitors import address_of
 
 
@@ -60,10 +60,10 @@ class CompareApi:
                 is by the prompt, or {error}.
         """
         try:
-            wish = compared(prompt, sizes, temperature, new_tokens, top_k, top_p, seed)
-            yield from self._comparison.records(wish, address_of(caller))
-        except TOLD as error:
-            raise told(error) from error
+            wanted = compared(prompt, sizes, temperature, new_tokens, top_k, top_p, seed)
+            yield from self._comparison.records(wanted, address_of(caller))
+        except USER_ERRORS as error:
+            raise to_gradio_error(error) from error
 
     @shown_as(list[ScoreRecord])
     def score(self, text: str, sizes: list[str]) -> list[ScoreRecord]:
@@ -83,5 +83,5 @@ class CompareApi:
             if not text:
                 raise ValueError("There is no text to score.")
             return self._scoring.records(text, names, threading.Event())
-        except TOLD as error:
-            raise told(error) from error
+        except USER_ERRORS as error:
+            raise to_gradio_error(error) from error

@@ -10,12 +10,12 @@ from typing import Any
 from gpt2.checkpoint import Cancelled, Progress
 from gpt2.scoring import Score
 from gpt2.ui.compare.facts import facts_of, file_bytes
-from gpt2.ui.compare.work import ColumnNews
+from gpt2.ui.compare.worker import ColumnNews
 from gpt2.ui.frames import Value, loading_sentence, note
 from gpt2.ui.playground import waiting_sentence
 from gpt2.ui.requests import Request
 from gpt2.ui.run_log import RunLog
-from gpt2.ui.runner import Started, Waiting, told
+from gpt2.ui.runner import Started, Waiting, to_user_message
 from gpt2.ui.sizes import source_of
 
 _FEWEST = 3  # gaps: of fewer, how much they differ says nothing
@@ -72,7 +72,7 @@ class Column:
     def _failed(self, error: Exception) -> Value:
         if isinstance(error, Cancelled):
             return note("stopped", "Stopped before the first token.")
-        return note("error", told(error))
+        return note("error", to_user_message(error))
 
 
 def speed_error(gaps: list[float]) -> float | None:

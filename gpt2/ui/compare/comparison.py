@@ -1,4 +1,4 @@
-"""A comparison from its wish to the frames of the page, or to the records of a script."""
+"""A comparison from what was asked for to the frames of the page, or to the records of a script."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from contextlib import ExitStack
 
 from gpt2.engine import Engine, Event
 from gpt2.scoring import Score
-from gpt2.serving.journal import Entry
+from gpt2.serving.run_statistics import Entry
+from gpt2.ui.admission_queue import pages_at
 from gpt2.ui.compare.columns import Column, described
 from gpt2.ui.compare.records import CompareStep, SizeNews, size_news, summed_up
+from gpt2.ui.compare.requested import needs
 from gpt2.ui.compare.surprise import surprise_value
-from gpt2.ui.compare.wish import needs
-from gpt2.ui.compare.work import (
+from gpt2.ui.compare.worker import (
     ColumnNews,
     CompareNews,
-    CompareWork,
+    CompareWorker,
     Failed,
     RoundEnd,
     StartColumn,
 )
 from gpt2.ui.frames import Value
-from gpt2.ui.line import pages_at
 from gpt2.ui.playground import Playground, new_log
 from gpt2.ui.requests import Request
 from gpt2.ui.run_log import RunLog
@@ -81,7 +81,7 @@ class Comparison:
 
         While nothing happens, a record without sizes comes again and again: that is how a script
         that has left is noticed. The last sums up, for agents, who are shown no other. `visitor` is
-        whose texts these are, for `gpt2.ui.line`.
+        whose texts these are, for `gpt2.ui.admission_queue`.
         """
         step, sizes = 0, dict[str, SizeNews]()
         ended: dict[str, SizeNews] = {request.size: {"written": ""} for request in requests}
@@ -120,14 +120,16 @@ class Comparison:
     ) -> Iterator[list[CompareNews]]:
         self._runner.residency.check(needs(requests))
 
-        with ExitStack() as journal:
-            entries = [journal.enter_context(self._runner.journal.entry(r.size)) for r in requests]
+        with ExitStack() as statistics:
+            entries = [
+                statistics.enter_context(self._runner.statistics.entry(r.size)) for r in requests
+            ]
 
             def note(column: int, event: Event) -> None:
                 self._runner.note(entries[column], event)
 
             def work(emit: Callable[[CompareNews], None]) -> None:
-                CompareWork(self._runner, requests, start, stop, emit, note, visitor).run()
+                CompareWorker(self._runner, requests, start, stop, emit, note, visitor).run()
 
             for batch in self._runner.background(work, stop):
                 for news in batch:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from gpt2.config import SIZES
-from gpt2.ui.compare.wish import MOST_SIZES
+from gpt2.ui.compare.requested import MOST_SIZES
 from gpt2.ui.controls import PROMPT
 from gpt2.ui.requests import MOST_CHARACTERS
 from gpt2.ui.sampling_fields import cuts, seed_field, sliders
@@ -60,8 +60,8 @@ class CompareControls:
         )
 
     @property
-    def wish(self) -> list[gr.components.Component]:
-        """The fields, in the order of `gpt2.ui.compare.wish.compared`."""
+    def request_fields(self) -> list[gr.components.Component]:
+        """The fields, in the order of `gpt2.ui.compare.requested.compared`."""
         return [
             self.prompt,
             self.sizes,

@@ -14,11 +14,11 @@ from gpt2.checkpoint import Cancelled
 from gpt2.residency import Residency
 from gpt2.sampling import SamplingOptions
 from gpt2.ui.compare.comparison import Comparison
+from gpt2.ui.compare.requested import checked_sizes, compared, memory_line
 from gpt2.ui.compare.surprise import Scoring
-from gpt2.ui.compare.wish import checked_sizes, compared, memory_line
 from gpt2.ui.frames import Value
 from gpt2.ui.requests import check_text, checked
-from gpt2.ui.runner import SORRY, TOLD
+from gpt2.ui.runner import SORRY, USER_ERRORS
 from gpt2.ui.sizes import source_of
 from gpt2.ui.visitors import Visitors, address_of
 
@@ -30,7 +30,7 @@ Shown = tuple[Any, Any, Any, Any]
 
 
 @dataclass(slots=True)
-class Place:
+class TextCursor:
     """Where a visitor has asked what comes next: the sliders move its bars."""
 
     text: str
@@ -43,7 +43,7 @@ class CompareVisitor:
 
     stop: threading.Event = field(default_factory=threading.Event)
     scoring: threading.Event = field(default_factory=threading.Event)
-    place: Place | None = None
+    text_cursor: TextCursor | None = None
 
     def end(self) -> None:
         """Every column within one token, and what is scored."""
@@ -77,18 +77,20 @@ class CompareHandlers:
         visitor.stop.set()
         stop = visitor.stop = threading.Event()
         try:
-            wish = compared(prompt, sizes, temperature, new_tokens, top_k, top_p, seed, same_noise)
-            names = ", ".join(source_of(one.size).title for one in wish)
+            wanted = compared(
+                prompt, sizes, temperature, new_tokens, top_k, top_p, seed, same_noise
+            )
+            names = ", ".join(source_of(one.size).title for one in wanted)
             badge = f"{names} · comparing"
             for columns, surprise, figures in self._comparison.frames(
-                wish, stop, address_of(request)
+                wanted, stop, address_of(request)
             ):
                 yield columns, surprise or gr.skip(), figures or gr.skip(), badge
             end = "stopped" if stop.is_set() else "compared"
             yield gr.skip(), gr.skip(), gr.skip(), f"{names} · {end}"
         except Cancelled:
             yield _complaint("Stopped before the first token.")
-        except TOLD as error:
+        except USER_ERRORS as error:
             yield _complaint(str(error))
         except Exception:
             _log.exception("a comparison failed")
@@ -102,7 +104,7 @@ class CompareHandlers:
         """What the chosen sizes need, before anything is loaded."""
         try:
             return memory_line(compared(prompt, sizes, 1, new_tokens, 0, 1, 0), self._residency)
-        except TOLD as error:
+        except USER_ERRORS as error:
             return str(error)
 
     def score(
@@ -115,7 +117,7 @@ class CompareHandlers:
             names = checked_sizes(sizes)
             if not text:
                 raise ValueError("There is no text to score.")
-        except TOLD as error:
+        except USER_ERRORS as error:
             yield {"note": str(error)}
             return
         yield from _newest(
@@ -133,41 +135,41 @@ class CompareHandlers:
         """What may follow the text in the event."""
         try:
             text = check_text(getattr(event, "text", None), "Text")
-            place = Place(text, checked_sizes(getattr(event, "sizes", None)))
-        except TOLD as error:
+            text_cursor = TextCursor(text, checked_sizes(getattr(event, "sizes", None)))
+        except USER_ERRORS as error:
             yield {"next_note": str(error)}
             return
         visitor = self._visitors.of(request)
-        visitor.place = place
-        yield from self._next(visitor, place, temperature, top_k, top_p)
+        visitor.text_cursor = text_cursor
+        yield from self._next(visitor, text_cursor, temperature, top_k, top_p)
 
     def sampling_changed(
         self, temperature: float, top_k: float, top_p: float, request: gr.Request
     ) -> Iterator[Any]:
         """The same place under other options."""
         visitor = self._visitors.of(request)
-        if visitor.place is None:
+        if visitor.text_cursor is None:
             yield gr.skip()
         else:
-            yield from self._next(visitor, visitor.place, temperature, top_k, top_p)
+            yield from self._next(visitor, visitor.text_cursor, temperature, top_k, top_p)
 
     def _next(
         self,
         visitor: CompareVisitor,
-        place: Place,
+        text_cursor: TextCursor,
         temperature: object,
         top_k: object,
         top_p: object,
     ) -> Iterator[Value]:
         try:
             options = _options(temperature, top_k, top_p)
-        except TOLD as error:
+        except USER_ERRORS as error:
             yield {"next_note": str(error)}
             return
         yield from _newest(
             visitor,
             "next_note",
-            lambda stop: self._scoring.expected(place.text, place.sizes, options, stop),
+            lambda stop: self._scoring.expected(text_cursor.text, text_cursor.sizes, options, stop),
         )
 
 
@@ -182,7 +184,7 @@ def _newest(
     except Cancelled:
         # Who is stopped is told; who has asked for something newer sees that.
         yield {note: "Stopped."} if visitor.scoring is stop else gr.skip()
-    except TOLD as error:
+    except USER_ERRORS as error:
         yield {note: str(error)}
 
 

@@ -6,9 +6,9 @@ from typing import TypedDict
 
 from gpt2.checkpoint import Cancelled
 from gpt2.scoring import Score
-from gpt2.ui.compare.work import Failed
+from gpt2.ui.compare.worker import Failed
 from gpt2.ui.run_log import Entry
-from gpt2.ui.runner import told
+from gpt2.ui.runner import to_user_message
 from gpt2.ui.sizes import tokenizer_of
 
 
@@ -58,7 +58,11 @@ def size_news(news: object) -> SizeNews | None:
             "finish": news.finish,
         }
     if isinstance(news, Failed):
-        return {"error": "Stopped." if isinstance(news.error, Cancelled) else told(news.error)}
+        return {
+            "error": "Stopped."
+            if isinstance(news.error, Cancelled)
+            else to_user_message(news.error)
+        }
     if isinstance(news, Score):
         return {"bits_per_byte": news.bits_per_byte}
     return None
@@ -77,7 +81,7 @@ def summed_up(so_far: SizeNews, news: SizeNews) -> SizeNews:
 def score_record(size: str, found: Score | Exception) -> ScoreRecord:
     """A score, token by token as `size` cuts the text."""
     if isinstance(found, Exception):
-        return {"size": size, "error": told(found)}
+        return {"size": size, "error": to_user_message(found)}
     tokenizer = tokenizer_of(size)
     tokens = (tokenizer.token_bytes(token) for token in found.ids)
     return {

@@ -13,7 +13,7 @@ from gpt2.sampling import SamplingOptions
 from gpt2.scoring import NextTokens, Score, next_tokens, score
 from gpt2.ui.compare.records import ScoreRecord, score_record
 from gpt2.ui.frames import Value, loading_sentence
-from gpt2.ui.runner import Runner, told
+from gpt2.ui.runner import Runner, to_user_message
 from gpt2.ui.sizes import config_of, source_of, tokenizer_of
 from gpt2.ui.wire import wire_tokens
 
@@ -67,7 +67,7 @@ class Scoring:
         def work(emit: Callable[[str], None]) -> None:
             for size in sizes:
                 try:
-                    self._runner.download(size, _teller(size, emit), stop)
+                    self._runner.download(size, _reporter(size, emit), stop)
                     with self._runner.engine(size, stop.is_set) as engine:
                         done[size] = compute(engine)
                 except Exception as error:
@@ -81,7 +81,7 @@ class Scoring:
             yield said
 
 
-def _teller(size: str, emit: Callable[[str], None]) -> Callable[[Progress], None]:
+def _reporter(size: str, emit: Callable[[str], None]) -> Callable[[Progress], None]:
     return lambda progress: emit(loading_sentence(source_of(size).title, progress))
 
 
@@ -104,7 +104,7 @@ def surprise_value(text: str, scores: dict[str, Score | Exception]) -> Value:
 def _row(size: str, found: Score | Exception) -> Value:
     row: Value = {"size": size, "title": source_of(size).title}
     if isinstance(found, Exception):
-        return row | {"error": told(found)}
+        return row | {"error": to_user_message(found)}
     return row | {
         "parameters": config_of(size).num_parameters,
         "bits": found.total_bits,
@@ -117,7 +117,7 @@ def _row(size: str, found: Score | Exception) -> Value:
 def _next_value(size: str, found: NextTokens | Exception) -> Value:
     value: Value = {"size": size, "title": source_of(size).title}
     if isinstance(found, Exception):
-        return value | {"error": told(found)}
+        return value | {"error": to_user_message(found)}
     tokens = wire_tokens(tokenizer_of(size), (c.token for c in found.likeliest))
     return value | {
         "likeliest": [

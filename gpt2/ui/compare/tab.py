@@ -48,7 +48,7 @@ def add_compare(
     writing: dict[str, Any] = {**runs, **_QUIET, "trigger_mode": "multiple"}
     gr.on(
         [controls.compare.click, controls.prompt.submit],
-        handlers.compare, controls.wish, views, api_name="click_compare", **writing,
+        handlers.compare, controls.request_fields, views, api_name="click_compare", **writing,
     ).then(lambda: gr.update(choices=choices()), outputs=controls.sizes, **_QUIET)  # fmt: skip
     controls.stop.click(handlers.stop, queue=False, **_QUIET)
     page.unload(handlers.stop)

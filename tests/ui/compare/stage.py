@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gpt2 import Engine
 from gpt2.residency import Residency
 from gpt2.ui.compare.comparison import Comparison, Frame
-from gpt2.ui.compare.wish import compared
+from gpt2.ui.compare.requested import compared
 from gpt2.ui.limits import Limits
 from gpt2.ui.playground import Playground
 from gpt2.ui.requests import Request
@@ -17,7 +17,7 @@ PROMPT = "It was late, and the fox was not at home."
 NAMES = ["tiny", "second"]
 
 
-def wish(new_tokens: int = 10, prompt: str = PROMPT, sizes: object = NAMES) -> list[Request]:
+def wanted(new_tokens: int = 10, prompt: str = PROMPT, sizes: object = NAMES) -> list[Request]:
     return compared(prompt, sizes, 1.0, new_tokens, 0, 1.0, 4)
 
 

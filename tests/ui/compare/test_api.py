@@ -45,8 +45,8 @@ def engines(second: Path) -> dict[str, Engine]:
 
 
 def records(client: Client, **fields: object) -> list[dict]:
-    wish = {"prompt": PROMPT, "sizes": ["tiny", "second"], **fields}
-    job = client.submit(**wish, api_name="/compare")
+    wanted = {"prompt": PROMPT, "sizes": ["tiny", "second"], **fields}
+    job = client.submit(**wanted, api_name="/compare")
     job.result(SECONDS)
     return [record for record in job.outputs() if record["sizes"]]
 

@@ -14,7 +14,7 @@ from gpt2.scoring import score
 from gpt2.ui.compare import columns, facts
 from tests.small import CONFIG, Passes, slowly, small_engine
 
-from .stage import NAMES, PROMPT, comparison_of, shown, wish
+from .stage import NAMES, PROMPT, comparison_of, shown, wanted
 
 pytestmark = pytest.mark.usefixtures("second_model")
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("second_model")
 def test_every_column_writes_what_its_model_writes_alone() -> None:
     engine = small_engine()
     comparison, playground = comparison_of(lambda name: engine)
-    frames = list(comparison.frames(wish(), threading.Event()))
+    frames = list(comparison.frames(wanted(), threading.Event()))
     expected = engine.generate_ids(engine.encode(PROMPT), 10, SamplingOptions(seed=4))
     for outputs in shown(frames, playground):
         run = playground.logs.get(outputs[-1]["run"])
@@ -47,7 +47,7 @@ def test_what_is_written_is_no_message_of_gradio_s() -> None:
     engine = small_engine()
     Passes(engine, slowly(0.002))
     comparison, _ = comparison_of(lambda name: engine)
-    frames = list(comparison.frames(wish(100), threading.Event()))
+    frames = list(comparison.frames(wanted(100), threading.Event()))
     assert len(frames) < 12
     assert [set(u) for value, _, _ in frames for u in value["updates"].values()] == [{"output"}] * 2
 
@@ -55,7 +55,7 @@ def test_what_is_written_is_no_message_of_gradio_s() -> None:
 def test_a_record_for_every_step() -> None:
     engine = small_engine()
     comparison, _ = comparison_of(lambda name: engine)
-    records = [r for r in comparison.records(wish(6)) if r["sizes"]]
+    records = [r for r in comparison.records(wanted(6)) if r["sizes"]]
     assert [r["step"] for r in records] == list(range(1, len(records) + 1))
     steps = [r["sizes"] for r in records if "token" in r["sizes"]["tiny"]]
     assert all(step["tiny"]["token"] == step["second"]["token"] for step in steps)
@@ -79,7 +79,7 @@ def test_a_size_that_fails_says_so_in_its_own_column(trouble: Exception, sentenc
         return engine
 
     comparison, playground = comparison_of(load)
-    frames = list(comparison.frames(wish(), threading.Event()))
+    frames = list(comparison.frames(wanted(), threading.Event()))
     tiny, second = shown(frames, playground)
     assert (tiny[-1]["state"], tiny[-1]["stats"]["new"]) == ("done", 10)
     assert second[-1]["state"] == "error"
@@ -97,7 +97,7 @@ def test_a_column_that_breaks_midway_keeps_its_text() -> None:
         return engine
 
     comparison, playground = comparison_of(load)
-    frames = list(comparison.frames(wish(), threading.Event()))
+    frames = list(comparison.frames(wanted(), threading.Event()))
     tiny, second = shown(frames, playground)
     assert tiny[-1]["stats"]["new"] == 10
     assert second[-1]["state"] == "error"
@@ -112,7 +112,7 @@ def test_a_prompt_too_long_for_one_size_stops_that_one() -> None:
         return small_engine(replace(CONFIG, max_seq_len=512) if name == "tiny" else CONFIG)
 
     comparison, playground = comparison_of(load)
-    frames = list(comparison.frames(wish(5, long), threading.Event()))
+    frames = list(comparison.frames(wanted(5, long), threading.Event()))
     tiny, second = shown(frames, playground)
     assert tiny[-1]["state"] == "done"
     assert "this model reads at most" in second[-1]["note"]
@@ -122,7 +122,7 @@ def test_sizes_that_never_fit_are_refused_before_anything_is_loaded() -> None:
     loaded: list[str] = []
     comparison, _ = comparison_of(lambda name: loaded.append(name) or small_engine(), budget=1000)
     with pytest.raises(OutOfMemory, match="Choose fewer or smaller sizes"):
-        next(comparison.frames(wish(), threading.Event()))
+        next(comparison.frames(wanted(), threading.Event()))
     assert loaded == []
 
 
@@ -133,14 +133,14 @@ def test_every_column_stands_in_the_journal() -> None:
         return small_engine()
 
     comparison, playground = comparison_of(load)
-    journal = playground.runner.journal
-    frames = comparison.frames(wish(7), threading.Event())
+    statistics = playground.runner.statistics
+    frames = comparison.frames(wanted(7), threading.Event())
     next(frames)
-    assert [entry.size for entry in journal.entries] == NAMES
+    assert [entry.size for entry in statistics.entries] == NAMES
     list(frames)
-    assert journal.entries == []
-    assert journal.runs == {("tiny", "tokens"): 1, ("second", "CheckpointError"): 1}
-    assert journal.tokens["tiny"] == 7
+    assert statistics.entries == []
+    assert statistics.runs == {("tiny", "tokens"): 1, ("second", "CheckpointError"): 1}
+    assert statistics.tokens["tiny"] == 7
 
 
 def test_a_size_that_arrives_late_knows_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_a_size_that_arrives_late_knows_its_file(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(
         playground.runner, "download", lambda size, emit, stop: there.update({size: 1234})
     )
-    figures = list(comparison.frames(wish(3), threading.Event()))[-1][2]
+    figures = list(comparison.frames(wanted(3), threading.Event()))[-1][2]
     assert figures
     assert [row["file"] for row in figures["rows"]] == [1234, 1234]
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import gradio as gr
 import pytest
 
-from gpt2.ui.resting import EVENTS, let_rest
+from gpt2.ui.polling import EVENTS, poll_slowly
 
 
 def test_the_queue_is_looked_at_less_often() -> None:
@@ -16,7 +16,7 @@ def test_the_queue_is_looked_at_less_often() -> None:
         gr.Markdown("")
     page.queue()
     before = {name: value for name, value in vars(page._queue).items() if "sleep_when_free" in name}
-    let_rest(page)
+    poll_slowly(page)
     after = {name: vars(page._queue)[name] for name in before}
     assert (
         set(vars(page._queue))
@@ -36,7 +36,7 @@ def test_nobody_looks_for_matplotlib_where_there_is_none(monkeypatch: pytest.Mon
     with gr.Blocks() as page:
         gr.Markdown("")
     page.queue()
-    let_rest(page)
+    poll_slowly(page)
     assert ("matplotlib" in sys.modules) == missing
     if missing:
         monkeypatch.setattr(sys, "meta_path", [])  # looking anywhere would fail otherwise

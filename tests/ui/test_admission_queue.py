@@ -9,17 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2.residency import Residency
+from gpt2.ui.admission_queue import AdmissionQueue, QueueFull, in_words, pages_at
 from gpt2.ui.limits import Limits
-from gpt2.ui.line import FullHouse, Line, in_words, pages_at
 from gpt2.ui.runner import Runner
 
 
 def test_first_come_first_served() -> None:
-    turns = Line(Limits(running=2, waiting=100))
+    turns = AdmissionQueue(Limits(running=2, waiting=100))
     places = [turns.join() for _ in range(5)]
-    assert [turns.ahead(place) for place in places] == [0, 0, 1, 2, 3]
+    assert [turns.ahead(ticket) for ticket in places] == [0, 0, 1, 2, 3]
     turns.leave(places[0])
-    assert [turns.ahead(place) for place in places[1:]] == [0, 0, 1, 2]
+    assert [turns.ahead(ticket) for ticket in places[1:]] == [0, 0, 1, 2]
 
 
 def test_memory_is_given_back_when_the_last_one_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ def test_memory_is_given_back_when_the_last_one_leaves(monkeypatch: pytest.Monke
 
 
 def test_leaving_in_the_middle_moves_only_those_behind() -> None:
-    turns = Line(Limits(running=1, waiting=100))
+    turns = AdmissionQueue(Limits(running=1, waiting=100))
     places = [turns.join() for _ in range(4)]
     turns.leave(places[2])
     assert [turns.ahead(places[n]) for n in (0, 1, 3)] == [0, 1, 2]
@@ -43,22 +43,22 @@ def test_leaving_in_the_middle_moves_only_those_behind() -> None:
 @given(limit=st.integers(1, 4), acts=st.lists(st.integers(-6, 6), max_size=40))
 def test_no_more_run_than_may_and_nobody_overtakes(limit: int, acts: list[int]) -> None:
     """An act joins, or lets the n-th of those in line leave."""
-    turns, line = Line(Limits(running=limit, waiting=100)), []
+    turns, line = AdmissionQueue(Limits(running=limit, waiting=100)), []
     for act in acts:
         if act < 0 or not line:
             line.append(turns.join())
         else:
             turns.leave(line.pop(act % len(line)))
-        assert [turns.ahead(place) for place in line] == [
+        assert [turns.ahead(ticket) for ticket in line] == [
             max(0, number - limit + 1) for number in range(len(line))
         ]
 
 
 def test_a_full_house_says_how_full_and_takes_nobody() -> None:
-    line = Line(Limits(running=2, waiting=1))
+    line = AdmissionQueue(Limits(running=2, waiting=1))
     places = [line.join() for _ in range(3)]
     with pytest.raises(
-        FullHouse, match=r"2 texts are being written and 1 visitors wait.* in a while"
+        QueueFull, match=r"2 texts are being written and 1 visitors wait.* in a while"
     ):
         line.join()
     line.leave(places[0])
@@ -66,9 +66,9 @@ def test_a_full_house_says_how_full_and_takes_nobody() -> None:
 
 
 def test_one_visitor_cannot_fill_the_house() -> None:
-    line = Line(Limits(per_visitor=2))
+    line = AdmissionQueue(Limits(per_visitor=2))
     mine = [line.join("me") for _ in range(2)]
-    with pytest.raises(FullHouse, match=r"You have 2 texts .* as many as one visitor may"):
+    with pytest.raises(QueueFull, match=r"You have 2 texts .* as many as one visitor may"):
         line.join("me")
     line.join("you")
     for _ in range(5):
@@ -78,9 +78,9 @@ def test_one_visitor_cannot_fill_the_house() -> None:
 
 
 def test_the_pages_of_one_address_leave_places_for_others() -> None:
-    line = Line(Limits(running=2, waiting=6, per_visitor=1))
+    line = AdmissionQueue(Limits(running=2, waiting=6, per_visitor=1))
     school = [line.join(pages_at("10.0.0.1")) for _ in range(6)]
-    with pytest.raises(FullHouse, match="Pages at your address have 6 texts"):
+    with pytest.raises(QueueFull, match="Pages at your address have 6 texts"):
         line.join(pages_at("10.0.0.1"))
     line.join(pages_at("10.0.0.2"))
     line.join("10.0.0.1")  # a script there has its own limit
@@ -91,8 +91,8 @@ def test_the_pages_of_one_address_leave_places_for_others() -> None:
 
 def test_the_wait_is_what_those_before_may_still_write(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("gpt2.ui.line.time.monotonic", lambda: now)
-    line = Line(Limits(running=2))
+    monkeypatch.setattr("gpt2.ui.admission_queue.time.monotonic", lambda: now)
+    line = AdmissionQueue(Limits(running=2))
     first, second, third, fourth = (line.join(tokens=n) for n in (100, 40, 30, 50))
     assert line.seconds(third) is None  # no run has shown its speed
     first.start()

@@ -2,21 +2,21 @@
 
 import { bareOf, bytesOf, labelOf, plainText } from "./token_label.js";
 
-const known = new Map(); // "run run" -> parting that later tokens cannot change
+const known = new Map(); // "run run" -> divergence that later tokens cannot change
 
 // a, b: {run, tokens, ended} or null. {first, second, same}: the token in each from which they
 // differ (-1: that text ends there), after `same` tokens of b; null while they agree.
 /** @param {any} a @param {any} b */
-export function partingOf(a, b) {
+export function divergenceOf(a, b) {
   if (!a || !b) return null;
   const key = `${a.run} ${b.run}`;
   if (known.has(key)) return known.get(key);
-  const parting = firstDifference(a, b);
-  if (parting) {
+  const divergence = firstDifference(a, b);
+  if (divergence) {
     if (known.size > 50) known.clear();
-    known.set(key, parting);
+    known.set(key, divergence);
   }
-  return parting;
+  return divergence;
 }
 
 /** @param {any} a @param {any} b */
@@ -67,10 +67,10 @@ function wordAt({ tokens }, at) {
   return text.trim() === "" ? labelOf(token) : text.trim();
 }
 
-/** @param {any} parting @param {any} first */
-export function partingSentence(parting, first) {
-  if (!parting) return "";
-  const { same, words } = parting;
+/** @param {any} divergence @param {any} first */
+export function divergenceSentence(divergence, first) {
+  if (!divergence) return "";
+  const { same, words } = divergence;
   const after =
     same === 0 ? "at the first token" : same === 1 ? "after 1 token" : `after ${same} tokens`;
   const [theirs, own] = words.map((/** @type {number} */ word) =>

@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gpt2 import SamplingOptions
 from gpt2.residency import OutOfMemory, Residency
-from gpt2.serving.journal import Journal
 from gpt2.serving.log import JsonLines, log_as_json
 from gpt2.serving.metrics import Metrics
+from gpt2.serving.run_statistics import RunStatistics
 from gpt2.ui import run_log
 from gpt2.ui.playground import Playground, Visitor
 from gpt2.ui.requests import Request
@@ -37,12 +37,12 @@ def test_a_run_is_counted_and_logged_without_its_text(caplog: pytest.LogCaptureF
     caplog.set_level(logging.INFO, "gpt2")
     place = playground()
     outputs(place, place.generate(WISH, Visitor()))
-    journal = place.runner.journal
-    assert until(lambda: not journal.entries)
-    assert journal.runs == {("tiny", "tokens"): 1}
-    assert journal.tokens["tiny"] == 12
-    assert journal.seconds["tiny"] > 0
-    assert journal.entries == []
+    statistics = place.runner.statistics
+    assert until(lambda: not statistics.entries)
+    assert statistics.runs == {("tiny", "tokens"): 1}
+    assert statistics.tokens["tiny"] == 12
+    assert statistics.seconds["tiny"] > 0
+    assert statistics.entries == []
     [line] = lines(caplog)
     assert (line["event"], line["size"], line["ended"], line["tokens"]) == (
         "run", "tiny", "tokens", 12,
@@ -55,14 +55,14 @@ def test_who_leaves_is_counted_as_left(monkeypatch: pytest.MonkeyPatch) -> None:
     place = playground()
     frames = place.generate(Request(SECRET, "tiny", 250, SamplingOptions()), Visitor())
     log = until_writing(frames, place)
-    assert place.runner.journal.phases() == {
+    assert place.runner.statistics.phases() == {
         "preparing": 0, "downloading": 0, "waiting": 0, "running": 1,
     }  # fmt: skip
     monkeypatch.setattr(run_log, "UNREAD", 0.0)
     ended(log)
-    assert until(lambda: not place.runner.journal.entries)
-    assert place.runner.journal.runs == {("tiny", "left"): 1}
-    assert place.runner.journal.phases()["running"] == 0
+    assert until(lambda: not place.runner.statistics.entries)
+    assert place.runner.statistics.runs == {("tiny", "left"): 1}
+    assert place.runner.statistics.phases()["running"] == 0
 
 
 def test_an_error_is_counted_by_its_name_and_its_trace_is_logged(
@@ -75,8 +75,8 @@ def test_an_error_is_counted_by_its_name_and_its_trace_is_logged(
     Passes(engine, break_down)
     place = Playground(Runner(Residency(10**9, lambda *_: engine), 2))
     outputs(place, place.generate(WISH, Visitor()))
-    assert until(lambda: not place.runner.journal.entries)
-    assert place.runner.journal.runs == {("tiny", "RuntimeError"): 1}
+    assert until(lambda: not place.runner.statistics.entries)
+    assert place.runner.statistics.runs == {("tiny", "RuntimeError"): 1}
     [line] = [line for line in lines(caplog) if line["level"] == "error"]
     assert "the model is broken" in line["trace"]
     assert "password" not in json.dumps(line)
@@ -85,7 +85,7 @@ def test_an_error_is_counted_by_its_name_and_its_trace_is_logged(
 def test_a_refused_run_is_counted_too() -> None:
     place = Playground(Runner(Residency(10, lambda *_: small_engine()), 2))
     list(place.generate(WISH, Visitor()))
-    assert place.runner.journal.runs == {("tiny", OutOfMemory.__name__): 1}
+    assert place.runner.statistics.runs == {("tiny", OutOfMemory.__name__): 1}
 
 
 def test_a_line_is_written_for_every_run_when_that_is_asked_for(
@@ -97,21 +97,21 @@ def test_a_line_is_written_for_every_run_when_that_is_asked_for(
     log_as_json()
     place = playground()
     outputs(place, place.generate(WISH, Visitor()))
-    assert until(lambda: not place.runner.journal.entries)
+    assert until(lambda: not place.runner.statistics.entries)
     line = json.loads(capsys.readouterr().err)
     assert (line["level"], line["event"], line["tokens"]) == ("info", "run", 12)
 
 
 def test_prometheus_reads_the_numbers() -> None:
-    journal = Journal()
-    with journal.entry("small") as entry:
-        journal.downloading(entry)
-        journal.downloading(entry)
+    statistics = RunStatistics()
+    with statistics.entry("small") as entry:
+        statistics.downloading(entry)
+        statistics.downloading(entry)
         entry.start()
         entry.count()
         entry.ended = "stopped"
-    metrics = Metrics(journal, lambda: {"tiny": 9_000}, lambda: 3)
-    with journal.entry("tiny"):
+    metrics = Metrics(statistics, lambda: {"tiny": 9_000}, lambda: 3)
+    with statistics.entry("tiny"):
         text = metrics.text().decode()
     read = {
         (sample.name, *sample.labels.values()): sample.value

@@ -20,12 +20,12 @@ def pages_at(address: str) -> str:
     return f"{_PAGES}{address}" if address else ""
 
 
-class FullHouse(Exception):
+class QueueFull(Exception):
     """No place is left. The message is for the visitor."""
 
 
 @dataclass(eq=False, slots=True)
-class Place:
+class Ticket:
     """One run in line or running: how many tokens it may write, and how many it has."""
 
     visitor: str
@@ -45,73 +45,73 @@ class Place:
         return (time.monotonic() - self.began) / self.written
 
 
-class Line:
+class AdmissionQueue:
     """Places are taken by `join` and given up by `leave`; the first `limits.running` may run."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._lock = threading.Lock()
-        self._places: list[Place] = []
+        self._tickets: list[Ticket] = []
         self._pace: float | None = None  # of those who ran before
 
-    def join(self, visitor: str = "", tokens: int = 1) -> Place:
-        """Stand at the end of the line. Raises FullHouse.
+    def join(self, visitor: str = "", tokens: int = 1) -> Ticket:
+        """Stand at the end of the line. Raises QueueFull.
 
         A visitor who cannot be told apart is the empty text, and has no limit of his own.
         """
         limits = self.limits
-        place = Place(visitor, tokens)
+        ticket = Ticket(visitor, tokens)
         with self._lock:
-            mine = sum(visitor != "" and other.visitor == visitor for other in self._places)
+            mine = sum(visitor != "" and other.visitor == visitor for other in self._tickets)
             self._check(visitor, mine)
-            if len(self._places) >= limits.running + limits.waiting:
-                seconds = self._seconds(self._places)
+            if len(self._tickets) >= limits.running + limits.waiting:
+                seconds = self._seconds(self._tickets)
                 when = f"in {in_words(seconds)}" if seconds else "in a while"
-                raise FullHouse(
+                raise QueueFull(
                     f"The house is full: {limits.running} texts are being written and "
                     f"{limits.waiting} visitors wait. Nothing is lost; try again {when}."
                 )
-            self._places.append(place)
-        return place
+            self._tickets.append(ticket)
+        return ticket
 
     def _check(self, visitor: str, mine: int) -> None:
         if visitor.startswith(_PAGES):
             if mine >= self.limits.per_address:
-                raise FullHouse(
+                raise QueueFull(
                     f"Pages at your address have {mine} texts in line or being written; the other "
                     "places are kept for visitors from elsewhere. Nothing is lost; try again when "
                     "one of yours has ended."
                 )
         elif mine >= self.limits.per_visitor:
-            raise FullHouse(
+            raise QueueFull(
                 f"You have {mine} texts in line or being written, as many as one visitor may. "
                 "Wait for one to end, or stop one."
             )
 
-    def ahead(self, place: Place) -> int:
+    def ahead(self, ticket: Ticket) -> int:
         """How many must leave before this place may run; 0 means now."""
         with self._lock:
-            return max(0, self._places.index(place) - self.limits.running + 1)
+            return max(0, self._tickets.index(ticket) - self.limits.running + 1)
 
-    def seconds(self, place: Place) -> float | None:
+    def seconds(self, ticket: Ticket) -> float | None:
         """About how long until its turn; None when no run has shown its speed yet."""
         with self._lock:
-            return self._seconds(self._places[: self._places.index(place)])
+            return self._seconds(self._tickets[: self._tickets.index(ticket)])
 
-    def leave(self, place: Place) -> int:
+    def leave(self, ticket: Ticket) -> int:
         """Let the next one in; how many are left."""
         with self._lock:
-            self._places.remove(place)
-            self._pace = place.pace or self._pace
-            return len(self._places)
+            self._tickets.remove(ticket)
+            self._pace = ticket.pace or self._pace
+            return len(self._tickets)
 
-    def _seconds(self, before: list[Place]) -> float | None:
+    def _seconds(self, before: list[Ticket]) -> float | None:
         """As if every run before wrote all it may, at the speed of those who run now."""
-        paces = [pace for place in before if (pace := place.pace)] or [self._pace or 0]
+        paces = [pace for ticket in before if (pace := ticket.pace)] or [self._pace or 0]
         pace = sum(paces) / len(paces)
         if not pace:
             return None
-        left = [pace * (place.tokens - place.written) for place in before]
+        left = [pace * (ticket.tokens - ticket.written) for ticket in before]
         running, waiting = left[: self.limits.running], left[self.limits.running :]
         heapq.heapify(running)
         for seconds in waiting:  # each takes over from whoever ends first

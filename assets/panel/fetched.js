@@ -35,7 +35,7 @@ export function answered() {
   clearTimeout(timer);
 }
 
-// The server has refused or is gone (stream.js).
+// The server has refused or is gone (sse_keep_alive.js).
 globalThis.addEventListener?.("gpt2-trouble", (event) => {
   const { note, lost } = /** @type {CustomEvent} */ (event).detail;
   answered();

@@ -6,7 +6,7 @@ import { atMostEvery, perFrame } from "./dom.js";
 const CALM = 300; // ms between two rows told of while a text grows: faster nobody reads
 const NEWS = ["run", "view", "tokens", "rows", "status"];
 
-export class Told {
+export class NewestRow {
   constructor(runs) {
     this.runs = runs;
     this.row = -1;
@@ -24,7 +24,7 @@ export class Told {
 
   move() {
     this.row = this.runs.drawable - 1;
-    this.runs.tell("told");
+    this.runs.tell("newest row");
   }
 
   /** It never runs ahead of the rows there are. */

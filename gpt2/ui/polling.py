@@ -17,7 +17,7 @@ EVENTS = 0.02  # seconds between two looks; an event waits half of that on avera
 _PROGRESS = 1.0
 
 
-def let_rest(page: gr.Blocks) -> None:
+def poll_slowly(page: gr.Blocks) -> None:
     """For a page whose queue is set up."""
     page._queue.sleep_when_free = EVENTS
     page._queue.progress_update_sleep_when_free = _PROGRESS

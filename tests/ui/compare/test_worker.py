@@ -13,7 +13,7 @@ from gpt2 import Engine
 from gpt2.checkpoint import Cancelled
 from tests.small import Passes, at_rest, slowly, small_engine, until
 
-from .stage import comparison_of, shown, wish
+from .stage import comparison_of, shown, wanted
 
 pytestmark = pytest.mark.usefixtures("second_model")
 
@@ -27,7 +27,7 @@ def test_columns_take_turns_token_by_token() -> None:
         return engine
 
     comparison, _ = comparison_of(load)
-    list(comparison.records(wish(8, "")))
+    list(comparison.records(wanted(8, "")))
     first, other = order[:2]
     assert first != other
     assert order == [first, other] * 8
@@ -38,7 +38,7 @@ def test_stop_ends_all_columns_within_a_token() -> None:
     passes = Passes(engine, slowly(0.005))
     stop = threading.Event()
     comparison, playground = comparison_of(lambda name: engine)
-    frames = comparison.frames(wish(250), stop)
+    frames = comparison.frames(wanted(250), stop)
     seen = [next(frames)]
     while passes.count < 20:
         seen.append(next(frames))
@@ -54,9 +54,9 @@ def test_a_comparison_may_take_as_long_as_a_run_may(monkeypatch: pytest.MonkeyPa
     passes = Passes(engine)
     # A clock on which every pass takes a hundredth of a second.
     clock = SimpleNamespace(monotonic=lambda: passes.count / 100)
-    monkeypatch.setattr("gpt2.ui.compare.work.time", clock)
+    monkeypatch.setattr("gpt2.ui.compare.worker.time", clock)
     comparison, playground = comparison_of(lambda name: engine, seconds=1)
-    for outputs in shown(list(comparison.frames(wish(300), threading.Event())), playground):
+    for outputs in shown(list(comparison.frames(wanted(300), threading.Event())), playground):
         assert outputs[-1]["state"] == "stopped"
         assert 0 < outputs[-1]["stats"]["new"] < 200
         assert outputs[-1]["note"].startswith("The time limit for one comparison is reached")
@@ -65,7 +65,7 @@ def test_a_comparison_may_take_as_long_as_a_run_may(monkeypatch: pytest.MonkeyPa
 def test_closing_early_ends_the_run_too() -> None:
     engine = small_engine()
     passes = Passes(engine, slowly(0.005))
-    frames = comparison_of(lambda name: engine)[0].frames(wish(250), threading.Event())
+    frames = comparison_of(lambda name: engine)[0].frames(wanted(250), threading.Event())
     next(frames)
     assert until(lambda: passes.count > 4)
     assert isinstance(frames, Generator)
@@ -84,7 +84,7 @@ def test_a_size_to_download_joins_when_it_is_ready(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         runner, "download", lambda size, emit, stop: size == "tiny" or arrived.wait(10)
     )
-    frames = comparison.frames(wish(150), threading.Event())
+    frames = comparison.frames(wanted(150), threading.Event())
     seen = [next(frames)]
     while not any(o.get("stats", {}).get("new") for o in shown(seen, playground)[0]):
         seen.append(next(frames))
@@ -104,7 +104,7 @@ def test_stop_while_all_is_still_loading(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(playground.runner, "download", download)
     stop = threading.Event()
-    frames = comparison.frames(wish(), stop)
+    frames = comparison.frames(wanted(), stop)
     next(frames)
     stop.set()
     began = time.monotonic()
@@ -118,7 +118,7 @@ def test_a_full_house_makes_it_wait_in_line() -> None:
     comparison, playground = comparison_of(lambda name: engine, most=1)
     ended = threading.Event()
     with playground.runner.turn(lambda news: None, ended):
-        frames = comparison.frames(wish(), threading.Event())
+        frames = comparison.frames(wanted(), threading.Event())
         seen = [next(frames)]
         while "Waiting in line" not in str(shown(seen, playground)[0][-1:]):
             seen.append(next(frames))

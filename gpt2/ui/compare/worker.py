@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from gpt2.checkpoint import Cancelled
 from gpt2.engine import Engine, Event
 from gpt2.scoring import Score, score
-from gpt2.together import Together
-from gpt2.ui.compare.wish import run_bytes
+from gpt2.together import RoundRobin
+from gpt2.ui.compare.requested import run_bytes
 from gpt2.ui.requests import Request
 from gpt2.ui.run_log import RunLog
-from gpt2.ui.runner import News, Runner, Started, told
+from gpt2.ui.runner import News, Runner, Started, to_user_message
 
 _POLL = 0.05  # seconds between two looks for a size that is ready
 
@@ -49,7 +49,7 @@ StartColumn = Callable[[Engine, Request], RunLog]
 _TOO_LONG = "The time limit for one comparison is reached. The text is kept."
 
 
-class CompareWork:
+class CompareWorker:
     """Sizes that are here begin together; one to be downloaded joins when it is ready."""
 
     def __init__(
@@ -75,7 +75,7 @@ class CompareWork:
         self._logs: dict[int, RunLog] = {}
         self._scored: set[int] = set()
         self._held = ExitStack()
-        self._together: Together[int] = Together()
+        self._turns: RoundRobin[int] = RoundRobin()
 
     def run(self) -> None:
         """Until every text has ended, or `stop` is set."""
@@ -100,7 +100,7 @@ class CompareWork:
         for column in columns:
             request = self._requests[column]
             try:
-                self._runner.download(request.size, self._teller(column), self._stop)
+                self._runner.download(request.size, self._reporter(column), self._stop)
                 engine = self._held.enter_context(
                     self._runner.engine(request.size, self._stop.is_set, run_bytes(request))
                 )
@@ -110,18 +110,18 @@ class CompareWork:
                 self._ready.put((column, engine))
 
     def _write(self) -> None:
-        """Rounds until nobody writes. A place in the line is held only meanwhile."""
+        """Rounds until nobody writes. A ticket of the queue is held only meanwhile."""
         most = sum(request.new_tokens for request in self._requests)
-        with self._runner.turn(self._tell_all, self._stop, self._visitor, most) as place:
+        with self._runner.turn(self._report_to_all, self._stop, self._visitor, most) as ticket:
             self._end = time.monotonic() + self._runner.limits.seconds
-            while self._together.running:
-                for column, event in self._together.round():
+            while self._turns.running:
+                for column, event in self._turns.round():
                     if isinstance(event, Exception):
                         self._scored.add(column)
-                        self._logs[column].fail(self._stop, told(event))
-                        self._tell(column, Failed(event))
+                        self._logs[column].fail(self._stop, to_user_message(event))
+                        self._report(column, Failed(event))
                     else:
-                        place.written += event.token is not None
+                        ticket.written += event.token is not None
                         self._logs[column].put(self._stop, self._why(event))
                         self._note(column, event)
                 self._emit(RoundEnd({at: len(log.entries) for at, log in self._logs.items()}))
@@ -144,7 +144,7 @@ class CompareWork:
             prompt = self._requests[column].prompt
             if prompt and not self._stop.is_set():
                 with suppress(ValueError):  # a model on a cluster cannot be scored from here
-                    self._tell(column, score(self._engines[column], prompt))
+                    self._report(column, score(self._engines[column], prompt))
 
     def _join(self, wait: float = 0) -> bool:
         """Take in the sizes that have become ready; whether anybody writes."""
@@ -152,13 +152,13 @@ class CompareWork:
             try:
                 column, engine = self._ready.get(timeout=wait) if wait else self._ready.get_nowait()
             except queue.Empty:
-                return self._together.running
+                return self._turns.running
             wait = 0
             request = self._requests[column]
             try:
                 self._begin(column, engine, request)
             except ValueError as error:  # a prompt that is too long for this size
-                self._tell(column, Failed(error))
+                self._report(column, Failed(error))
 
     def _begin(self, column: int, engine: Engine, request: Request) -> None:
         log = self._logs[column] = self._start(engine, request)
@@ -172,15 +172,15 @@ class CompareWork:
             paced=True,
         )
         self._engines[column] = engine
-        self._tell(column, Started(engine, log))
-        self._together.join(column, events)
+        self._report(column, Started(engine, log))
+        self._turns.join(column, events)
 
-    def _tell(self, column: int, news: News | Score | Failed) -> None:
+    def _report(self, column: int, news: News | Score | Failed) -> None:
         self._emit(ColumnNews(column, news))
 
-    def _teller(self, column: int) -> Callable[[News], None]:
-        return lambda news: self._tell(column, news)
+    def _reporter(self, column: int) -> Callable[[News], None]:
+        return lambda news: self._report(column, news)
 
-    def _tell_all(self, news: News) -> None:
+    def _report_to_all(self, news: News) -> None:
         for column in self._engines:
-            self._tell(column, news)
+            self._report(column, news)

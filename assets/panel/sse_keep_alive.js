@@ -49,7 +49,7 @@ for (const event of ["beforeunload", "pagehide", "pageshow"]) {
   });
 }
 
-// The page's views show it where they stand (asked.js, compare_view.js).
+// The page's views show it where they stand (fetched.js, compare_view.js).
 function tell(note, lost = false) {
   if (!leaving) dispatchEvent(new CustomEvent("gpt2-trouble", { detail: { note, lost } }));
 }

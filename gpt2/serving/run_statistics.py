@@ -39,7 +39,7 @@ class Entry:
         self.tokens += 1
 
 
-class Journal:
+class RunStatistics:
     """Counts all requests; `entries` are those going on."""
 
     def __init__(self) -> None:

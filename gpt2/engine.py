@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gpt2.config import SIZES, GPT2Config
-from gpt2.inference.choice import COUNT, Choice
 from gpt2.inference.clock import Clock
 from gpt2.inference.executor import Executor, Head
+from gpt2.inference.layer_stack import stacked
 from gpt2.inference.lazy_norms import LazyNorms, value_norms
+from gpt2.inference.likelihoods import COUNT, Choice
 from gpt2.inference.scheduler import Scheduler
 from gpt2.inference.steps import Request, Step, StepSource
 from gpt2.inference.torch_executor import TorchExecutor
@@ -27,7 +28,6 @@ from gpt2.interpret.patching import Patching, patching
 from gpt2.interpret.probabilities import TextChoices, probabilities
 from gpt2.interpret.reading import Readout, known, read
 from gpt2.interpret.token_facts import TokenView, view
-from gpt2.layer_stack import stacked
 from gpt2.model import GPT2Model
 from gpt2.precision import FLOAT32, weight_bytes
 from gpt2.sampling import GREEDY, SamplingOptions

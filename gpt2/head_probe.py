@@ -11,7 +11,7 @@ from dataclasses import fields
 import numpy as np
 
 from gpt2.engine import Engine, Weights
-from gpt2.head_roles import Roles, measure
+from gpt2.interpret.head_roles import Roles, measure
 
 LENGTH = 50  # tokens, then the same again
 SEEDS = 4

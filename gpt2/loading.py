@@ -24,12 +24,12 @@ from gpt2.checkpoint import (
 )
 from gpt2.config import GPT2Config
 from gpt2.engine import EXECUTOR_SLOTS, Engine, schedule, schedule_model
-from gpt2.fresh_thread import run_in_fresh_thread
 from gpt2.inference.executor import Executor
 from gpt2.inference.torch_executor import halve
 from gpt2.model import GPT2Model
 from gpt2.precision import FLOAT32, choose_precision, wanted_precision, weight_bytes
 from gpt2.runtime.device import CPU, GPU, wanted_device
+from gpt2.runtime.fresh_thread import run_in_fresh_thread
 from gpt2.runtime.malloc import large_blocks_via_mmap, reuse_freed
 from gpt2.runtime.threads import thread_count
 

@@ -14,7 +14,7 @@ from gpt2.engine import Engine
 from gpt2.loading import load_as_wanted
 from gpt2.precision import weight_bytes
 from gpt2.runtime.device import CPU, device_memory
-from gpt2.units import format_bytes
+from gpt2.runtime.units import format_bytes
 
 Loader = Callable[[str, Callable[[], bool]], Engine]
 

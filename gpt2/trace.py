@@ -2,7 +2,8 @@
 
 The file is `MAGIC`, the length of a JSON header as u32, the header, the ids as u32, the seconds of
 each since its stretch began as f32 (0 where nobody wrote it), then attention rows: of all layers
-and heads (L, H, i + 1) for the first `rows` tokens, a byte a weight (`gpt2.levels`), little-endian.
+and heads (L, H, i + 1) for the first `rows` tokens, a byte a weight (`gpt2.interpret.row_codec`),
+little-endian.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 
 from gpt2.engine import Engine, Off
 from gpt2.inference.executor import Head
-from gpt2.layer_stack import stacked
-from gpt2.levels import Levels, to_levels
+from gpt2.inference.layer_stack import stacked
+from gpt2.interpret.row_codec import Levels, to_levels
 from gpt2.sampling import SamplingOptions
 
 MAGIC = b"GPT2TRC1"

@@ -16,17 +16,17 @@ import torch
 
 from gpt2 import Engine, GPT2Config, GPT2Model, load
 from gpt2.checkpoint import save_model
-from gpt2.fresh_thread import run_in_fresh_thread
 from gpt2.precision import PRECISIONS
 from gpt2.runtime.device import CPU
+from gpt2.runtime.fresh_thread import run_in_fresh_thread
 from gpt2.runtime.threads import set_threads
 from gpt2.sampling import GREEDY
-from gpt2.ui.log_route import LogReader
-from gpt2.ui.maps import MapView
-from gpt2.ui.run_log import RunLog
+from gpt2.ui.session.log_route import LogReader
+from gpt2.ui.session.maps import MapView
+from gpt2.ui.session.run_log import RunLog
 
 TOKENS, STEPS, ROUNDS = 240, 48, 15
-SECONDS_BETWEEN = 0.02  # two looks of a reader (gpt2.ui.log_route)
+SECONDS_BETWEEN = 0.02  # two looks of a reader (gpt2.ui.session.log_route)
 
 
 def step_ms(engine: Engine, watched: bool) -> tuple[float, float]:
@@ -77,7 +77,7 @@ def main() -> None:
 
 @run_in_fresh_thread
 def write_random(folder: Path) -> None:
-    """A thread that has computed would slow down all others (`gpt2.fresh_thread`)."""
+    """A thread that has computed would slow down all others (`gpt2.runtime.fresh_thread`)."""
     torch.manual_seed(0)
     save_model(GPT2Model.from_config(GPT2Config()), folder, {}, torch.float32)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from gpt2 import SIZES, Engine, SamplingOptions, load
 from gpt2.precision import weight_bytes
 from gpt2.residency import Residency
-from gpt2.together import RoundRobin
+from gpt2.round_robin import RoundRobin
 from tests.hub_standin import write_gpt2_folder
 
 PROMPT = "Once upon a time there was a little fox who lived in a wood by the river."

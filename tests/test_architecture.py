@@ -16,16 +16,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LEVELS = {
-    "app": 9,
-    "gpt2": 8,  # the public API: it may name anything, and nothing below may import it
-    "gpt2.__main__": 9,
-    "gpt2.cli": 8,
-    "gpt2.ui": 7,
+    "app": 14,
+    "gpt2": 13,  # the public API: it may name anything, and nothing below may import it
+    "gpt2.__main__": 14,
+    "gpt2.cli": 13,
+    "gpt2.ui": 12,
+    "gpt2.ui.compare": 11,
+    "gpt2.ui.page": 10,
+    "gpt2.ui.session": 9,
+    "gpt2.ui.gradio_patches": 8,
     "gpt2.training": 7,
     "gpt2.residency": 6,
     "gpt2.serving": 6,
     "gpt2.scoring": 5,
-    "gpt2.together": 5,
     "gpt2.head_probe": 5,
     "gpt2.trace": 5,
     "gpt2.bench": 6,
@@ -38,22 +41,16 @@ LEVELS = {
     "gpt2.model": 1,
     "gpt2.precision": 1,
     "gpt2.tokenizer": 1,
-    "gpt2.alignment": 0,
     "gpt2.config": 0,
     "gpt2.sampling": 0,
-    "gpt2.progress_bar": 1,
-    "gpt2.units": -2,
-    "gpt2.fresh_thread": 0,
-    "gpt2.layer_stack": 0,
     "gpt2.runtime": -1,  # what everything else may stand on
-    "gpt2.head_roles": 0,
-    "gpt2.levels": 0,
+    "gpt2.round_robin": 5,
 }
 # Who may import these; nobody at all for an empty set.
 ONLY = {
     "gradio": {"gpt2.ui", "app"},
     "typer": {"gpt2.cli"},
-    "rich": {"gpt2.progress_bar"},
+    "rich": {"gpt2.runtime"},
     "tiktoken": {"gpt2.tokenizer"},
     "huggingface_hub": {"gpt2.checkpoint"},
     "safetensors": {"gpt2.checkpoint"},
@@ -65,21 +62,15 @@ ONLY = {
     "spaces": {"gpt2.serving"},
 }
 WITHOUT_TORCH = {
-    "gpt2.levels",
     "gpt2.ui",
     "gpt2.tokenizer",
-    "gpt2.alignment",
-    "gpt2.head_roles",
     "gpt2.config",
     "gpt2.sampling",
-    "gpt2.layer_stack",
     "gpt2.precision",
     "gpt2.engine",
     "gpt2.interpret",
     "gpt2.scoring",
-    "gpt2.progress_bar",
     "gpt2.cli",
-    "gpt2.units",
     "app",
 }
 

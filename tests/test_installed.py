@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ASKED = """
 from gpt2 import load
-from gpt2.ui.assets import panel_text
+from gpt2.ui.page.assets import panel_text
 print(len(panel_text("app.css")), load("tiny").complete("Once", new_tokens=4))
 """
 # What only this repository's own readers need.

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gpt2.engine import Event
+from gpt2.round_robin import RoundRobin
 from gpt2.sampling import (
     GREEDY,
     Floats,
@@ -20,7 +21,6 @@ from gpt2.sampling import (
     gumbel,
     softmax,
 )
-from gpt2.together import RoundRobin
 from tests.examples import examples
 from tests.small import small_engine
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gpt2 import SamplingOptions
 from gpt2.trace import MAGIC, Stretch, Trace, parse, replay
-from gpt2.ui.run_log import RunLog
+from gpt2.ui.session.run_log import RunLog
 from tests.examples import examples
 from tests.small import CONFIG, small_engine
 

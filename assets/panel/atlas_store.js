@@ -1,5 +1,5 @@
 // All heads small: per head a map pooled by maximum at 16 levels, grown row by row.
-// The same pooling as gpt2/ui/atlas.py: one bin holds `pool` tokens, and `pool` doubles in time.
+// The same pooling as gpt2/interpret/atlas.py: one bin holds `pool` tokens, and `pool` doubles in time.
 
 import { unpackNibbles } from "./wire.js";
 

@@ -9,7 +9,7 @@ import { needsHead, needsLayer } from "./map_view.js";
 const LONGEST = 16; // characters of a token
 const IDLE = 0.6; // of a row on the first token: the head does little else
 const SPREAD = 0.2; // below, no token stands out
-const CLEAR = 0.4; // a score that deserves a role, as in gpt2/head_roles.py
+const CLEAR = 0.4; // a score that deserves a role, as in gpt2/interpret/head_roles.py
 const REPEATS = 3; // rows with an earlier copy from which on a lookup can be told from chance
 
 /**

@@ -1,4 +1,4 @@
-// Reads the logs of texts (gpt2/ui/log_route.py): one connection for as many as are looked at, held
+// Reads the logs of texts (gpt2/ui/session/log_route.py): one connection for as many as are looked at, held
 // open while any is written. A store says what it has and wants; whatever it missed, also by a reload
 // or a hidden tab, is what it asks for. Nothing is paced: the next bytes are taken once the last are
 // drawn, so a slow browser reads later and more at once.
@@ -61,7 +61,7 @@ export class FrameParser {
 }
 
 /**
- * Tokens as they travel (gpt2/ui/wire.py).
+ * Tokens as they travel (gpt2/ui/session/wire.py).
  * @param {Uint8Array} bytes
  */
 export function tokensIn(bytes) {

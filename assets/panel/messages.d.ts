@@ -1,4 +1,4 @@
-// Made from gpt2/ui/messages.py by python -m gpt2.ui.schema; change it there.
+// Made from gpt2/ui/session/messages.py by python -m gpt2.ui.page.schema; change it there.
 
 type Token = string | BareToken;
 type MapMode = "head" | "value" | "mean" | "max" | "all_mean" | "all_max" | "rollout";

@@ -1,4 +1,4 @@
-// Made from gpt2/ui/schema.py by python -m gpt2.ui.schema; change it there.
+// Made from gpt2/ui/page/schema.py by python -m gpt2.ui.page.schema; change it there.
 
 /** The maps there are. */
 export const MODES = {

@@ -54,7 +54,7 @@ function tell(note, lost = false) {
   if (!leaving) dispatchEvent(new CustomEvent("gpt2-trouble", { detail: { note, lost } }));
 }
 
-// A refusal is JSON with a sentence (gpt2/ui/guard.py).
+// A refusal is JSON with a sentence (gpt2/ui/session/guard.py).
 async function tellWhy(response) {
   const { detail } = await response.json().catch(() => ({}));
   if (typeof detail === "string") tell(detail);

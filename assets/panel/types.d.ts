@@ -76,7 +76,7 @@ type RowOf = (i: number) => Weights | null;
 /** Words that tell how far something is. */
 type Say = (words: string) => void;
 
-/** Gradio's ways to a component (see gpt2/ui/assets.py, mount_script). */
+/** Gradio's ways to a component (see gpt2/ui/page/assets.py, mount_script). */
 type Props = { value: any };
 type Watch = (name: string, changed: () => void) => void;
 type Trigger = (event: string, data?: unknown) => void;

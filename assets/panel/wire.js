@@ -1,5 +1,5 @@
 // What travels: packed attention rows in, weights out. Pure, no page, no state.
-// A row i holds i + 1 bytes, as gpt2/levels.py makes them.
+// A row i holds i + 1 bytes, as gpt2/interpret/row_codec.py makes them.
 
 /** @param {string} text base64 @returns {Uint8Array} */
 export function decodeBase64(text) {

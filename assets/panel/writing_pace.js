@@ -6,7 +6,7 @@ import { runsOf } from "./runs.js";
 
 export const PACES = { full: "full speed", slow: "slow", step: "one token a click" };
 
-// Places among the fields of a request (gpt2/ui/controls.py).
+// Places among the fields of a request (gpt2/ui/page/controls.py).
 const TEMPERATURE = 2;
 const NEW_TOKENS = 3;
 const PATIENCE = 5000; // ms that a press of Continue may take to be heard

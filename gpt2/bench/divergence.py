@@ -14,7 +14,7 @@ from gpt2.engine import Engine
 from gpt2.loading import load
 from gpt2.precision import PRECISIONS
 from gpt2.runtime.device import wanted_device
-from gpt2.units import format_percent
+from gpt2.runtime.units import format_percent
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import torch
 
 from gpt2.bench.measure import Result
 from gpt2.runtime.device import GPU, wanted_device
-from gpt2.units import format_percent
+from gpt2.runtime.units import format_percent
 
 
 def machine() -> str:

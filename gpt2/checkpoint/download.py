@@ -34,7 +34,7 @@ from gpt2.checkpoint.source import (
 from gpt2.checkpoint.verify import named_digest, remove_if_damaged
 from gpt2.checkpoint.watch import Watch, other_weights
 from gpt2.config import SIZES
-from gpt2.units import format_bytes
+from gpt2.runtime.units import format_bytes
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import Any
 from gpt2.checkpoint.errors import CheckpointError
 from gpt2.config import SIZES
 from gpt2.runtime.assets_folder import ASSETS
-from gpt2.units import format_bytes
+from gpt2.runtime.units import format_bytes
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"

@@ -30,7 +30,7 @@ from gpt2.checkpoint.layout import (
 from gpt2.checkpoint.source import CONFIG_FILE, INDEX_FILE, WEIGHTS_FILE, shards_of, weights_files
 from gpt2.config import GPT2Config
 from gpt2.model import GPT2Model
-from gpt2.units import format_bytes
+from gpt2.runtime.units import format_bytes
 
 _DTYPES = ("F32", "F16", "BF16")
 _MOST_TENSORS = 20_000  # 48 blocks have 580; the largest config that is read, 14,000

@@ -16,11 +16,11 @@ from gpt2.engine import Engine, Event
 from gpt2.loading import load
 from gpt2.precision import choose_precision, weight_bytes
 from gpt2.residency import Residency, cache_bytes, memory_budget
+from gpt2.round_robin import RoundRobin
 from gpt2.runtime.device import wanted_device
+from gpt2.runtime.units import format_bytes
 from gpt2.sampling import SamplingOptions
 from gpt2.scoring import score
-from gpt2.together import RoundRobin
-from gpt2.units import format_bytes
 
 _GAP = "  "
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from gpt2.checkpoint import Progress, fetch, find_source
-from gpt2.progress_bar import ProgressBar
+from gpt2.runtime.progress_bar import ProgressBar
 
 
 def download(size: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpt2.engine import Engine
 from gpt2.head_probe import probe, whole_maps
-from gpt2.head_roles import Floats, RoleMeter, Roles, strongest
+from gpt2.interpret.head_roles import Floats, RoleMeter, Roles, strongest
 from gpt2.loading import load
 
 _COLUMNS = {

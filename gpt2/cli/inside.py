@@ -6,16 +6,16 @@ import json
 from collections.abc import Callable, Sequence
 
 from gpt2.engine import Engine
-from gpt2.inference.choice import REASONS, Choice
+from gpt2.inference.likelihoods import REASONS, Choice
 from gpt2.interpret.as_json import Json, choices_as_json, effects_as_json, lens_as_json
 from gpt2.interpret.effects import Effects, Instead
 from gpt2.interpret.lens import EARLY, Lens
 from gpt2.interpret.probabilities import TextChoices
 from gpt2.loading import load
-from gpt2.progress_bar import ProgressBar
+from gpt2.runtime.progress_bar import ProgressBar
+from gpt2.runtime.units import format_percent
 from gpt2.sampling import SamplingOptions
 from gpt2.tokenizer import Tokenizer
-from gpt2.units import format_percent
 
 _HEADS = 20  # rows of the table of effects; JSON has all
 

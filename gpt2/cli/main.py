@@ -29,7 +29,7 @@ from gpt2.cli.parameters import (
     TopK,
     TopP,
 )
-from gpt2.inference.choice import COUNT
+from gpt2.inference.likelihoods import COUNT
 from gpt2.precision import AUTO, FLOAT32
 from gpt2.runtime import terminal
 from gpt2.sampling import USUAL, SamplingOptions
@@ -181,7 +181,7 @@ def _heads(
     """Print what every attention head does, in numbers.
 
     Scores every head on texts of random tokens, each repeated once (gpt2/head_probe.py), or on
-    --text. gpt2/head_roles.py says what each score is.
+    --text. gpt2/interpret/head_roles.py says what each score is.
     """
     from gpt2.cli.heads import print_heads
 

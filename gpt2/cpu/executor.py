@@ -20,7 +20,7 @@ from gpt2.cpu.compiler import Compiled
 from gpt2.cpu.formats import GROUP, OUTPUTS, TILE_KEYS, Floats, up
 from gpt2.cpu.packed import Packed
 from gpt2.inference.executor import NOTHING, Pass, Watch
-from gpt2.layer_stack import LayerStack
+from gpt2.inference.layer_stack import LayerStack
 
 Ints = npt.NDArray[np.int64]
 _FEW = 8  # rows whose logits have room of their own for good

@@ -28,9 +28,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gpt2.config import GPT2Config
-from gpt2.inference.choice import Choice, choice_of
 from gpt2.inference.draft_length import MOST_DRAFTED, DraftLength, Round
 from gpt2.inference.executor import Executor, Floats, Pass, Watch
+from gpt2.inference.layer_stack import LayerStack
+from gpt2.inference.likelihoods import Choice, choice_of
 from gpt2.inference.slots import Slots
 from gpt2.inference.steps import (
     NotFinite,
@@ -40,7 +41,6 @@ from gpt2.inference.steps import (
     logits_at_once,
     piece_length,
 )
-from gpt2.layer_stack import LayerStack
 from gpt2.runtime.watchdog import Watchdog
 from gpt2.sampling import choose
 

@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from gpt2.config import GPT2Config
-from gpt2.inference.choice import Choice
 from gpt2.inference.executor import Floats, Head, Site
+from gpt2.inference.likelihoods import Choice
 from gpt2.sampling import GREEDY, SamplingOptions
 
 # Of a piece of a prompt, weights times tokens: a fifth of a second to a second of two cores.

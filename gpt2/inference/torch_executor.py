@@ -18,13 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from gpt2.config import GPT2Config
-from gpt2.fresh_thread import run_in_fresh_thread
 from gpt2.inference.draft_length import MOST_DRAFTED
 from gpt2.inference.executor import NOTHING, Floats, Ints, Pass, Watch
-from gpt2.layer_stack import LayerStack
+from gpt2.inference.layer_stack import LayerStack
 from gpt2.model import GPT2Model, attention_weights, causal_attention
 from gpt2.model.attention import MultiHeadAttention
 from gpt2.model.block import LayerNorm
+from gpt2.runtime.fresh_thread import run_in_fresh_thread
 
 _GPU_ROWS = 8  # at a time: a GPU takes as long for one row as for eight, a CPU twice as long
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpt2.inference.choice import REASONS, Candidate, Choice
+from gpt2.inference.likelihoods import REASONS, Candidate, Choice
 from gpt2.interpret.attribution import Attribution
 from gpt2.interpret.effects import Effects
 from gpt2.interpret.flips import Flip, FlipRange

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gpt2.inference.choice import Choice, choice_of
 from gpt2.inference.executor import Floats, Head
+from gpt2.inference.likelihoods import Choice, choice_of
 from gpt2.inference.steps import Request, StepSource
 from gpt2.sampling import SamplingOptions
 

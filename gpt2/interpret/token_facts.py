@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gpt2.alignment import shared_pieces
+from gpt2.interpret.token_alignment import shared_pieces
 from gpt2.tokenizer import Merge, Tokenizer
 
 

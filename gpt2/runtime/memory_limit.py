@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpt2.runtime.control_groups import MEMBERSHIP, MOUNT, group_files
-from gpt2.units import format_bytes
+from gpt2.runtime.units import format_bytes
 
 # PyTorch and Gradio map 0.9 GB with two threads; every further one takes some.
 LEAST_ADDRESS_SPACE = 1_200_000_000

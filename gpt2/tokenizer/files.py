@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpt2.runtime.units import format_bytes
 from gpt2.tokenizer.bytes_visible import BYTE_OF
-from gpt2.units import format_bytes
 
 # GPT-2's rule for where merging must stop: contractions, words, numbers, punctuation, spaces.
 OPENAI_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"

@@ -15,8 +15,8 @@ import torch
 from gpt2.checkpoint import save_model
 from gpt2.config import SIZES
 from gpt2.model import GPT2Model
-from gpt2.progress_bar import ProgressBar
 from gpt2.runtime import terminal
+from gpt2.runtime.progress_bar import ProgressBar
 from gpt2.tokenizer import Tokenizer
 from gpt2.training.corpus import read_documents, tokenize
 from gpt2.training.evaluation import bits_per_byte

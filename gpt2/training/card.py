@@ -13,12 +13,12 @@ import numpy as np
 
 from gpt2.engine import Engine
 from gpt2.head_probe import LENGTH, SEEDS, probe
-from gpt2.head_roles import strongest
+from gpt2.interpret.head_roles import strongest
 from gpt2.loading import load
+from gpt2.runtime.units import format_percent
 from gpt2.sampling import USUAL, SamplingOptions
 from gpt2.training.behaviour import distinct_2, loop_start, repeated_4grams
 from gpt2.training.corpus import read_documents
-from gpt2.units import format_percent
 
 PROMPTS = (
     "Once upon a time",

@@ -23,7 +23,7 @@ import httpx
 from playwright.sync_api import Request
 
 from gpt2 import SIZES
-from gpt2.ui.wire import Kind, whole_frames
+from gpt2.ui.session.wire import Kind, whole_frames
 from tests.browser.server import serve
 from tests.browser.visit import Visit
 from tests.chromium import chromium

@@ -1,7 +1,8 @@
 """What a first visit costs over a slow line: at most 300 kB and 40 requests.
 
 At 1.6 Mbit/s and 150 ms it takes 3 seconds where nothing else runs; the test leaves room for what
-else does. Gradio's own page is 62 files of 300 kB, which `gpt2/ui/gradio_bundle.py` makes two.
+else does. Gradio's own page is 62 files of 300 kB, which `gpt2/ui/gradio_patches/gradio_bundle.py`
+makes two.
 """
 
 from __future__ import annotations

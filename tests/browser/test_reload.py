@@ -12,7 +12,7 @@ from playwright.sync_api import Route, expect
 
 from gpt2.loading import load
 from gpt2.sampling import USUAL
-from gpt2.ui.restoring import RELOADED
+from gpt2.ui.page.restoring import RELOADED
 from tests.hub_standin import write_gpt2_folder
 from tests.small import until
 
@@ -131,7 +131,7 @@ def test_a_server_killed_mid_run_and_started_again(
 SLOW_EXAMPLE = """
 import runpy, sys, time
 sys.path.insert(0, ".")
-from gpt2.ui.attention_requests import AttentionRequests
+from gpt2.ui.session.attention_requests import AttentionRequests
 example = AttentionRequests.example
 AttentionRequests.example = lambda self: time.sleep(1) or example(self)
 runpy.run_path("app.py", run_name="__main__")

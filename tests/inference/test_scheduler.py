@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from gpt2 import SamplingOptions
 from gpt2.cpu import PRECISIONS
 from gpt2.inference import scheduler as module
-from gpt2.inference.choice import choice_of
 from gpt2.inference.executor import Floats, Ints, Pass
+from gpt2.inference.likelihoods import choice_of
 from gpt2.inference.scheduler import Scheduler
 from gpt2.inference.steps import NotFinite, Request, Step
 from gpt2.inference.torch_executor import TorchExecutor

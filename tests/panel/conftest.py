@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Error, Page
 
-from gpt2.ui.assets import panel_files, panel_text
+from gpt2.ui.page.assets import panel_files, panel_text
 
 from .modules import Modules
 

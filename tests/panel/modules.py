@@ -10,7 +10,7 @@ from typing import Any
 
 import playwright
 
-from gpt2.ui.assets import panel_files
+from gpt2.ui.page.assets import panel_files
 
 NODE = Path(playwright.__file__).parent / "driver" / "node"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from gpt2.levels import to_levels
-from gpt2.ui.atlas import packed_rows
+from gpt2.interpret.atlas import packed_rows
+from gpt2.interpret.row_codec import to_levels
 
 
 def row(i: int, head: int = 0, layer: int = 0) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt2 import Tokenizer
-from gpt2.ui.wire import Kind, TokenRecord, frame, pack_tokens, wire_tokens
+from gpt2.ui.session.wire import Kind, TokenRecord, frame, pack_tokens, wire_tokens
 from tests.examples import examples
 
 from .modules import Modules

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from gpt2.ui.assets import panel_text
+from gpt2.ui.page.assets import panel_text
 
 from .modules import Modules
 

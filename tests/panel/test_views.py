@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from gpt2.ui.assets import panel_files
+from gpt2.ui.page.assets import panel_files
 from tests.chromium import drawn
 
 from .samples import attention, output, words

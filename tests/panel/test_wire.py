@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpt2.levels import to_levels, to_weights
-from gpt2.ui.atlas import packed_rows, pooled_map
+from gpt2.interpret.atlas import packed_rows, pooled_map
+from gpt2.interpret.row_codec import to_levels, to_weights
 
 from .modules import Modules
 from .samples import pack, row

@@ -42,7 +42,7 @@ _FAULTS = """
 import resource
 import sys
 import numpy as np
-from gpt2.inference.choice import choice_of
+from gpt2.inference.likelihoods import choice_of
 from gpt2.runtime.malloc import reuse_freed
 from gpt2.sampling import USUAL, choose
 

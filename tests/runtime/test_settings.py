@@ -16,7 +16,7 @@ from gpt2.engine import SLOTS
 from gpt2.precision import ALL_PRECISIONS, AUTO
 from gpt2.runtime import settings
 from gpt2.runtime.settings import SETTINGS, Setting, SettingError, check, prefix
-from gpt2.ui.limits import Limits
+from gpt2.ui.session.limits import Limits
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [ROOT / "app.py", *sorted((ROOT / "gpt2").rglob("*.py"))]

@@ -14,10 +14,10 @@ from gpt2.residency import OutOfMemory, Residency
 from gpt2.serving.log import JsonLines, log_as_json
 from gpt2.serving.metrics import Metrics
 from gpt2.serving.run_statistics import RunStatistics
-from gpt2.ui import run_log
-from gpt2.ui.playground import Playground, Visitor
-from gpt2.ui.requests import Request
-from gpt2.ui.runner import Runner
+from gpt2.ui.session import run_log
+from gpt2.ui.session.playground import Playground, Visitor
+from gpt2.ui.session.requests import Request
+from gpt2.ui.session.runner import Runner
 from tests.small import Passes, small_engine, until
 from tests.ui.writing import ended, outputs, until_writing
 

@@ -14,7 +14,7 @@ from tokenizers import ByteLevelBPETokenizer as Trained
 from tokenizers import pre_tokenizers as pre
 from transformers import GPT2Tokenizer, PreTrainedTokenizerFast
 
-from gpt2.alignment import shared_pieces
+from gpt2.interpret.token_alignment import shared_pieces
 from gpt2.tokenizer import OwnTokenizer
 from gpt2.tokenizer import Tokenizer as Ours
 from gpt2.tokenizer import tokenizer as tokenizer_module

@@ -15,10 +15,10 @@ from gradio_client import Client
 
 from gpt2 import Engine, SamplingOptions, load
 from gpt2.residency import Residency
-from gpt2.ui.limits import Limits
-from gpt2.ui.playground import Playground, Visitor
-from gpt2.ui.requests import OFF, Request
-from gpt2.ui.runner import Runner
+from gpt2.ui.session.limits import Limits
+from gpt2.ui.session.playground import Playground, Visitor
+from gpt2.ui.session.requests import OFF, Request
+from gpt2.ui.session.runner import Runner
 from tests.small import Passes, small_engine, until
 from tests.ui.writing import outputs
 
@@ -57,7 +57,7 @@ def test_a_run_ends_when_its_time_is_up_and_keeps_its_text(
     passes = Passes(engine)
     # A clock on which every pass takes a twentieth of a second.
     clock = SimpleNamespace(monotonic=lambda: passes.count / 20)
-    monkeypatch.setattr("gpt2.ui.runner.time", clock)
+    monkeypatch.setattr("gpt2.ui.session.runner.time", clock)
     runner = Runner(Residency(10**9, lambda *_: engine), 2, Limits(seconds=1))
     visitor = Visitor()
     wanted = Request(PROMPT, "tiny", 300, SamplingOptions(seed=4))

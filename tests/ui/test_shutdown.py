@@ -9,9 +9,9 @@ from pathlib import Path
 ENDS_MID_RUN = """
 from gpt2 import SamplingOptions
 from gpt2.residency import Residency
-from gpt2.ui.playground import Playground
-from gpt2.ui.requests import Request
-from gpt2.ui.runner import Runner
+from gpt2.ui.session.playground import Playground
+from gpt2.ui.session.requests import Request
+from gpt2.ui.session.runner import Runner
 
 texts = [
     Playground(Runner(Residency(10**9), 2)).texts(Request("Once", "tiny", 500, SamplingOptions()))

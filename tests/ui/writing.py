@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gpt2.ui.playground import Playground
-from gpt2.ui.run_log import RunLog
+from gpt2.ui.session.playground import Playground
+from gpt2.ui.session.run_log import RunLog
 from tests.small import until
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import gradio as gr
 
 from gpt2.sampling import USUAL
-from gpt2.ui.api import shown_as, to_gradio_error
 from gpt2.ui.compare.comparison import Comparison
 from gpt2.ui.compare.records import CompareStep, ScoreRecord
 from gpt2.ui.compare.requested import checked_sizes, compared
 from gpt2.ui.compare.surprise import Scoring
-from gpt2.ui.requests import check_text
-from gpt2.ui.runner import USER_ERRORS
-from gpt2.ui.visitors import address_of
+from gpt2.ui.session.api import shown_as, to_gradio_error
+from gpt2.ui.session.requests import check_text
+from gpt2.ui.session.runner import USER_ERRORS
+from gpt2.ui.session.visitors import address_of
 
 
 class CompareApi:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
-from gpt2.ui.frames import Value
-from gpt2.ui.run_log import RunLog
+from gpt2.ui.session.frames import Value
+from gpt2.ui.session.run_log import RunLog
 
 
 def beside_each_other(named: Sequence[tuple[str, RunLog]]) -> Value:

@@ -11,12 +11,12 @@ from gpt2.checkpoint import Cancelled, Progress
 from gpt2.scoring import Score
 from gpt2.ui.compare.facts import facts_of, file_bytes
 from gpt2.ui.compare.worker import ColumnNews
-from gpt2.ui.frames import Value, loading_sentence, note
-from gpt2.ui.playground import waiting_sentence
-from gpt2.ui.requests import Request
-from gpt2.ui.run_log import RunLog
-from gpt2.ui.runner import Started, Waiting, to_user_message
-from gpt2.ui.sizes import source_of
+from gpt2.ui.session.frames import Value, loading_sentence, note
+from gpt2.ui.session.playground import waiting_sentence
+from gpt2.ui.session.requests import Request
+from gpt2.ui.session.run_log import RunLog
+from gpt2.ui.session.runner import Started, Waiting, to_user_message
+from gpt2.ui.session.sizes import source_of
 
 _FEWEST = 3  # gaps: of fewer, how much they differ says nothing
 # Student's t for a 95 % interval, by the number of gaps: few of them may all be quick by chance.

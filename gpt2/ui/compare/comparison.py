@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from gpt2.engine import Engine, Event
 from gpt2.scoring import Score
 from gpt2.serving.run_statistics import Entry
-from gpt2.ui.admission_queue import pages_at
 from gpt2.ui.compare.columns import Column, described
 from gpt2.ui.compare.records import CompareStep, SizeNews, size_news, summed_up
 from gpt2.ui.compare.requested import needs
@@ -25,11 +24,12 @@ from gpt2.ui.compare.worker import (
     RoundEnd,
     StartColumn,
 )
-from gpt2.ui.frames import Value
-from gpt2.ui.playground import Playground, new_log
-from gpt2.ui.requests import Request
-from gpt2.ui.run_log import RunLog
-from gpt2.ui.runner import Started
+from gpt2.ui.session.admission_queue import pages_at
+from gpt2.ui.session.frames import Value
+from gpt2.ui.session.playground import Playground, new_log
+from gpt2.ui.session.requests import Request
+from gpt2.ui.session.run_log import RunLog
+from gpt2.ui.session.runner import Started
 
 _SIGN = 1.0  # seconds without news after which Gradio hears of it
 
@@ -81,7 +81,7 @@ class Comparison:
 
         While nothing happens, a record without sizes comes again and again: that is how a script
         that has left is noticed. The last sums up, for agents, who are shown no other. `visitor` is
-        whose texts these are, for `gpt2.ui.admission_queue`.
+        whose texts these are, for `gpt2.ui.session.admission_queue`.
         """
         step, sizes = 0, dict[str, SizeNews]()
         ended: dict[str, SizeNews] = {request.size: {"written": ""} for request in requests}

@@ -8,11 +8,11 @@ import gradio as gr
 
 from gpt2.config import SIZES
 from gpt2.ui.compare.requested import MOST_SIZES
-from gpt2.ui.controls import PROMPT
-from gpt2.ui.requests import MOST_CHARACTERS
-from gpt2.ui.sampling_fields import cuts, seed_field, sliders
-from gpt2.ui.sizes import choices, config_of
-from gpt2.ui.text_line import TextLine
+from gpt2.ui.page.controls import PROMPT
+from gpt2.ui.page.sampling_fields import cuts, seed_field, sliders
+from gpt2.ui.page.text_line import TextLine
+from gpt2.ui.session.requests import MOST_CHARACTERS
+from gpt2.ui.session.sizes import choices, config_of
 
 
 @dataclass(frozen=True, slots=True)

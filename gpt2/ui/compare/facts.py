@@ -7,8 +7,8 @@ from typing import Any
 from gpt2.checkpoint import cached_folder, weights_size
 from gpt2.precision import described
 from gpt2.ui.compare.requested import run_bytes
-from gpt2.ui.requests import Request
-from gpt2.ui.sizes import config_of, precision_of, source_of, weights_bytes
+from gpt2.ui.session.requests import Request
+from gpt2.ui.session.sizes import config_of, precision_of, source_of, weights_bytes
 
 
 def facts_of(request: Request) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from gpt2.sampling import SamplingOptions
 from gpt2.ui.compare.comparison import Comparison
 from gpt2.ui.compare.requested import checked_sizes, compared, memory_line
 from gpt2.ui.compare.surprise import Scoring
-from gpt2.ui.frames import Value
-from gpt2.ui.requests import check_text, checked
-from gpt2.ui.runner import SORRY, USER_ERRORS
-from gpt2.ui.sizes import source_of
-from gpt2.ui.visitors import Visitors, address_of
+from gpt2.ui.session.frames import Value
+from gpt2.ui.session.requests import check_text, checked
+from gpt2.ui.session.runner import SORRY, USER_ERRORS
+from gpt2.ui.session.sizes import source_of
+from gpt2.ui.session.visitors import Visitors, address_of
 
 NOT_YET = "Compare · nothing written yet"  # the words at the top right of the page
 

@@ -7,9 +7,9 @@ from typing import TypedDict
 from gpt2.checkpoint import Cancelled
 from gpt2.scoring import Score
 from gpt2.ui.compare.worker import Failed
-from gpt2.ui.run_log import Entry
-from gpt2.ui.runner import to_user_message
-from gpt2.ui.sizes import tokenizer_of
+from gpt2.ui.session.run_log import Entry
+from gpt2.ui.session.runner import to_user_message
+from gpt2.ui.session.sizes import tokenizer_of
 
 
 class SizeNews(TypedDict, total=False):

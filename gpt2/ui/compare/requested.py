@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpt2.residency import Residency, cache_bytes
-from gpt2.ui.requests import Request, at_most, checked
-from gpt2.ui.sizes import config_of, offered, source_of, tokenizer_of, weights_bytes
-from gpt2.units import format_bytes
+from gpt2.runtime.units import format_bytes
+from gpt2.ui.session.requests import Request, at_most, checked
+from gpt2.ui.session.sizes import config_of, offered, source_of, tokenizer_of, weights_bytes
 
 MOST_SIZES = 4
 

@@ -6,16 +6,16 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from gpt2.alignment import shared_pieces
 from gpt2.checkpoint import Cancelled, Progress
 from gpt2.engine import Engine
+from gpt2.interpret.token_alignment import shared_pieces
 from gpt2.sampling import SamplingOptions
 from gpt2.scoring import NextTokens, Score, next_tokens, score
 from gpt2.ui.compare.records import ScoreRecord, score_record
-from gpt2.ui.frames import Value, loading_sentence
-from gpt2.ui.runner import Runner, to_user_message
-from gpt2.ui.sizes import config_of, source_of, tokenizer_of
-from gpt2.ui.wire import wire_tokens
+from gpt2.ui.session.frames import Value, loading_sentence
+from gpt2.ui.session.runner import Runner, to_user_message
+from gpt2.ui.session.sizes import config_of, source_of, tokenizer_of
+from gpt2.ui.session.wire import wire_tokens
 
 R = TypeVar("R")
 

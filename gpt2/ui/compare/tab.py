@@ -7,18 +7,18 @@ from typing import Any
 
 import gradio as gr
 
-from gpt2.ui.api import add_call
 from gpt2.ui.compare.api import CompareApi
 from gpt2.ui.compare.comparison import Comparison
 from gpt2.ui.compare.controls import CompareControls
 from gpt2.ui.compare.handlers import CompareHandlers
 from gpt2.ui.compare.surprise import Scoring
-from gpt2.ui.compare_view import CompareView
-from gpt2.ui.figures_view import FiguresView
-from gpt2.ui.playground import Playground
-from gpt2.ui.sizes import choices
-from gpt2.ui.surprise_view import SurpriseView
-from gpt2.ui.text_line import TextLine
+from gpt2.ui.page.compare_view import CompareView
+from gpt2.ui.page.figures_view import FiguresView
+from gpt2.ui.page.surprise_view import SurpriseView
+from gpt2.ui.page.text_line import TextLine
+from gpt2.ui.session.api import add_call
+from gpt2.ui.session.playground import Playground
+from gpt2.ui.session.sizes import choices
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 

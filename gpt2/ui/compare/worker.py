@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 from gpt2.checkpoint import Cancelled
 from gpt2.engine import Engine, Event
+from gpt2.round_robin import RoundRobin
 from gpt2.scoring import Score, score
-from gpt2.together import RoundRobin
 from gpt2.ui.compare.requested import run_bytes
-from gpt2.ui.requests import Request
-from gpt2.ui.run_log import RunLog
-from gpt2.ui.runner import News, Runner, Started, to_user_message
+from gpt2.ui.session.requests import Request
+from gpt2.ui.session.run_log import RunLog
+from gpt2.ui.session.runner import News, Runner, Started, to_user_message
 
 _POLL = 0.05  # seconds between two looks for a size that is ready
 

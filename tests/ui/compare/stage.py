@@ -8,10 +8,10 @@ from gpt2 import Engine
 from gpt2.residency import Residency
 from gpt2.ui.compare.comparison import Comparison, Frame
 from gpt2.ui.compare.requested import compared
-from gpt2.ui.limits import Limits
-from gpt2.ui.playground import Playground
-from gpt2.ui.requests import Request
-from gpt2.ui.runner import Runner
+from gpt2.ui.session.limits import Limits
+from gpt2.ui.session.playground import Playground
+from gpt2.ui.session.requests import Request
+from gpt2.ui.session.runner import Runner
 
 PROMPT = "It was late, and the fox was not at home."
 NAMES = ["tiny", "second"]

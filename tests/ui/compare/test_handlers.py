@@ -14,8 +14,8 @@ from gpt2.residency import Residency
 from gpt2.ui.compare.comparison import Comparison
 from gpt2.ui.compare.handlers import CompareHandlers
 from gpt2.ui.compare.surprise import Scoring
-from gpt2.ui.playground import Playground
-from gpt2.ui.runner import Runner
+from gpt2.ui.session.playground import Playground
+from gpt2.ui.session.runner import Runner
 from tests.small import small_engine
 
 TEXT = "Once upon a time"

@@ -7,8 +7,8 @@ import pytest
 from gpt2.config import SIZES
 from gpt2.precision import weight_bytes
 from gpt2.residency import OutOfMemory, Residency, cache_bytes
+from gpt2.runtime.units import format_bytes
 from gpt2.ui.compare.requested import checked_sizes, compared, memory_line, needs
-from gpt2.units import format_bytes
 
 PROMPT = "Once upon a time"
 

@@ -13,7 +13,7 @@ from gpt2 import Engine, SamplingOptions, load
 from gpt2.residency import Residency
 from gpt2.scoring import score
 from gpt2.ui.compare.surprise import Scoring
-from gpt2.ui.runner import Runner
+from gpt2.ui.session.runner import Runner
 from tests.hub_standin import write_gpt2_folder
 from tests.small import CONFIG
 from tests.tokenizer.test_files import byte_level, train

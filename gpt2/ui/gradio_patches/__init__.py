@@ -1,0 +1,1 @@
+"""What Gradio does otherwise than we need."""

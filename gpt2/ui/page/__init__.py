@@ -1,0 +1,1 @@
+"""What is on the page, and what happens on a click."""

@@ -1,0 +1,1 @@
+"""What visitors ask for, and how they get it."""

@@ -1,9 +1,9 @@
 // What the panel's modules have in common, for tsc (.ci/tsconfig.json); the page asks for nothing of it.
 // What travels between server and page is in messages.d.ts, which is made from the Python side.
 
-type Runs = import("./runs.js").Runs;
-type RunText = import("./text.js").Text;
-type MapPlan = ReturnType<typeof import("./geometry.js").planOf>;
+type Runs = import("./store/runs.js").Runs;
+type RunText = import("./store/text.js").Text;
+type MapPlan = ReturnType<typeof import("./map/geometry.js").planOf>;
 /** The colours and fonts a canvas needs (theme.js). */
 interface PageTheme {
   colors: PageColors;
@@ -82,10 +82,10 @@ type Watch = (name: string, changed: () => void) => void;
 type Trigger = (event: string, data?: unknown) => void;
 type Server = Record<string, (request: any) => Promise<any>>;
 
-type TextFlow = import("./text_flow.js").TextFlow;
-type MapPanel = import("./map_panel.js").MapPanel;
+type TextFlow = import("./text/text_flow.js").TextFlow;
+type MapPanel = import("./map/map_panel.js").MapPanel;
 /** What a map is drawn from. */
-type MapView = ReturnType<typeof import("./map_panel.js").viewOf>;
+type MapView = ReturnType<typeof import("./map/map_panel.js").viewOf>;
 /** Which map is looked at. */
 interface Look extends Head {
   mode: MapMode;
@@ -107,13 +107,13 @@ interface Piece {
   kind: string;
   text: string;
 }
-type AtlasPlan = ReturnType<typeof import("./atlas_picture.js").atlasPlan>;
+type AtlasPlan = ReturnType<typeof import("./heads/atlas_picture.js").atlasPlan>;
 type PlotPoint = { x: number; y: number; low?: number; high?: number; name: string; label: string };
 type Box = { from: number; to: number; top: number; bottom: number };
 
 interface AtlasView extends PageTheme {
   plan: AtlasPlan;
-  atlas: import("./atlas_store.js").AtlasStore;
+  atlas: import("./store/atlas_store.js").AtlasStore;
   split: boolean;
   scale: ScaleName;
   ratio: number;

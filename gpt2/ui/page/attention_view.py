@@ -1,4 +1,4 @@
-"""The Attention region: the map as it grows. Drawn by assets/panel/attention_view.js."""
+"""The Attention region: the map as it grows. Drawn by assets/panel/map/attention_view.js."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The columns of a comparison. Drawn by assets/panel/compare_view.js."""
+"""The columns of a comparison. Drawn by assets/panel/compare/compare_view.js."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of a comparison and its picture. Drawn by assets/panel/figures_view.js."""
+"""The table of a comparison and its picture. Drawn by assets/panel/compare/figures_view.js."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tour, lessons and pace, at the top of the page. Drawn by assets/panel/learn_bar.js."""
+"""Tour, lessons and pace, at the top of the page. Drawn by assets/panel/learn/learn_bar.js."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Output region: the text as it comes. Drawn by assets/panel/output_view.js."""
+"""The Output region: the text as it comes. Drawn by assets/panel/text/output_view.js."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line under Generate: what is going on, and how far. Drawn by assets/panel/run_note.js."""
+"""The line under Generate: what goes on, and how far. Drawn by assets/panel/text/run_note.js."""
 
 from __future__ import annotations
 

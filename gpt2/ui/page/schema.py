@@ -1,6 +1,6 @@
 """What server and page must agree on, said once here: map modes, roles, and the messages' types.
 
-`python -m gpt2.ui.page.schema` writes `assets/panel/schema.js` and `messages.d.ts` anew; a test
+`python -m gpt2.ui.page.schema` writes `schema.js` and `messages.d.ts` of `assets/panel` anew; a test
 holds both equal to what is here.
 """
 

@@ -1,4 +1,4 @@
-"""The surprise strip and the next tokens. Drawn by assets/panel/surprise_view.js."""
+"""The surprise strip and the next tokens. Drawn by assets/panel/compare/surprise_view.js."""
 
 from __future__ import annotations
 

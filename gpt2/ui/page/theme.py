@@ -1,6 +1,6 @@
 """Gradio's theme variables, set until nothing looks like a stock demo.
 
-Colours come from assets/panel/tokens.css, which knows light and dark.
+Colours come from assets/panel/gradio/tokens.css, which knows light and dark.
 """
 
 from __future__ import annotations

@@ -294,7 +294,7 @@ def check_request(method: str, path: str, headers: Headers, agents: bool = False
 
 def _refusal(scope: Scope, error: Refused) -> Response:
     """JSON for scripts and for the page, which shows the sentence
-    (`assets/panel/sse_keep_alive.js`)."""
+    (`assets/panel/store/sse_keep_alive.js`)."""
     if scope["method"] not in _WITH_BODY:
         return PlainTextResponse(str(error), error.status)
     return JSONResponse({"detail": str(error), "error": str(error)}, error.status)

@@ -1,7 +1,6 @@
-"""A text as a browser has kept it (`assets/panel/session_store.js`), made a log of the server's
-again.
+"""A text as a browser has kept it, made a log of the server's again.
 
-It comes back after a reload, from a link, or from the branches of a text, and is read like anything
+`assets/panel/share/session_store.js` keeps it. It comes back after a reload, from a link, or from the branches of a text, and is read like anything
 else a stranger sends.
 """
 

@@ -44,7 +44,7 @@ def now(handlers: Handlers) -> RunLog:
 
 
 def kept(run: RunLog, tokens: int | None = None) -> dict[str, Any]:
-    """What a browser sends along (assets/panel/branches.js)."""
+    """What a browser sends along (assets/panel/store/branches.js)."""
     return {
         "size": "tiny",
         "prompt": run.prompt,

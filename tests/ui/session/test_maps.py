@@ -172,7 +172,7 @@ def test_a_view_is_one_there_is_whatever_is_asked(asked: str, found: MapView) ->
 @examples(60)
 @given(count=st.integers(1, N), bins=st.integers(3, 12))
 def test_rows_pooled_one_by_one_make_the_pooled_map(count: int, bins: int) -> None:
-    """As assets/panel/atlas_store.js does: halve what is there whenever the pool doubles."""
+    """As assets/panel/store/atlas_store.js does: halve what is there whenever the pool doubles."""
     rows = WHOLE.rows(0, count) or []
     pool, side = 1, np.zeros((LAYERS, HEADS, bins, 1 + bins), np.uint8)
     for row in rows:

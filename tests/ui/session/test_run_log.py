@@ -55,7 +55,7 @@ def true_rows(ids: Sequence[int], view: MapView) -> list[bytes]:
 
 
 class Browser:
-    """Keeps what arrived, as assets/panel/text.js does: each place once and in order."""
+    """Keeps what arrived, as assets/panel/store/text.js does: each place once and in order."""
 
     def __init__(self) -> None:
         self.tokens: list[TokenRecord] = []

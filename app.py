@@ -1,6 +1,6 @@
 """Starts the page: `python app.py`, then open the address it prints.
 
-Host and port: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT; gpt2/runtime/README.md has all variables.
+Host and port: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT. All variables: gpt2/runtime/VARIABLES.md.
 """
 
 import argparse

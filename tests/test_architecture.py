@@ -204,3 +204,15 @@ def test_no_file_names_a_place_on_one_machine() -> None:
         if file.is_file():
             text = file.read_bytes().decode("utf-8", "ignore")
             assert not places.search(text), name
+
+
+def test_every_room_says_in_a_screen_what_it_is() -> None:
+    """And how it is checked; what takes longer stands in a file beside it."""
+    rooms = {file.parent for file in PYTHON if file.parent not in (ROOT, ROOT / "gpt2")}
+    wrong = []
+    for room in sorted(rooms):
+        readme = room / "README.md"
+        lines = readme.read_text("utf-8").splitlines() if readme.is_file() else []
+        if not 10 <= len(lines) <= 40 or "pytest" not in "".join(lines):
+            wrong.append(f"{name_of(readme)}: {len(lines)} lines")
+    assert wrong == []

@@ -51,7 +51,7 @@ COMMAND = re.compile(r"^python -m gpt2 (\w[\w-]*)", re.MULTILINE)
 def test_links_lead_to_files_that_are_there() -> None:
     """In every README of the project, those that name no other host."""
     root = README.parent
-    for readme in [README, *root.glob("gpt2/**/README.md"), *root.glob("tests/**/README.md")]:
+    for readme in [README, *root.glob("gpt2/**/*.md"), *root.glob("tests/**/README.md")]:
         for target in LINK.findall(readme.read_text("utf-8")):
             if "://" not in target:
                 assert (readme.parent / target.partition("#")[0]).exists(), (readme, target)

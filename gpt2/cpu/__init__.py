@@ -1,4 +1,4 @@
-"""GPT-2's pass for CPUs, compiled from Python: see README.md in this folder.
+"""GPT-2's pass for CPUs, compiled from Python: see README.md and DETAILS.md in this folder.
 
 `open_executor` is all that the rest of the project needs. Modules are imported when first used: the
 process that compiles would else read PyTorch for nothing.

@@ -8,7 +8,7 @@ same text serves every processor and gives the same bits on all of them: integer
 exactly, and floats in an order that is written down here and in `gpt2.cpu.twin`.
 
 All arguments are 64-bit integers: addresses, byte strides and counts. The layout of the weights is
-drawn in this folder's README and made by `gpt2.cpu.formats`.
+drawn in this folder's DETAILS.md and made by `gpt2.cpu.formats`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Every environment variable that this program reads: its type, what it must be, what it does.
 
 Nothing else looks into `os.environ`. `check` tells of all that is wrong before anything heavy is
-imported, one sentence each; README.md here holds the table, and a test that the two agree.
+imported, one sentence each; VARIABLES.md here holds the table, and a test that the two agree.
 """
 
 from __future__ import annotations

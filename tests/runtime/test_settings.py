@@ -234,7 +234,7 @@ def test_nothing_else_reads_the_environment() -> None:
 
 
 def table() -> list[str]:
-    """The rows of the README, as the settings would write them."""
+    """The rows of VARIABLES.md, as the settings would write them."""
 
     def default(setting: Setting[object]) -> str:
         value = setting.default
@@ -247,8 +247,8 @@ def table() -> list[str]:
     ]
 
 
-def test_the_readme_s_table_has_each_as_it_is() -> None:
-    text = (HOME.parent / "README.md").read_text("utf-8")
+def test_the_table_has_each_as_it_is() -> None:
+    text = (HOME.parent / "VARIABLES.md").read_text("utf-8")
     assert [line for line in text.splitlines() if line.startswith("|")] == table()
 
 

@@ -1,4 +1,4 @@
-"""The examples of gpt2/ui/README.md, run as they stand there against a running page."""
+"""The examples of gpt2/ui/CALLS.md, run as they stand there against a running page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from gpt2 import load
 from gpt2.sampling import USUAL
 
-README = Path(__file__).parents[2] / "gpt2" / "ui" / "README.md"
+README = Path(__file__).parents[2] / "gpt2" / "ui" / "CALLS.md"
 PROMPT = "Once upon a time"
 
 

@@ -11,13 +11,13 @@ import gradio as gr
 
 from gpt2.checkpoint import CheckpointError
 from gpt2.config import SIZES
-from gpt2.ui.compare.beside import beside_each_other
 from gpt2.ui.page.assets import panel_module
 from gpt2.ui.page.attention_view import AttentionView
 from gpt2.ui.page.compare_view import CompareView
 from gpt2.ui.page.controls import Controls, draft_update
 from gpt2.ui.page.output_view import OutputView
 from gpt2.ui.page.text_line import TextLine
+from gpt2.ui.session.beside import beside_each_other
 from gpt2.ui.session.frames import complaint
 from gpt2.ui.session.inspect_requests import heads_of, instead_of
 from gpt2.ui.session.kept_log import log_of

@@ -1,7 +1,7 @@
 """Puts back, after a reload, what the tab has kept: the text so far and every control.
 
-The browser keeps it (`assets/panel/share/session_store.js`), not the server: so it outlives a server
-that was killed, slept or moved. What comes back is read like anything else a stranger sends.
+The browser keeps it (`assets/panel/share/session_store.js`), not the server: so it outlives a
+server that was killed, slept or moved. What comes back is read like anything else a stranger sends.
 """
 
 from __future__ import annotations

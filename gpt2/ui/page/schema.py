@@ -1,7 +1,7 @@
 """What server and page must agree on, said once here: map modes, roles, and the messages' types.
 
-`python -m gpt2.ui.page.schema` writes `schema.js` and `messages.d.ts` of `assets/panel` anew; a test
-holds both equal to what is here.
+`python -m gpt2.ui.page.schema` writes `schema.js` and `messages.d.ts` of `assets/panel` anew; a
+test holds both equal to what is here.
 """
 
 from __future__ import annotations

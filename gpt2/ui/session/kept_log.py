@@ -1,7 +1,7 @@
 """A text as a browser has kept it, made a log of the server's again.
 
-`assets/panel/share/session_store.js` keeps it. It comes back after a reload, from a link, or from the branches of a text, and is read like anything
-else a stranger sends.
+`assets/panel/share/session_store.js` keeps it. It comes back after a reload, from a
+link, or from the branches of a text, and is read like anything else a stranger sends.
 """
 
 from __future__ import annotations

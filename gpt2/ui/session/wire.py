@@ -4,9 +4,8 @@ A frame is a header of 16 bytes, little-endian, and what it carries:
 
     kind u8 · which of the runs asked for u8 · 0 u16 · start u32 · count u32 · length u32
 
-Frames follow each other in any pieces the network makes of them. `assets/panel/gradio/raf_throttle.js`
-reads
-the same, and `tests/panel/test_frames.py` holds both to it.
+Frames follow each other in any pieces the network makes of them. `assets/panel/store/log_reader.js`
+reads the same, and `tests/panel/test_log_reader.py` holds both to it.
 """
 
 from __future__ import annotations

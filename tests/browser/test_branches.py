@@ -157,7 +157,7 @@ def test_branches_stand_beside_each_other_in_compare(
         expect(columns.get_by_role("navigation")).to_have_count(0)
         assert serious(visit) == []
         visit.screenshot("branches-beside")
-        visit.page.get_by_role("tab", name="Write", exact=True).click()
+        visit.page.get_by_role("tab", name="Generate", exact=True).click()
     assert visit.written() == forked
 
 

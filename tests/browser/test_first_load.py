@@ -129,6 +129,6 @@ def test_no_script_of_gradio_s_is_handed_a_value_that_changes(
     visit.page.route("**/assets/page-*.js", watched)
     visit.open()
     visit.page.get_by_role("tab", name="Compare").click()
-    visit.page.get_by_role("tab", name="Write").click()
+    visit.page.get_by_role("tab", name="Generate").click()
     visit.generate(prompt="Once upon a time", new_tokens=8)
     assert visit.page.evaluate(CHANGED) == []

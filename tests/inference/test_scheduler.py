@@ -525,8 +525,8 @@ class TestCoalescing:
         run = module._Run(Request([1], 50), CONFIG, None)
         due = []
         for number in range(count):
-            run._hold(Step(number, 1, {0: np.zeros((1, 1, 1), np.float32)}))
-            due.append(not run._held)
+            run._coalesce(Step(number, 1, {0: np.zeros((1, 1, 1), np.float32)}))
+            due.append(not run._pending)
             now[0] += next(times)
         run.finish()
         out = [run.handed_out.get() for _ in range(count + 1)]

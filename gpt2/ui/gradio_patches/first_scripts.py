@@ -8,7 +8,8 @@ from gpt2.ui.gradio_patches.gradio_bundle import preloads, with_bundle
 
 # Gradio puts its own `head` in when it has begun; these run before it.
 _SCRIPTS = b"".join(
-    b'<script type="module" src="panel/%b.js"></script>' % name for name in (b"frames", b"stream")
+    b'<script type="module" src="panel/%b.js"></script>' % name
+    for name in (b"raf_throttle", b"sse_keep_alive")
 )
 # Gradio's colours, which it asks for, and waits for, when it has begun.
 _THEME = re.compile(rb'"theme_hash":\s*"(\w+)"')

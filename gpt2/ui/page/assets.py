@@ -14,7 +14,10 @@ from gpt2.runtime.assets_folder import ASSETS
 
 PANEL = ASSETS / "panel"
 
-_FROM_ROOM = re.compile(r'^((?:import|\}).*? from "|import ")\.\./\w+/(?=[\w.]+";$)', re.MULTILINE)
+_FROM_ROOM = re.compile(
+    r'^((?:import|\}).*? from "|import ")\.\./\w+/(?=[\w.]+";$)|(\bimport\(")\.\./\w+/',
+    re.MULTILINE,
+)
 
 
 @cache
@@ -30,7 +33,7 @@ def panel_files() -> dict[str, Path]:
 
 def panel_text(name: str) -> str:
     """One of the panel's files, importing others as if all lay in one folder."""
-    return _FROM_ROOM.sub(r"\1./", panel_files()[name].read_text(encoding="utf-8"))
+    return _FROM_ROOM.sub(r"\1\2./", panel_files()[name].read_text(encoding="utf-8"))
 
 
 def panel_module(name: str) -> str:

@@ -34,7 +34,7 @@ def ask(
         return answer.status, answer.headers.get_content_type(), answer.read().decode()
 
 
-TAKES = "generate takes prompt, size, temperature, new_tokens, top_k, top_p, seed, draft_with."
+TAKES = "generate takes prompt, size, temperature, new_tokens, top_k, top_p, seed, draft_with, off."
 
 
 @pytest.mark.parametrize(

@@ -235,7 +235,7 @@ def unchunked(body: bytes) -> bytes:
 
 
 def test_a_reader_who_leaves_is_no_longer_counted(client: httpx.Client) -> None:
-    log = growing(200, 0.005)
+    log = growing(2000, 0.005)
     with client.stream("GET", f"/runs/{log.id}", params={"view": "head.0.0", "hold": "1"}) as held:
         next(held.iter_raw())
         assert log._readers == 1

@@ -19,8 +19,7 @@ from gpt2.ui.session.playground import Playground, Visitor
 from gpt2.ui.session.requests import Request
 from gpt2.ui.session.runner import SORRY, Runner
 from tests.small import CONFIG, Passes, at_rest, saying, slowly, small_engine, until
-
-from .writing import ended, outputs, until_writing
+from tests.ui.writing import ended, outputs, until_writing
 
 PROMPT = "It was late, and the fox was not at home."
 WARM = SamplingOptions(seed=4)

@@ -37,6 +37,7 @@ from gpt2.ui.session.sizes import (
 from tests.checkpoint.conftest import Fetcher
 from tests.hub_standin import HubStandin, write_gpt2_folder
 from tests.small import CONFIG, small_engine
+from tests.ui.writing import outputs
 
 VISITOR: Any = SimpleNamespace(
     session_hash="visitor", request=SimpleNamespace(client=SimpleNamespace(host="")), headers={}
@@ -84,10 +85,11 @@ def check_others(handlers: Handlers) -> None:
     assert handlers.arrive("tiny")[1].startswith("Tiny · ")
     assert handlers.size_changed("small", "mine")[1] == 1023
     for _ in range(2):  # once anew, then Continue
-        said = [o for o, *_ in handlers.generate("It was", "tiny", *FIELDS, "off", VISITOR)]
-        assert any(isinstance(o, dict) and o.get("state") == "done" for o in said)
-        said = [o for o, *_ in handlers.go_on("", "tiny", *FIELDS, "off", VISITOR)]
-        assert any(isinstance(o, dict) and o.get("state") == "done" for o in said)
+        for frames in (
+            handlers.generate("It was", "tiny", *FIELDS, "off", VISITOR),
+            handlers.go_on("", "tiny", *FIELDS, "off", VISITOR),
+        ):
+            assert outputs(handlers._playground, frames)[-1]["state"] == "done"
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_a_checkpoint_that_was_written_anew_is_loaded_anew(own: Path) -> None:
     runner = Runner(Residency(10**9), 2)
     page = Handlers(Playground(runner))
     write_gpt2_folder(own, CONFIG)
-    said = [o for o, *_ in page.generate("It was", "mine", *FIELDS, "off", VISITOR)]
+    said = outputs(page._playground, page.generate("It was", "mine", *FIELDS, "off", VISITOR))
     assert said[-1]["state"] == "done"
     with runner.engine("mine") as first, runner.engine("mine") as again:
         assert first is again
@@ -234,7 +236,7 @@ def test_a_checkpoint_that_was_written_anew_is_loaded_anew(own: Path) -> None:
         assert second.config.num_blocks == CONFIG.num_blocks + 1
     said = [o for o, *_ in page.go_on("", "mine", *FIELDS, "off", VISITOR)]
     assert "have changed since" in said[-1]["note"]
-    said = [o for o, *_ in page.generate("It was", "mine", *FIELDS, "off", VISITOR)]
+    said = outputs(page._playground, page.generate("It was", "mine", *FIELDS, "off", VISITOR))
     assert said[-1]["state"] == "done"
 
 

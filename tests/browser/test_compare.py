@@ -60,7 +60,7 @@ def test_a_comparison_from_the_click_to_the_figures(tab: Comparing, deep: Path) 
     assert tab.text(1) == PROMPT + expected
     assert tab.store(0, "runs.missing() === null && runs.drawable > 40")
     for at in (0, 1):
-        expect(tab.columns.nth(at)).to_contain_text(re.compile(r"\d+ MB of memory"))
+        expect(tab.columns.nth(at)).to_contain_text(re.compile(r"\d+\sMB of memory"))
         expect(tab.columns.nth(at)).to_contain_text("seed 3")
         expect(tab.columns.nth(at)).to_contain_text(re.compile(r"first token \d\.\d\d s"))
     expect(tab.columns.locator(".parted")).to_have_count(2)

@@ -54,6 +54,7 @@ def test_tab_reaches_everything_and_shows_where_it_is(visit: Visit) -> None:
             unmarked.append(name)
     assert unmarked == []
     order = [
+        "Generate",  # the tab
         "Prompt",
         "The old king",
         "Oh, look!",

@@ -98,7 +98,7 @@ def test_a_tap_reads_a_cell_and_chooses_a_token(phone: Visit) -> None:
     phone.button("full screen").tap()
     expect(phone.button("close")).to_be_visible()
     width = phone.map.bounding_box()["width"]
-    assert width > 340
+    assert width > 325
     phone.button("close").tap()
     expect(phone.button("full screen")).to_be_visible()
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.mark.journey
 def test_a_reload_mid_run_shows_the_text_as_it_goes_on(visit: Visit, deep: Path) -> None:
-    visit.start(size="deep", new_tokens=300, seed=31)
+    visit.start(size="deep", new_tokens=800, seed=31)
     visit.until("() => store.run.tokens.ready > 20")
     run, kept = visit.run_id(), visit.tokens()
     visit.page.reload()
@@ -37,7 +37,7 @@ def test_a_reload_mid_run_shows_the_text_as_it_goes_on(visit: Visit, deep: Path)
     visit.button("Stop").click()
     written = visit.finished()
     with one_thread():
-        whole = PROMPT + load(str(deep)).complete(PROMPT, replace(USUAL, seed=31), 300)
+        whole = PROMPT + load(str(deep)).complete(PROMPT, replace(USUAL, seed=31), 850)
     assert whole.startswith(written)
     expect(visit.text).to_contain_text(written[:50])
     assert visit.rows() == visit.tokens() - 1
@@ -51,11 +51,11 @@ def test_a_duplicated_tab_reads_the_text_as_it_is_written(
     visit, other = visits(app.url), visits(app.url)
     visit.start(size="deep", new_tokens=900, seed=31)
     visit.until("() => store.run.tokens.ready > 20")
-    kept = visit.page.evaluate("Object.entries(sessionStorage)")
+    count, kept = visit.tokens(), visit.page.evaluate("Object.entries(sessionStorage)")
     other.page.evaluate("(all) => all.forEach((one) => sessionStorage.setItem(...one))", kept)
     other.page.reload()
     other.ready()
-    other.until("(n) => store.run?.status && store.run.tokens.ready > n + 20", visit.tokens())
+    other.until("(n) => store.run?.status && store.run.tokens.ready > n + 20", count)
     assert other.run_id() == visit.run_id()
     other.button("Stop").click()
     assert other.finished() == visit.finished()

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import gradio as gr
 import uvicorn
+from fastapi.exceptions import RequestValidationError
 from gradio import http_server
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
@@ -26,7 +27,7 @@ from gpt2.ui.api import Api, add_call
 from gpt2.ui.assets import panel_text
 from gpt2.ui.attention_requests import AttentionRequests
 from gpt2.ui.attention_view import AttentionView
-from gpt2.ui.calls import Calls
+from gpt2.ui.calls import Calls, told_what_does_not_fit
 from gpt2.ui.compare.handlers import NOT_YET
 from gpt2.ui.compare.tab import add_compare
 from gpt2.ui.controls import Controls
@@ -188,7 +189,11 @@ def _launched(
     served: tuple[Any, str, str] = page.launch(
         theme=page_theme(),
         css="".join(map(panel_text, _STYLES)),
-        app_kwargs={"routes": _routes[page], "middleware": middleware},
+        app_kwargs={
+            "routes": _routes[page],
+            "middleware": middleware,
+            "exception_handlers": {RequestValidationError: told_what_does_not_fit},
+        },
         footer_links=["api"],
         ssr_mode=False,
         run_history=False,

@@ -218,9 +218,12 @@ def _components_of(page: gr.Blocks) -> frozenset[str]:
 def _bound_connections() -> None:
     """Gradio starts uvicorn, and gives it neither limits nor others a way to.
 
-    No log of requests, whatever uvicorn is told: ids of texts stand in their addresses.
+    No log of requests, whatever uvicorn is told: ids of texts stand in their addresses. One
+    process, whatever WEB_CONCURRENCY says, where nonsense would end the start.
     """
     Connection.most = most_connections()
     cast(Any, http_server).uvicorn = SimpleNamespace(
-        Config=partial(uvicorn.Config, http=Connection, backlog=BACKLOG, access_log=False)
+        Config=partial(
+            uvicorn.Config, http=Connection, backlog=BACKLOG, access_log=False, workers=1
+        )
     )

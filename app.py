@@ -32,15 +32,16 @@ def main() -> int:
     warm_up.stage = "Importing PyTorch and Gradio"
     with terminal.ended_by_ctrl_c():
         from gpt2.runtime.threads import set_threads
-        from gpt2.ui import USER_ERRORS, build_page, check_offered, launch
+        from gpt2.ui import USER_ERRORS, at_once_by_ctrl_c, build_page, check_offered, launch
 
     def serve() -> int:
         warm_up.stage = "Building the page"
         set_threads()
         check_offered()
-        page = build_page(where)
-        warm_up.close()
-        launch(page, server_name=warm_up.host, server_port=warm_up.port)
+        with at_once_by_ctrl_c():
+            page = build_page(where)
+            warm_up.close()
+            launch(page, server_name=warm_up.host, server_port=warm_up.port)
         return 0
 
     return terminal.run(serve, USER_ERRORS)

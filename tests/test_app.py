@@ -15,8 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from gradio import http_server
 
 from gpt2.ui import build_page, launch
+from gpt2.ui.build import _bound_connections
 from tests.browser.server import free_port, serve, start
 from tests.serving.test_warm_up import has_ipv6
 from tests.small import until
@@ -169,3 +171,13 @@ def test_a_port_that_is_taken_at_the_last_moment_is_said(monkeypatch: pytest.Mon
     with pytest.raises(ValueError, match=r"^Port 7860 has been taken by another program"):
         launch(page, server_port=7860)
     page.close()
+
+
+@pytest.mark.parametrize("number", ["many", "", "4"])
+def test_a_platform_s_number_of_processes_changes_nothing(
+    number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", number)
+    monkeypatch.setattr(http_server, "uvicorn", http_server.uvicorn)  # as it was afterwards
+    _bound_connections()
+    assert http_server.uvicorn.Config(build_page).workers == 1

@@ -17,6 +17,7 @@ from gpt2.checkpoint.progress import Meter, bar_class
 from gpt2.checkpoint.source import (
     CONFIG_FILE,
     INDEX_FILE,
+    MOST_JSON,
     TOKENIZER_FILES,
     WEIGHTS_FILE,
     Source,
@@ -24,6 +25,7 @@ from gpt2.checkpoint.source import (
 )
 from gpt2.checkpoint.verify import note_digest
 from gpt2.checkpoint.watch import DIGEST, Unavailable, Watch, watched
+from gpt2.runtime.units import format_bytes
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -146,8 +148,16 @@ def bring(repo: str, file: str, revision: str, watch: Watch, meter: Meter) -> Pa
     """
     from huggingface_hub import hf_hub_download
 
+    def check() -> None:
+        watch.check()
+        # Packed, gigabytes are a few bytes on the line.
+        if not file.endswith(".safetensors") and meter.read().done > MOST_JSON:
+            raise CheckpointError(
+                f"{file} of {repo} has more than {format_bytes(MOST_JSON)}. It was not kept."
+            )
+
     with watched(watch):
-        bar = bar_class(meter, watch.check, watch.begin)
+        bar = bar_class(meter, check, watch.begin)
         path = Path(hf_hub_download(repo, file, revision=revision, tqdm_class=bar))
     if watch.digest is not None:
         note_digest(path, watch.digest)

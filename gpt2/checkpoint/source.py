@@ -28,7 +28,7 @@ OTHER_FILES = (
 
 _SHARDED = re.compile(r"model-\d+-of-\d+\.safetensors")
 _SHARD = re.compile(r"[A-Za-z0-9][\w.-]*\.safetensors", re.ASCII)
-_MOST_JSON = 100_000_000  # bytes; the largest tokenizers have 30 MB
+MOST_JSON = 100_000_000  # bytes; the largest tokenizers have 30 MB
 _MOST_SHARDS = 1000
 _LONGEST_NAME = 200  # characters of owner/name@revision
 
@@ -168,8 +168,8 @@ def shards_of(folder: Path) -> dict[str, set[str]]:
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises CheckpointError, which names the file, not its folder."""
     try:
-        if path.stat().st_size > _MOST_JSON:
-            raise CheckpointError(f"{path.name} has more than {format_bytes(_MOST_JSON)}.")
+        if path.stat().st_size > MOST_JSON:
+            raise CheckpointError(f"{path.name} has more than {format_bytes(MOST_JSON)}.")
         keys = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path.name} cannot be read: {error.strerror}.") from error

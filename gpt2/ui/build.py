@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import gradio as gr
 import uvicorn
+from fastapi.exceptions import RequestValidationError
 from gradio import http_server
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
@@ -40,7 +41,7 @@ from gpt2.ui.page.theme import page_theme
 from gpt2.ui.session.admission import Admission, Readers
 from gpt2.ui.session.api import Api, add_call
 from gpt2.ui.session.attention_requests import AttentionRequests
-from gpt2.ui.session.calls import Calls
+from gpt2.ui.session.calls import Calls, told_what_does_not_fit
 from gpt2.ui.session.ending import serve_until_signalled
 from gpt2.ui.session.guard import Guard
 from gpt2.ui.session.inspect_api import InspectApi
@@ -188,7 +189,11 @@ def _launched(
     served: tuple[Any, str, str] = page.launch(
         theme=page_theme(),
         css="".join(map(panel_text, _STYLES)),
-        app_kwargs={"routes": _routes[page], "middleware": middleware},
+        app_kwargs={
+            "routes": _routes[page],
+            "middleware": middleware,
+            "exception_handlers": {RequestValidationError: told_what_does_not_fit},
+        },
         footer_links=["api"],
         ssr_mode=False,
         run_history=False,
@@ -213,9 +218,12 @@ def _components_of(page: gr.Blocks) -> frozenset[str]:
 def _bound_connections() -> None:
     """Gradio starts uvicorn, and gives it neither limits nor others a way to.
 
-    No log of requests, whatever uvicorn is told: ids of texts stand in their addresses.
+    No log of requests, whatever uvicorn is told: ids of texts stand in their addresses. One
+    process, whatever WEB_CONCURRENCY says, where nonsense would end the start.
     """
     Connection.most = most_connections()
     cast(Any, http_server).uvicorn = SimpleNamespace(
-        Config=partial(uvicorn.Config, http=Connection, backlog=BACKLOG, access_log=False)
+        Config=partial(
+            uvicorn.Config, http=Connection, backlog=BACKLOG, access_log=False, workers=1
+        )
     )

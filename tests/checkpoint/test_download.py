@@ -227,6 +227,19 @@ def test_one_cancels_and_the_other_goes_on(hub: HubStandin, fetcher: Fetcher, bi
     assert len(hub.bodies(big.name)) == 1
 
 
+def test_a_config_without_end_is_not_kept(
+    hub: HubStandin, fetcher: Fetcher, tmp_path: Path
+) -> None:
+    write_gpt2_folder(tmp_path / "vast", TINY)
+    with (tmp_path / "vast" / "config.json").open("r+b") as file:
+        file.truncate(130_000_000)
+    hub.add("owner/vast", tmp_path / "vast")
+    reply = fetcher.fetch(find_source("owner/vast"))
+    check_refused(reply, fetcher, "config.json of owner/vast has more than 100 MB")
+    kept = [path for path in fetcher.home.glob("hub/*--vast/**/*") if path.is_file()]
+    assert sum(path.stat().st_size for path in kept) < 1_000_000
+
+
 def test_all_cancel(hub: HubStandin, fetcher: Fetcher, big: Source) -> None:
     hub.fail("slow", at=30_000_000)
     fetcher.start(big, quit_at=(1, 0))

@@ -13,6 +13,9 @@ from functools import cached_property
 from typing import Any, cast
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from gpt2.serving.incoming import Refused
 
@@ -61,7 +64,9 @@ class Calls:
                 for name, call in info["named_endpoints"].items()
             }
 
-        return cls(named, set(page.fns), describe)
+        # What has no function of ours is done by the browser alone.
+        numbers = {number for number, fn in page.fns.items() if fn.fn is not None}
+        return cls(named, numbers, describe)
 
     def check_name(self, route: str, name: str) -> None:
         """Whether `route`, as `call` or `run`, leads to a call of this name. Raises Refused."""
@@ -78,7 +83,7 @@ class Calls:
             number = sent.get("fn_index")
             if number is None and name == _BY_NUMBER:
                 raise Refused(400, "The value is missing: fn_index.")
-            if not (number is None or (isinstance(number, int) and number in self._numbers)):
+            if not (number is None or (type(number) is int and number in self._numbers)):
                 raise Refused(404, _NO_SUCH_CALL)
 
     def _check_values(self, name: str, sent: object) -> None:
@@ -100,3 +105,15 @@ class Calls:
     @cached_property
     def _described(self) -> Mapping[str, list[Value]]:
         return self._describe()
+
+
+def told_what_does_not_fit(_: Request, error: Exception) -> JSONResponse:
+    """Of a request whose values are of the wrong kinds: which, and what they must be.
+
+    FastAPI's own answer repeats them, and fails where one is NaN or infinite (1e400 is): no JSON.
+    """
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()[0]
+    place = ".".join(map(str, found["loc"][1:])) or "the request"
+    sentence = f"{place}: {found['msg']}."
+    return JSONResponse({"detail": sentence, "error": sentence}, 422)

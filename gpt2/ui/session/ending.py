@@ -12,10 +12,13 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, cast
 
 import gradio as gr
 
+from gpt2.runtime import terminal
 from gpt2.ui.session.log_route import LogRoute
 from gpt2.ui.session.runner import Runner
 
@@ -40,13 +43,28 @@ def serve_until_signalled(page: gr.Blocks, runner: Runner, logs: LogRoute) -> No
         pass
     print("Stopping: every text that is being written ends with a word.", flush=True)
     end(page, runner, logs)
+    _leave(0)
+
+
+@contextmanager
+def at_once_by_ctrl_c() -> Iterator[None]:
+    """While the page is made nobody writes yet, and Ctrl-C waits for no thread that loads or
+    compiles: on a first start that takes a minute.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        _leave(terminal.INTERRUPTED)
+
+
+def _leave(code: int) -> NoReturn:
     thread = threading.Thread(target=atexit._run_exitfuncs, daemon=True)
     thread.start()
     thread.join(_TO_TIDY)
     sys.stdout.flush()
     sys.stderr.flush()
     # Not by way of Python's own end: a thread that is still inside PyTorch would abort it.
-    os._exit(0)
+    os._exit(code)
 
 
 def end(page: gr.Blocks, runner: Runner, logs: LogRoute) -> None:

@@ -96,6 +96,37 @@ def test_what_cannot_be_called(
     assert ask(url, "POST", f"/gradio_api/{route}", written)[0] == status
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400"])
+@pytest.mark.parametrize(
+    ("route", "body", "field"),
+    [
+        ("call/generate", '{"prompt": "a", "top_p": %s}', "data"),
+        ("run/generate", '{"data": [], "fn_index": null, "trigger_id": %s}', "trigger_id"),
+        ("queue/join", '{"data": [], "fn_index": %s, "session_hash": "abc"}', "fn_index"),
+        ("cancel", '{"fn_index": %s}', ""),
+        ("reset", '{"event_id": %s}', ""),
+    ],
+)
+def test_numbers_that_no_json_can_repeat(
+    url: str, route: str, body: str, field: str, number: str
+) -> None:
+    code, kind, text = ask(url, "POST", f"/gradio_api/{route}", (body % number).encode())
+    assert (code, kind) == (422, "application/json")
+    assert json.loads(text)["detail"].startswith(field)
+    assert number.lower() not in text.lower()
+
+
+def test_what_the_browser_does_alone_cannot_be_called(url: str) -> None:
+    config = json.loads(ask(url, "GET", "/config")[2])
+    alone = [each["id"] for each in config["dependencies"] if not each["backend_fn"]]
+    assert alone
+    for number in (*alone, True):
+        for route in ("run/predict", "api/generate"):
+            body = {"data": [], "fn_index": number}
+            code, _, text = ask(url, "POST", f"/gradio_api/{route}", body)
+            assert (code, json.loads(text)["error"]) == (404, "There is no such call.")
+
+
 def test_a_refusal_waits_for_nothing_more(url: str) -> None:
     """Of a request that has been read there is no rest to come."""
     began = time.monotonic()

@@ -18,7 +18,7 @@ from gpt2.ui.session.playground import Playground, Visitor
 from gpt2.ui.session.requests import Request
 from gpt2.ui.session.runner import Runner, Stopping
 from tests.browser.conftest import DEEP, SLOWLY
-from tests.browser.server import serve
+from tests.browser.server import serve, start
 from tests.hub_standin import write_gpt2_folder
 from tests.small import small_engine, until
 from tests.ui.writing import until_writing
@@ -68,6 +68,26 @@ def test_every_text_ends_with_a_word_and_the_process_at_once(
         log = app.log.read_text()
         assert "terminate called" not in log
         assert "Traceback" not in log
+
+
+STARTING = """
+import runpy, signal, sys, threading, time
+from gpt2.ui import page
+signal.signal(signal.SIGINT, signal.default_int_handler)
+page._launched = lambda *_: (print("launching", flush=True), time.sleep(60))
+threading.Thread(target=time.sleep, args=(60,)).start()  # as one that compiles
+sys.argv = ["app.py"]
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+def test_ctrl_c_before_the_page_is_up_waits_for_nothing(tmp_path: Path) -> None:
+    with start(tmp_path, ("-c", STARTING)) as app:
+        assert app.process
+        assert until(lambda: "launching" in app.log.read_text(), 60)
+        app.process.send_signal(signal.SIGINT)
+        assert app.process.wait(10) == 130
+        assert "Traceback" not in app.log.read_text()
 
 
 def test_the_page_is_told_and_keeps_what_was_written() -> None:

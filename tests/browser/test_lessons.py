@@ -164,7 +164,7 @@ def test_without_one_of_its_heads(visits: Callable[..., Visit], mini: App) -> No
 def test_try_opens_the_head_of_the_task_also_after_another_choice(
     visits: Callable[..., Visit], mini: App
 ) -> None:
-    visit = opened(visits, mini, "Without one head")
+    visit = opened(visits, mini, "off")
     visit.layer.select_option("0")
     visit.head.select_option("0")
     visit.until("() => store.chosen")

@@ -270,7 +270,8 @@ def test_a_token_chosen_elsewhere_comes_into_sight(panel: Page) -> None:
               const text = document.querySelector("#output_view .text");
               const { offsetTop: top, offsetHeight: high } =
                 text.querySelector(`[data-from="${query}"]`);
-              return [scrollY, top - text.scrollTop, top + high - text.scrollTop, text.clientHeight];
+              const above = top - text.scrollTop;
+              return [scrollY, above, above + high, text.clientHeight];
             }""",
             query,
         )

@@ -161,6 +161,18 @@ def test_without_one_of_its_heads(visits: Callable[..., Visit], mini: App) -> No
     visit.screenshot("lesson-off")
 
 
+def test_try_opens_the_head_of_the_task_also_after_another_choice(
+    visits: Callable[..., Visit], mini: App
+) -> None:
+    visit = opened(visits, mini, "off")
+    visit.layer.select_option("0")
+    visit.head.select_option("0")
+    visit.until("() => store.chosen")
+    tried(visit)
+    visit.until("() => store.run.shown && store.look.layer === 5 && store.look.head === 3")
+    expect(visit.attention.locator("[data-part=words]")).to_contain_text("Clearest head")
+
+
 def test_on_a_phone_the_card_gives_way_to_the_sheet(
     visits: Callable[..., Visit], mini: App
 ) -> None:

@@ -127,6 +127,30 @@ def test_no_two_names_in_a_plot_cover_each_other(
 
 
 @pytest.mark.browser
+def test_a_name_in_a_plot_stands_beside_its_range(panel: Page) -> None:
+    covered = panel.evaluate(
+        """async () => {
+          const { drawPlot } = await import("/plot.js");
+          const points = [
+            { x: 2.3e6, y: 560, low: 297, high: 823, name: "Tiny", label: "560 ± 263" },
+            { x: 4.3e6, y: 805, low: 731, high: 879, name: "Mini", label: "805 ± 74" },
+          ];
+          const plot = { title: "Tokens per second", hint: "higher is faster", points, zero: true };
+          const svg = drawPlot({ ...plot, width: 560, style: getComputedStyle(document.body) });
+          document.body.append(svg);
+          const boxes = (found) => [...svg.querySelectorAll(found)].map((one) => one.getBBox());
+          const names = boxes('text[font-weight="600"]').slice(1);
+          const ranges = boxes("line.range");
+          svg.remove();
+          return names.filter((name) => ranges.some((range) =>
+            range.x + range.width > name.x && range.x < name.x + name.width
+            && range.y + range.height > name.y && range.y < name.y + name.height)).length;
+        }"""
+    )
+    assert covered == 0
+
+
+@pytest.mark.browser
 def test_the_csv_keeps_measured_numbers_and_quotes_what_needs_it(panel: Page) -> None:
     rows = [{"size": 'a,"b"', "speed": 12.3456789, "first": None}]
     assert call(panel, "figures_view", "tableOf", rows) == (

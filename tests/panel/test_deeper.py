@@ -60,11 +60,10 @@ def test_the_control_is_said_as_it_is(
     assert words in said
 
 
-def test_a_guess_can_be_read_on_every_colour_of_both_ramps(panel: Page) -> None:
+def test_words_and_numbers_can_be_read_on_every_colour_of_both_ramps(panel: Page) -> None:
     contrasts = panel.evaluate(
         """async () => {
-          const { darkOn } = await import("/grid_map.js");
-          const { rampColors } = await import("/color.js");
+          const { darkOn, rampColors } = await import("/color.js");
           const linear = (value) =>
             value <= 0.04045 * 255 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
           return ["light", "dark"].flatMap((theme) => rampColors(theme).map(([r, g, b]) => {

@@ -258,6 +258,28 @@ def atlas_of(panel: Page) -> Locator:
     return panel.get_by_role("application", name=re.compile("^Atlas of all heads"))
 
 
+def test_a_token_chosen_elsewhere_comes_into_sight(panel: Page) -> None:
+    """The text is scrolled to it, the page is not."""
+    send(panel, output(words(600), state="done"))
+    text = panel.locator("#output_view .text")
+    expect(text.locator(".token")).to_have_count(600)
+    for query in (5, 590, 300):
+        page, top, bottom, room = panel.evaluate(
+            """(query) => {
+              runs.select({ query, key: null });
+              const text = document.querySelector("#output_view .text");
+              const { offsetTop: top, offsetHeight: high } =
+                text.querySelector(`[data-from="${query}"]`);
+              const above = top - text.scrollTop;
+              return [scrollY, above, above + high, text.clientHeight];
+            }""",
+            query,
+        )
+        assert page == 0
+        assert top >= 0
+        assert bottom <= room
+
+
 def test_the_atlas_opens_any_head_by_mouse_and_by_keys(panel: Page) -> None:
     show(panel)
     atlas_of(panel).scroll_into_view_if_needed()

@@ -25,6 +25,7 @@ export class CompareColumn {
     this.map = new MiniMap(this.runs, onMap);
     this.decorate(onDivergence);
     this.marked = null;
+    this.taken = null; // the output that was last told of
   }
 
   decorate(onDivergence) {
@@ -59,12 +60,17 @@ export class CompareColumn {
     this.runs.reader.poke();
     this.runs.tell("run");
     this.output.status.forget();
+    this.taken = null;
     this.markDivergence(undefined, "");
     this.show({ run: null, state: "loading", note: `Loading ${title}.` });
   }
 
+  // Every message repeats the newest output, since any may be overtaken by the next.
   take({ output }) {
-    if (output) this.show(output);
+    const said = JSON.stringify(output);
+    if (!output || said === this.taken) return;
+    this.taken = said;
+    this.show(output);
   }
 
   show(output) {

@@ -73,7 +73,13 @@ export function drawPlot({ title, hint, points, zero, width, style }) {
       opacity: 0.5,
     }),
   );
-  const places = ordered.map((point) => ({ point, x: x.at(point.x), y: y.at(point.y) }));
+  const places = ordered.map((point) => ({
+    point,
+    x: x.at(point.x),
+    y: y.at(point.y),
+    top: y.at(point.high ?? point.y),
+    bottom: y.at(point.low ?? point.y),
+  }));
   for (const place of places) {
     svg.append(...rangeOf(place, y, colors));
     svg.append(
@@ -111,18 +117,25 @@ function rangeOf({ point: { low, high }, x }, y, colors) {
 
 // The name and number of every point, wherever around it less is covered. The size below the axis.
 /**
- * @param {{ point: PlotPoint, x: number, y: number }[]} places
+ * @param {{ point: PlotPoint, x: number, y: number, top: number, bottom: number }[]} places
  * @param {Record<string, string>} colors
  * @param {number} width
  */
 function labelsOf(places, colors, width) {
-  const taken = places.map(({ x, y }) => ({ from: x - 7, to: x + 7, top: y - 7, bottom: y + 7 }));
+  const taken = places.map(({ x, y, top, bottom }) => ({
+    from: x - 7,
+    to: x + 7,
+    top: Math.min(y - 7, top),
+    bottom: Math.max(y + 7, bottom),
+  }));
   /** @type {{ end: number, node: Element }[]} */
   const marks = []; // [end, node] of what stands under the axis
-  const labels = places.map(({ point, x, y }) => {
+  const labels = places.map(({ point, x, y, top, bottom }) => {
     const text = `${point.name} ${point.label}`;
     const wide = widthOf(text, 600);
-    const boxes = [x, x - wide / 2, x + wide / 2].flatMap((wanted) => {
+    const away = wide / 2 + 10;
+    const beside = bottom - top > 14 ? [x + away, x - away] : []; // its range is longer than it
+    const boxes = [x, x - wide / 2, x + wide / 2, ...beside].flatMap((wanted) => {
       const middle = Math.min(Math.max(wanted, EDGE.left + wide / 2), width - 4 - wide / 2);
       const sides = { middle, from: middle - wide / 2, to: middle + wide / 2 };
       return [y - 11, y + 20].map((base) => ({ ...sides, base, top: base - 11, bottom: base + 3 }));

@@ -85,7 +85,7 @@ export class ChoicesList {
     const cut = chosen.cut ? `${quotedOf(tokens, at)} was ${chosen.cut}. ` : "";
     setText(
       parts.kept,
-      `${cut}${whole(choice.kept)} of ${whole(vocabulary)} tokens kept; each column sums to 100 %.`,
+      `${cut}${whole(choice.kept)} of ${whole(vocabulary)} tokens kept; each column sums to 100\u00a0%.`,
     );
     setText(parts.stays, this.staysWords(at));
     setText(parts.forkhint, this.able ? "Choose another to rewrite the text from here." : "");

@@ -1,6 +1,7 @@
 // A picture of layers times tokens with words in its cells. Drawn are the cells in sight, so a text
 // of any length scrolls; both axes stay labelled.
 
+import { darkOn } from "../map/color.js";
 import { perFrame, setText } from "../gradio/dom.js";
 import { made } from "./question.js";
 import { labelOf, shorten } from "../text/token_label.js";
@@ -229,14 +230,4 @@ function clipped(c, x, y, width, height, draw) {
   c.clip();
   draw();
   c.restore();
-}
-
-/** Whether black is read better than white on a colour: one of them has 4.5:1 on any. */
-export function darkOn(r, g, b) {
-  const [red, green, blue] = [r, g, b].map((value) => {
-    const part = value / 255;
-    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-  });
-  // Where the contrasts with both are the same.
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179;
 }

@@ -14,6 +14,7 @@ import { labelOf, plainText } from "../text/token_label.js";
  * @property {string} task
  * @property {string} prompt known to show it, on Mini and on GPT-2
  * @property {{temperature?: number, tokens?: number, tab?: "Compare"}} [settings] of Try
+ * @property {boolean} [clearest] the task is about the head that opens by itself
  * @property {string[]} frames what to look at
  * @property {[string, string, string]} hints from a nudge to the answer
  * @property {(seen: Seen) => boolean} check
@@ -38,6 +39,7 @@ export const LESSONS = [
       "word that followed it last time.",
     prompt: "Tom had a red ball and Lily had a blue ball. Tom had a red ball and Lily had a",
     settings: { temperature: 0.8, tokens: 20 },
+    clearest: true,
     frames: ["#output .text"],
     hints: [
       "Press a word in the second half of the prompt: its twin is in the first half.",
@@ -131,6 +133,7 @@ export const LESSONS = [
       "longer find?",
     prompt: "Tom had a red ball and Lily had a blue ball. Tom had a red ball and Lily had a blue",
     settings: { temperature: 0, tokens: 25 },
+    clearest: true,
     frames: ["#output .text", "#attention .panels"],
     hints: [
       "Press a word of the text, open “Heads” and press “Switch off”. On Mini the head is layer 6, head 4.",
@@ -331,7 +334,7 @@ function draw(runs, lesson, focus = true) {
   state.setAttribute("role", "status");
   const buttons = element("div", "", "guide-buttons");
   buttons.append(
-    button("Try", () => tryOut(lesson), "main"),
+    button("Try", () => tryOut(runs, lesson), "main"),
     more,
     button("All lessons", () => list(runs)),
   );
@@ -346,9 +349,10 @@ function draw(runs, lesson, focus = true) {
 
 /**
  * Fills the page's own controls and runs.
- * @param {{prompt: string, settings?: {tab?: string, temperature?: number, tokens?: number}, frames: string[]}} lesson
+ * @param {Runs} runs
+ * @param {{prompt: string, settings?: {tab?: string, temperature?: number, tokens?: number}, clearest?: boolean, frames: string[]}} lesson
  */
-async function tryOut({ prompt, settings = {}, frames }) {
+async function tryOut(runs, { prompt, settings = {}, clearest = false, frames }) {
   const { tab = "Generate", temperature, tokens } = settings;
   const prefix = tab === "Compare" ? "compare-" : "";
   showTab(tab);
@@ -357,6 +361,7 @@ async function tryOut({ prompt, settings = {}, frames }) {
   if (temperature !== undefined) type(`#${prefix}temperature input[type=number]`, temperature);
   if (tokens !== undefined) type(`#${prefix}new-tokens input[type=number]`, tokens);
   await settled();
+  if (clearest) runs.unchoose();
   press(`#${prefix}actions button.primary`);
   point(frames);
 }

@@ -132,3 +132,18 @@ function fromOklab([L, a, b]) {
     return Math.round(255 * Math.min(1, Math.max(0, s1)));
   });
 }
+
+/**
+ * Whether black is read better than white on a colour: one of them has 4.5:1 on any.
+ * @param {number} r
+ * @param {number} g
+ * @param {number} b
+ */
+export function darkOn(r, g, b) {
+  const [red, green, blue] = [r, g, b].map((value) => {
+    const part = value / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  // Where the contrasts with both are the same.
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179;
+}

@@ -5,7 +5,7 @@
 const SPANS = [12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768];
 const LABELLED = { gutter: 84, least: 9, strip: 22 };
 const INDEXED = { gutter: 88, strip: 10 }; // room for the words of what is selected
-const NARROW = 420; // CSS pixels, as on a phone
+const NARROW = 380; // CSS pixels, as on a phone
 const NARROW_INDEXED = { gutter: 52, strip: 10 };
 const GAP = 4;
 const TICKS = [1, 2, 5, 10, 20, 50, 100, 200];

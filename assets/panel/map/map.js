@@ -1,6 +1,6 @@
 // Draws one map on a canvas: raster, strip of the first token, masked half, grid, selection.
 
-import { indexOf, indexRow } from "./color.js";
+import { darkOn, indexOf, indexRow } from "./color.js";
 import { planOf, xOf, yOf } from "./geometry.js";
 import { drawCaption, drawLabels, drawTicks, markLabels } from "./map_labels.js";
 import { fill, penOf } from "./raster.js";
@@ -164,7 +164,7 @@ export class AttentionMap {
 
   // How much of each row rests on the first token, in per cent where there is room for a number.
   /** @param {CanvasRenderingContext2D} c @param {MapView} given */
-  drawStrip(c, { count, window, rowOf, scale, colors, mono }) {
+  drawStrip(c, { count, window, rowOf, scale, colors, pixels, mono }) {
     const { plan } = this;
     this.raster?.drawStrip(c, window, plan.gutter, plan.gutter, plan.strip, plan.side);
     c.font = `${DIGITS}px ${mono}`;
@@ -181,7 +181,9 @@ export class AttentionMap {
       const cut = Math.min(middle - plan.gutter, plan.gutter + plan.side - middle) < DIGITS / 2;
       if (cut) continue; // half a number is another one
       const [first] = rowOf(i);
-      c.fillStyle = indexOf(first, scale) > 128 ? colors.card : colors.ink;
+      const pixel = pixels[indexOf(first, scale)];
+      const dark = darkOn(pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255);
+      c.fillStyle = dark ? "#000000" : "#ffffff";
       c.fillText(String(Math.round(100 * first)), plan.gutter + plan.strip / 2, middle + 0.5);
     }
   }

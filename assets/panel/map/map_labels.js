@@ -8,6 +8,7 @@ const MONO = 0.602; // width of a character, in its size
 const MARKED = 11; // CSS pixels, what is selected on a map that shows numbers else
 const COLUMNS = 4; // of the selected row's strongest that are named there
 const LEAST = 0.05; // a weight worth a name
+const NUMBER = 26; // CSS pixels, room for the longest number that may stand there
 
 /** Which way the map is read: a row is a token, its columns what that reads from. */
 export const CAPTION = ["reads from →", "↓ token"];
@@ -141,7 +142,8 @@ function apart(plan, placed, wanted) {
  * @param {number} half
  */
 function reachOf({ labelled, tick, cell }, i, half) {
-  if (labelled) return [half, half];
+  // No more than its own cell, where its neighbours have labels too.
+  if (labelled) return [Math.min(half, cell / 2), Math.min(half, cell / 2)];
   const past = (i % tick) * cell;
   /** @param {number} away */
   const reach = (away) => (away < 2 * half ? away + half : half);
@@ -156,8 +158,9 @@ function reachOf({ labelled, tick, cell }, i, half) {
  * @param {{ room: number, reach: number[], colors: PageTheme["colors"], color?: string }} given
  */
 function writeOver(c, text, x, y, { room, reach: [before, after], colors, color = colors.accent }) {
+  const wide = Math.min(room, Math.max(NUMBER, c.measureText(text).width) + 2);
   c.fillStyle = colors.card;
-  c.fillRect(c.textAlign === "right" ? x + 1 - room : x - 1, y - before, room, before + after);
+  c.fillRect(c.textAlign === "right" ? x + 1 - wide : x - 1, y - before, wide, before + after);
   c.fillStyle = color;
   c.fillText(text, x, y);
 }

@@ -244,6 +244,11 @@ export class Runs {
     this.lookAgain();
   }
 
+  /** Let the next text open its clearest head, whatever the reader chose for those before. */
+  unchoose() {
+    this.chosen = false;
+  }
+
   /** Fetch a map before it is looked at, so that the one shown stays until then. */
   async fetchMap(view, then) {
     const { run, look } = this;

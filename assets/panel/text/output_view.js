@@ -92,6 +92,7 @@ export class OutputView {
     this.prompt = 0;
     this.said = null; // the status that was last shown
     this.atEnd = true; // the end of the text is in sight
+    this.revealed = null; // the choice that was brought into sight
     this.drawSoon = perFrame(() => this.draw());
     this.markLater = afterEachFrame(() => this.mark());
     this.listen();
@@ -111,6 +112,7 @@ export class OutputView {
     else if (kind === "newest row") this.tell();
     else if (kind === "inspected") this.drawSoon();
     else if (kind === "selection" || kind === "look") this.markLater();
+    if (kind === "selection") this.reveal();
   }
 
   // The newest token may still be on its way into the text.
@@ -143,6 +145,27 @@ export class OutputView {
     if (this.shade.kind !== "attention") this.shadeText();
     this.parts.copy.disabled = this.parts.save.disabled = blank;
     if (this.atEnd) text.scrollTop = text.scrollHeight;
+  }
+
+  // A token that was chosen elsewhere comes into sight: the text is scrolled, the page is not.
+  reveal() {
+    const { pick, running } = this.runs;
+    if (!pick || running || pick === this.revealed) return;
+    const span = this.flow.spanOf(pick.query);
+    if (!span) return;
+    this.revealed = pick;
+    const { text } = this.parts;
+    const line = span.offsetHeight;
+    const { offsetTop: top } = span;
+    if (top < text.scrollTop) text.scrollTop = top - line;
+    else if (top + line > text.scrollTop + text.clientHeight)
+      text.scrollTop = top + 2 * line - text.clientHeight;
+    this.seeEnd();
+  }
+
+  seeEnd() {
+    const { text } = this.parts;
+    this.atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 40;
   }
 
   mark() {
@@ -189,9 +212,7 @@ export class OutputView {
       if (event.pointerType === "mouse") this.runs.point(this.pickAt(event));
     });
     text.addEventListener("pointerleave", () => this.runs.point(null));
-    text.addEventListener("scroll", () => {
-      this.atEnd = text.scrollHeight - text.scrollTop - text.clientHeight < 40;
-    });
+    text.addEventListener("scroll", () => this.seeEnd());
     text.addEventListener("click", (event) => {
       const pick = this.pickAt(event);
       // A drag that marked text chooses no token; a tap does, also where it marks a word.

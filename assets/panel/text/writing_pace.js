@@ -68,7 +68,7 @@ function listen(runs) {
 /** @param {Runs} runs */
 function heed(runs) {
   const { status } = runs.run ?? {};
-  if (!runs.pacing || !status || runs.running || timer !== null) return;
+  if (!runs.pacing || !status || runs.running || timer !== undefined) return;
   if (status.state !== "done" || status.note || status.full) return halt(runs);
   timer = setTimeout(() => {
     timer = undefined;

@@ -55,6 +55,7 @@ class Comparison:
         name = uuid.uuid4().hex
         surprise: Value | None = surprise_value(requests[0].prompt, {})  # the last one's goes
         said = time.monotonic()
+        latest: dict[str, Value] = {}  # all in every message: one may be overtaken by the next
         for batch in self._news(requests, stop, self._started, pages_at(address)):
             # By key, not in a list: Gradio's diff of a list mixes up deletions deeper inside it.
             updates = {
@@ -62,17 +63,18 @@ class Comparison:
                 for at, column in enumerate(columns)
                 if (update := column.update(_of(batch, at)))
             }
+            latest |= updates
             scored = any(isinstance(n, ColumnNews) and isinstance(n.news, Score) for n in batch)
             # The page reads the texts from the logs; a step now and then lets Gradio end this.
             if updates or scored or surprise or time.monotonic() - said > _SIGN:
                 said = time.monotonic()
-                value = {"id": name, "columns": described(columns), "updates": updates}
+                value = {"id": name, "columns": described(columns), "updates": {**latest}}
                 yield value, surprise, _figures(columns) if scored else None
             surprise = None
         scores: dict[str, Score | Exception] = {
             column.request.size: column.score for column in columns if column.score
         }
-        value = {"id": name, "columns": described(columns), "updates": {}}
+        value = {"id": name, "columns": described(columns), "updates": latest}
         surprise = surprise_value(requests[0].prompt, scores) if scores else None
         yield value, surprise, _figures(columns)
 

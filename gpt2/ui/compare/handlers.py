@@ -42,11 +42,13 @@ class CompareVisitor:
     """One open page: what ends its comparison and what is being scored, and its cursor."""
 
     stop: threading.Event = field(default_factory=threading.Event)
+    stopped: bool = False  # `stop` is set by whoever ends, also by itself
     scoring: threading.Event = field(default_factory=threading.Event)
     text_cursor: TextCursor | None = None
 
     def end(self) -> None:
         """Every column within one token, and what is scored."""
+        self.stopped = True
         self.stop.set()
         self.scoring.set()
 
@@ -76,6 +78,7 @@ class CompareHandlers:
         visitor = self._visitors.of(request)
         visitor.stop.set()
         stop = visitor.stop = threading.Event()
+        visitor.stopped = False
         try:
             wanted = compared(
                 prompt, sizes, temperature, new_tokens, top_k, top_p, seed, same_noise
@@ -86,7 +89,7 @@ class CompareHandlers:
                 wanted, stop, address_of(request)
             ):
                 yield columns, surprise or gr.skip(), figures or gr.skip(), badge
-            end = "stopped" if stop.is_set() else "compared"
+            end = "stopped" if visitor.stopped else "compared"
             yield gr.skip(), gr.skip(), gr.skip(), f"{names} · {end}"
         except Cancelled:
             yield _complaint("Stopped before the first token.")

@@ -64,3 +64,16 @@ def test_what_is_newer_ends_what_is_older_in_silence(
 def test_another_visitor_is_not_stopped(handlers: CompareHandlers) -> None:
     handlers.stop(SimpleNamespace(session_hash="another"))  # type: ignore[arg-type]  # a stand-in
     assert "rows" in list(handlers.score(TEXT, NAMES, SOMEBODY, PASTED))[-1]
+
+
+@pytest.mark.parametrize("stopped, end", [(False, "compared"), (True, "stopped")])
+def test_the_line_at_the_top_says_how_a_comparison_ended(
+    handlers: CompareHandlers, stopped: bool, end: str
+) -> None:
+    badges = []
+    for *_, badge in handlers.compare(TEXT, NAMES, 0.0, 4, 0, 1.0, "1", True, SOMEBODY):
+        badges.append(badge)
+        if stopped:
+            handlers.stop(SOMEBODY)
+    assert badges[0].endswith("· comparing")
+    assert badges[-1].endswith(f"· {end}")

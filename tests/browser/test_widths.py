@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 # Sliders whose largest value is cut off, or whose box has slipped below its label.
 WRONG = """() => [...document.querySelectorAll(".block:has(input[type=range])")]
-  .filter((block) => block.checkVisibility())
+  .filter((block) => block.checkVisibility() && block.querySelector(".max_value"))
   .filter((block) => {
     const end = block.querySelector(".max_value");
     const [label, box] = [block.querySelector("label"), block.querySelector("input[type=number]")];

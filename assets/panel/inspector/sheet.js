@@ -24,6 +24,10 @@ export class Sheet {
     addEventListener("keydown", (event) => {
       if (event.key === "Escape" && this.open) this.close();
     });
+    // The whole screen is the map's then, and the button that leads back must be in reach.
+    addEventListener("click", ({ target }) => {
+      if (target instanceof Element && target.closest("[data-part=full]")) this.close();
+    });
   }
 
   get open() {

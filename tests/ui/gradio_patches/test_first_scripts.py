@@ -14,13 +14,15 @@ GRADIO_S = Path(gradio.__file__).parent / "templates" / "frontend" / "index.html
 
 def test_they_come_before_gradio_s() -> None:
     page = with_first_scripts(GRADIO_S.read_bytes())
-    places = [page.index(f"panel/{name}.js".encode()) for name in ("frames", "stream")]
+    places = [
+        page.index(f"panel/{name}.js".encode()) for name in ("raf_throttle", "sse_keep_alive")
+    ]
     assert page.index(b"<base ") < places[0] < places[1]
     assert page.count(b"<script", 0, places[1]) == 2
 
 
 def test_they_are_there() -> None:
-    for name in ("frames", "stream"):
+    for name in ("raf_throttle", "sse_keep_alive"):
         assert f"{name}.js" in panel_files()
 
 

@@ -72,9 +72,9 @@ def test_every_text_ends_with_a_word_and_the_process_at_once(
 
 STARTING = """
 import runpy, signal, sys, threading, time
-from gpt2.ui import page
+from gpt2.ui import build
 signal.signal(signal.SIGINT, signal.default_int_handler)
-page._launched = lambda *_: (print("launching", flush=True), time.sleep(60))
+build._launched = lambda *_: (print("launching", flush=True), time.sleep(60))
 threading.Thread(target=time.sleep, args=(60,)).start()  # as one that compiles
 sys.argv = ["app.py"]
 runpy.run_path("app.py", run_name="__main__")

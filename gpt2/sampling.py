@@ -99,10 +99,11 @@ def choose(
         scores += _noise(options.seed, position, tokens.astype(np.uint32))
         return int(tokens[scores.argmax()])
     powers = np.exp(scores)
-    target = _mass(options) * powers.sum()
+    total = powers.sum()
+    target = _mass(options) * total
     # Those with at most (1 - top_p) / n each have at most 1 - top_p together, so all of them are
     # cut; the likeliest, whose power is 1, never is. A little less, as sums are rounded.
-    few = np.flatnonzero(powers > min(0.999 * (powers.sum() - target) / len(powers), 0.999))
+    few = np.flatnonzero(powers > min(0.999 * (total - target) / len(powers), 0.999))
     scores, powers = scores[few], powers[few]
     tokens = few if tokens is None else tokens[few]
     noisy = scores + _noise(options.seed, position, tokens.astype(np.uint32))

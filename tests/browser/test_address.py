@@ -16,6 +16,16 @@ pytestmark = pytest.mark.browser
 SHOWN = "() => store.run?.status && store.missing() === null && store.drawable > 10"
 
 
+def before(visit: Visit) -> str:
+    """Go back; the text that is shown then."""
+    visit.page.evaluate("window.before = true")
+    visit.page.go_back()
+    visit.until("() => !window.before")
+    visit.ready()
+    visit.until(SHOWN)
+    return visit.written()
+
+
 def linked(visit: Visit, part: str) -> None:
     """Wait until the address says `part`."""
     visit.until("(part) => location.hash.includes(part)", part)
@@ -103,12 +113,7 @@ def test_a_text_of_which_only_the_end_is_seen_is_a_step_too(
     address = text_in(visit)
     visit.generate(seed=2, new_tokens=20)
     visit.until("(first) => location.hash.split('&text=')[1] !== first", address)
-    visit.page.evaluate("window.before = true")
-    visit.page.go_back()
-    visit.until("() => !window.before")
-    visit.ready()
-    visit.until(SHOWN)
-    assert visit.written() == first
+    assert before(visit) == first
 
 
 def test_back_while_a_text_is_written_leads_to_the_one_before(
@@ -118,12 +123,7 @@ def test_back_while_a_text_is_written_leads_to_the_one_before(
     first = visit.generate(seed=1, new_tokens=20)
     linked(visit, "&text=")
     visit.start(size="deep", new_tokens=400)
-    visit.page.evaluate("window.before = true")
-    visit.page.go_back()
-    visit.until("() => !window.before")
-    visit.ready()
-    visit.until(SHOWN)
-    assert visit.written() == first
+    assert before(visit) == first
 
 
 def test_what_is_typed_after_a_text_is_not_put_into_its_address(

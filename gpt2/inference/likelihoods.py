@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from gpt2.sampling import Floats, SamplingOptions
+from gpt2.sampling import Floats, SamplingOptions, at_most_kth_largest
 
 # Where top-p cuts is looked for among tokens above such a share, then among those above the next.
 _SHARES = (1e-3, 1e-4, 1e-5, 3e-6, 1e-6, 0.0)
@@ -218,12 +218,10 @@ def _largest(scores: Floats, count: int) -> npt.NDArray[np.int64]:
     """Indices of the `count` largest of scores (V,), the largest first, the lower index first of
     those that tie."""
     few = count < len(scores) // 64
-    candidates = _from_blocks(scores, count) if few else np.arange(len(scores))
+    candidates = (
+        np.flatnonzero(scores >= at_most_kth_largest(scores, count))
+        if few
+        else np.arange(len(scores))
+    )
     order = np.lexsort((candidates, -scores[candidates]))
     return candidates[order[:count]]
-
-
-def _from_blocks(scores: Floats, count: int) -> npt.NDArray[np.int64]:
-    # Any 64 will do; those that are a 64th of the vocabulary apart are compared fastest.
-    blocks = scores[: len(scores) // 64 * 64].reshape(64, -1).max(axis=0)
-    return np.flatnonzero(scores >= np.partition(blocks, -count)[-count])
